@@ -1,0 +1,18 @@
+"""Research convolution blocks for unmodified Ultralytics. Importing this package activates the plug-in, lazily."""
+
+from yoloplug import boot
+
+__version__ = "0.1.0"
+__all__ = ["BLOCKS", "register"]
+
+boot.install()
+
+
+def __getattr__(name: str) -> object:
+    """Public names on first use, so that start-up imports nothing but sys and os."""
+    if name in __all__:
+        import yoloplug.blocks  # noqa: F401  (fills the registry)
+        from yoloplug import registry
+
+        return getattr(registry, name)
+    raise AttributeError(f"module 'yoloplug' has no attribute {name!r}")
