@@ -1,0 +1,72 @@
+"""gnConv: recursive gated convolution, spatial interactions of a chosen order.
+
+Paper: Rao et al. 2022 (HorNet), https://arxiv.org/abs/2207.14284, section 3.1.
+Departs: s defaults to 1/3 as in every released HorNet (the reference class defaults to 1; order 5 then explodes).
+"""
+
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+
+from yoloplug.blocks._affine import absorb_affine
+from yoloplug.blocks.global_local_filter import GlobalLocalFilter
+from yoloplug.registry import register
+
+__all__ = ["Filter", "gnConv"]
+
+Filter = Literal["dw7", "global_local"]
+
+
+@register(
+    "gnConv",
+    kind="keep",
+    paper="arXiv:2207.14284",
+    constraints="c divisible by 2**(order-1), by 2**order with filter=global_local",
+)
+class gnConv(nn.Module):
+    """Multiply features with themselves `order` times through gates that grow in width.
+
+    Shape: (N, c, H, W) -> same. The output is a polynomial of degree order + 1 of x: normalise x before it.
+    s scales the spatial filter. h, w: spectrum size of the global_local filter (see GlobalLocalFilter).
+    """
+
+    def __init__(
+        self, c: int, order: int = 5, s: float = 1 / 3, filter: Filter = "dw7", h: int = 14, w: int = 8
+    ) -> None:
+        super().__init__()
+        _check(c, order, filter)
+        self.scale = s
+        self.dims = [c // 2 ** (order - 1 - i) for i in range(order)]
+        wide = sum(self.dims)
+        self.proj_in = nn.Conv2d(c, 2 * c, 1)
+        self.dwconv = (
+            nn.Conv2d(wide, wide, 7, padding=3, groups=wide) if filter == "dw7" else GlobalLocalFilter(wide, h, w)
+        )
+        self.proj_out = nn.Conv2d(c, c, 1)
+        self.pws = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(self.dims, self.dims[1:], strict=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        p, q = self.proj_in(x).split([self.dims[0], sum(self.dims)], dim=1)
+        gates = (self.dwconv(q) * self.scale).split(self.dims, dim=1)
+        p = p * gates[0]
+        for widen, gate in zip(self.pws, gates[1:], strict=True):
+            p = widen(p) * gate
+        return self.proj_out(p)
+
+    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
+        """Make the output scale * y + shift per channel, in place."""
+        absorb_affine(self.proj_out.weight, self.proj_out.bias, scale, shift)
+
+
+def _check(c: int, order: int, filter: str) -> None:
+    if filter not in get_args(Filter):
+        raise ValueError(f"gnConv: filter must be one of {get_args(Filter)}, got {filter!r}")
+    if order < 1:
+        raise ValueError(f"gnConv: order must be at least 1, got {order}")
+    twos = order - 1 if filter == "dw7" else order
+    if c > 0 and c % 2**twos == 0:
+        return
+    power = "2**(order-1)" if filter == "dw7" else "2**order"
+    possible = (c & -c).bit_length() - (filter != "dw7")
+    remedy = f"use order <= {possible}" if possible > 0 and c > 0 else "use an even c"
+    raise ValueError(f"gnConv: c={c} is not divisible by {power}={2**twos}; {remedy}")
