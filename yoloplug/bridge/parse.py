@@ -1,0 +1,177 @@
+"""The hook in `parse_model`: one branch of ours before Ultralytics' own chain of row kinds.
+
+Ultralytics decides from the class named in a YAML row how its arguments are made (`if m in base_modules: … elif …`).
+We read the source of the installed `parse_model`, put `if m in <our hosts>: …` before that chain, which becomes its
+`else` untouched, and swap the compiled code object in, so that every reference to the function is served. A release
+whose source does not have exactly one such chain stays as it is, and our names raise an error that says so.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Mapping
+from difflib import get_close_matches
+from types import ModuleType
+from typing import Any
+
+__all__ = ["UnsupportedUltralytics", "patch"]
+
+TESTED = "8.2.0 to 8.4.190"
+PREPARE, HOSTS, RULE = "__yoloplug_prepare__", "__yoloplug_hosts__", "__yoloplug_rule__"
+
+
+class UnsupportedUltralytics(RuntimeError):
+    """The installed Ultralytics release has a `parse_model` that yoloplug cannot extend."""
+
+
+def patch(tasks: ModuleType) -> None:
+    """Extend `tasks.parse_model` in place; on an unknown release leave it and install names that explain."""
+    try:
+        code = _extended_code(tasks)
+    except (UnsupportedUltralytics, OSError, SyntaxError) as error:
+        _install_refusals(tasks, str(error))
+        return
+    names = _Names(tasks)
+    tasks.__dict__.update({PREPARE: names.prepare, HOSTS: names.classes, RULE: _rule})
+    tasks.parse_model.__code__ = code
+
+
+def _extended_code(tasks: ModuleType) -> Any:
+    function = ast.parse(inspect.getsource(tasks.parse_model)).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    body, index = _row_chain(function)
+    stores = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    results = ["c2", "args", "n"] + (["legacy"] if "legacy" in stores else [])
+    missing = {"f", "n", "m", "args", "ch", "c2", "width", "max_channels"} - stores
+    if missing:
+        raise UnsupportedUltralytics(f"parse_model does not use the names {sorted(missing)}")
+    legacy = "legacy" if "legacy" in results else "None"
+    targets = ", ".join(results if legacy != "None" else [*results, "_"])
+    rule = f"{targets} = {RULE}(m, d, f, n, args, ch, width, max_channels, {legacy})"
+    branch = ast.parse(f"if m in {HOSTS}:\n    {rule}").body[0]
+    assert isinstance(branch, ast.If)
+    branch.orelse = [body[index]]
+    body[index] = branch
+    function.body.insert(0, ast.parse(f"d = {PREPARE}(d)").body[0])
+    _, first_line = inspect.getsourcelines(tasks.parse_model)
+    ast.increment_lineno(function, first_line - 1)
+    module = ast.fix_missing_locations(ast.Module([function], []))
+    namespace: dict[str, Any] = {}
+    exec(compile(module, tasks.__file__ or "<tasks>", "exec", dont_inherit=True), tasks.__dict__, namespace)
+    return namespace["parse_model"].__code__
+
+
+def _row_chain(function: ast.FunctionDef) -> tuple[list[ast.stmt], int]:
+    """The statement list and index of the one `if m in …` chain in the loop over rows."""
+    found = [
+        (loop.body, i)
+        for loop in ast.walk(function)
+        if isinstance(loop, ast.For)
+        for i, statement in enumerate(loop.body)
+        if isinstance(statement, ast.If) and _is_m_in(statement.test)
+    ]
+    if len(found) != 1:
+        raise UnsupportedUltralytics(f"parse_model has {len(found)} chains `if m in ...` where one was expected")
+    return found[0]
+
+
+def _is_m_in(test: ast.expr) -> bool:
+    return (
+        isinstance(test, ast.Compare)
+        and isinstance(test.left, ast.Name)
+        and test.left.id == "m"
+        and isinstance(test.ops[0], ast.In)
+    )
+
+
+class _Names:
+    """Puts the hosts that a YAML names into the namespace of `ultralytics.nn.tasks`, on first use."""
+
+    def __init__(self, tasks: ModuleType) -> None:
+        self.namespace = tasks.__dict__
+        self.upstream = frozenset(self.namespace)
+        self.classes: set[type] = set()
+
+    def prepare(self, d: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Runs first in `parse_model`: returns the model dict with our rows made safe for the stock loop."""
+        rows = [*d["backbone"], *d["head"]]
+        foreign = {row[2] for row in rows if isinstance(row[2], str) and self._is_foreign(row[2])}
+        if not foreign:
+            return d
+        from yoloplug import hosts
+
+        for name in foreign:
+            if name not in hosts.host_names():
+                raise KeyError(self._unknown(d, name, hosts.host_names()))
+            self.namespace[name] = hosts.host(name)
+            self.classes.add(self.namespace[name])
+        parts = {part: [_quoted(row) if row[2] in foreign else row for row in d[part]] for part in ("backbone", "head")}
+        return {**d, **parts}
+
+    def _is_foreign(self, name: str) -> bool:
+        """A name that stock Ultralytics does not resolve itself. Its own names always win over ours."""
+        return name not in self.upstream and not name.startswith(("nn.", "torchvision.ops."))
+
+    def _unknown(self, d: Mapping[str, Any], name: str, ours: list[str]) -> str:
+        stock = [n for n, value in self.namespace.items() if n in self.upstream and isinstance(value, type)]
+        near = get_close_matches(name, [*ours, *stock], n=3, cutoff=0.5)
+        where = d.get("yaml_file", "model YAML")
+        index = next(i for i, row in enumerate([*d["backbone"], *d["head"]]) if row[2] == name)
+        hint = f"did you mean {' or '.join(near)}?" if near else "it is neither in Ultralytics nor in yoloplug;"
+        return f"{where}, row {index}: unknown module {name!r}; {hint} (all of ours: yoloplug blocks)"
+
+
+def _quoted(row: list[Any]) -> list[Any]:
+    """A row whose strings survive the stock loop, which replaces 'f', 'n' or 'act' by its own local variables."""
+    f, n, m, args = row
+    return [f, n, m, [repr(a) if isinstance(a, str) and a != "None" else a for a in args]]
+
+
+def _rule(
+    m: type, d: Mapping[str, Any], f: int, n: int, args: list[Any], ch: list[int], width: float, max_channels: float,
+    legacy: bool | None,
+) -> tuple[int, list[Any], int, bool | None]:  # fmt: skip
+    """(c2, constructor args, repeats left, legacy) of one of our rows; the counterpart of the stock chain.
+
+    Width scales like every stock row, also when c2 equals nc. C3k2 rows ask for the YOLO11 head (`legacy` False) and
+    for C3k inside at scales m, l and x, as the stock C3k2 does.
+    """
+    from ultralytics.utils.ops import make_divisible
+
+    if not isinstance(f, int):
+        raise ValueError(f"{m.__name__} takes one input, got from={f}")
+    c1, c2 = ch[f], int(make_divisible(min(args[0], max_channels) * width, 8))
+    args, options = _split(args[1:])
+    if not m.__name__.startswith(("C2f_", "C3_", "C3k2_")):
+        return c2, [c1, c2, *args, *([] if options is None else [*(3, 1)[len(args) :], options])], n, legacy
+    if m.__name__.startswith("C3k2_"):
+        legacy = False
+        scale = d.get("scale") or next(iter(d.get("scales") or {}), "")
+        if scale in {"m", "l", "x"}:
+            args[:1] = [True]
+    return c2, [c1, c2, n, *args, *([] if options is None else [options])], 1, legacy
+
+
+def _split(args: list[Any]) -> tuple[list[Any], dict[str, Any] | None]:
+    """Positional arguments, and the options by name that may end a row."""
+    return (args[:-1], args[-1]) if args and isinstance(args[-1], dict) else (list(args), None)
+
+
+def _install_refusals(tasks: ModuleType, reason: str) -> None:
+    import ultralytics
+
+    import yoloplug
+    from yoloplug.hosts import host_names
+
+    message = (
+        f"yoloplug {yoloplug.__version__} cannot add its blocks to ultralytics {ultralytics.__version__}: {reason}. "
+        f"Tested releases: {TESTED}; install one of them, or a newer yoloplug. Stock models are not affected."
+    )
+
+    def refuse(self: object, *args: object) -> None:
+        raise UnsupportedUltralytics(message)
+
+    for name in host_names():
+        if name not in tasks.__dict__:
+            tasks.__dict__[name] = type(name, (tasks.nn.Module,), {"__init__": refuse, "__module__": "yoloplug.hosts"})
