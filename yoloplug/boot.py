@@ -7,14 +7,14 @@ in the environment turns the plug-in off.
 import os
 import sys
 
-WATCHED = ("ultralytics.nn.tasks", "ultralytics.utils.checks", "ultralytics.engine.exporter")
+WATCHED = ("ultralytics.nn.tasks", "ultralytics.engine.exporter")
 
 
 def install() -> None:
     """Watch the modules that are not imported yet; patch at once those that are (a late `import yoloplug`)."""
     if os.environ.get("YOLOPLUG_DISABLE", "") not in ("", "0") or any(isinstance(f, _Watcher) for f in sys.meta_path):
         return
-    sys.meta_path.insert(0, _Watcher())  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Watcher())
     for name in WATCHED:
         if name in sys.modules:
             _patch(sys.modules[name])

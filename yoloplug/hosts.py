@@ -10,6 +10,7 @@ The classes are made on first use from the registry, under the names that YAMLs 
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar
 
 import torch
@@ -29,19 +30,21 @@ Options = dict[str, Any]
 class ConvLike(nn.Module):
     """A block where a stock `Conv` could stand: [Conv ->] block -> BatchNorm -> activation.
 
-    Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)).
+    Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)). The block's own options follow by position or, last, as a
+    dict by name: `[256, 3, 2, {order: 4}]`.
     """
 
     block_name: ClassVar[str]
 
-    def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, options: Options | None = None) -> None:
+    def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, *options: Any) -> None:
         super().__init__()
         row = BLOCKS[self.block_name]
+        positional, named = _split_options(options)
         sets_width = row.kind == "keep" and (c1 != c2 or s != 1)
         self.pre = stock.Conv(c1, c2, k, s) if sets_width else nn.Identity()
-        self.block = _build(row, (c2,) if row.kind == "keep" else (c1, c2, k, s), options)
-        self.bn = nn.BatchNorm2d(c2)
-        self.act = stock.Conv.default_act
+        self.block = _build(row, ((c2,) if row.kind == "keep" else (c1, c2, k, s)) + positional, named)
+        self.bn: nn.Module = nn.BatchNorm2d(c2)
+        self.act: nn.Module = stock.Conv.default_act
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.bn(self.block(self.pre(x))))
@@ -55,8 +58,9 @@ class ConvLike(nn.Module):
         assert bn.running_var is not None and bn.running_mean is not None
         scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
         shift = bn.bias - bn.running_mean * scale
-        if hasattr(self.block, "fold_affine"):
-            self.block.fold_affine(scale, shift)
+        fold = getattr(self.block, "fold_affine", None)
+        if fold is not None:
+            fold(scale, shift)
             self.bn = nn.Identity()
         else:
             self.bn = _per_channel(scale, shift)
@@ -70,11 +74,12 @@ def _per_channel(scale: Tensor, shift: Tensor) -> nn.Conv2d:
     return affine
 
 
-def _build(row: Block, args: tuple[int, ...], options: Options | None) -> nn.Module:
+def _build(row: Block, args: tuple[Any, ...], options: Options) -> nn.Module:
     try:
-        module: nn.Module = row.cls(*args, **(options or {}))
+        inspect.signature(row.cls).bind(*args, **options)
     except TypeError as error:
-        raise TypeError(f"{row.name}: options {options} do not fit; {error}. See: yoloplug show {row.name}") from error
+        raise TypeError(f"{row.name}{inspect.signature(row.cls)}: {error}; got {args} and {options}") from None
+    module: nn.Module = row.cls(*args, **options)
     return module
 
 
@@ -85,11 +90,10 @@ class _Bottlenecks:
     """
 
     block_name: ClassVar[str]
-    defaults: ClassVar[tuple[Any, ...]]
 
     def __init__(self, c1: int, c2: int, n: int = 1, *args: Any) -> None:
         args, options = _split_options(args)
-        super().__init__(c1, c2, n, *args)
+        super().__init__(c1, c2, n, *args)  # type: ignore[call-arg]
         for bottleneck in [m for m in self.m.modules() if isinstance(m, Bottleneck)]:  # type: ignore[attr-defined]
             _plug(bottleneck, self.block_name, options)
 
@@ -107,10 +111,10 @@ def _plug(bottleneck: Bottleneck, name: str, options: Options) -> None:
     if BLOCKS[name].kind == "keep" and first.out_channels != c2:
         # A block that keeps its width cannot widen a narrow hidden layer: the first conv gives the full width.
         bottleneck.cv1 = stock.Conv(first.in_channels, c2, first.kernel_size[0])
-    bottleneck.cv2 = host(name)(bottleneck.cv1.conv.out_channels, c2, k, 1, options)
+    bottleneck.add_module("cv2", host(name)(bottleneck.cv1.conv.out_channels, c2, k, 1, options))
 
 
-_BASES = {"C2f": "C2f", "C3": "C3", "C3k2": "C3k2"}
+_PREFIXES = ("C2f", "C3", "C3k2")
 
 HOSTS: dict[str, type[nn.Module]] = {}
 """YAML name -> class, of the hosts made so far in this process."""
@@ -125,7 +129,7 @@ def host(name: str) -> type[nn.Module]:
     """The class behind a YAML name. Raises KeyError for an unknown name, listing the known ones."""
     if name not in HOSTS:
         prefix, _, rest = name.partition("_")
-        block_name = rest if prefix in _BASES and rest in BLOCKS else name
+        block_name = rest if prefix in _PREFIXES and rest in BLOCKS else name
         if block_name not in BLOCKS:
             raise KeyError(f"unknown name {name!r}; known: {', '.join(host_names())}")
         base = _base(name)
@@ -141,7 +145,7 @@ def _base(name: str) -> type[nn.Module] | None:
     prefix, _, rest = name.partition("_")
     if name in BLOCKS:
         return ConvLike
-    return getattr(stock, _BASES[prefix], None) if prefix in _BASES and rest in BLOCKS else None
+    return getattr(stock, prefix, None) if prefix in _PREFIXES and rest in BLOCKS else None
 
 
 def __getattr__(name: str) -> type[nn.Module]:

@@ -48,7 +48,9 @@ def register(name: str, *, kind: Kind, paper: str, constraints: str = "none") ->
 
     def add(cls: Class) -> Class:
         if name in BLOCKS:
-            raise ValueError(f"register({name!r}): name taken by {BLOCKS[name].cls.__module__}.{BLOCKS[name].cls.__name__}")
+            raise ValueError(
+                f"register({name!r}): name taken by {BLOCKS[name].cls.__module__}.{BLOCKS[name].cls.__name__}"
+            )
         BLOCKS[name] = Block(name, cls, kind, paper, constraints)
         return cls
 

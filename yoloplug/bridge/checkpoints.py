@@ -1,4 +1,4 @@
-"""Restricted loading (`ULTRALYTICS_SAFE_LOAD=1`, from 8.4.100 on) accepts the classes of ours that a checkpoint names."""
+"""Restricted loading (`ULTRALYTICS_SAFE_LOAD=1`, from 8.4.100 on) accepts our classes that a checkpoint names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def patch(tasks: ModuleType) -> None:
             _allow_our_classes(weight)
         return stock(weight, safe_only=safe_only)
 
-    tasks.torch_safe_load = torch_safe_load
+    setattr(tasks, stock.__name__, torch_safe_load)
 
 
 def _allow_our_classes(weight: str | Path) -> None:

@@ -142,20 +142,17 @@ def _rule(
     if not isinstance(f, int):
         raise ValueError(f"{m.__name__} takes one input, got from={f}")
     c1, c2 = ch[f], int(make_divisible(min(args[0], max_channels) * width, 8))
-    args, options = _split(args[1:])
+    args = args[1:]
+    options = [args.pop()] if args and isinstance(args[-1], dict) else []
     if not m.__name__.startswith(("C2f_", "C3_", "C3k2_")):
-        return c2, [c1, c2, *args, *([] if options is None else [*(3, 1)[len(args) :], options])], n, legacy
+        k_and_s = args + [3, 1][len(args) :] if options else args
+        return c2, [c1, c2, *k_and_s, *options], n, legacy
     if m.__name__.startswith("C3k2_"):
         legacy = False
         scale = d.get("scale") or next(iter(d.get("scales") or {}), "")
         if scale in {"m", "l", "x"}:
             args[:1] = [True]
-    return c2, [c1, c2, n, *args, *([] if options is None else [options])], 1, legacy
-
-
-def _split(args: list[Any]) -> tuple[list[Any], dict[str, Any] | None]:
-    """Positional arguments, and the options by name that may end a row."""
-    return (args[:-1], args[-1]) if args and isinstance(args[-1], dict) else (list(args), None)
+    return c2, [c1, c2, n, *args, *options], 1, legacy
 
 
 def _install_refusals(tasks: ModuleType, reason: str) -> None:

@@ -18,4 +18,4 @@ def patch(checks: ModuleType) -> None:
 
         return stock(find(str(file)) or file, *args, **kwargs)
 
-    checks.check_file = check_file
+    setattr(checks, stock.__name__, check_file)
