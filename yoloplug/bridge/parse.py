@@ -125,7 +125,10 @@ class _Names:
 def _quoted(row: list[Any]) -> list[Any]:
     """A row whose strings survive the stock loop, which replaces 'f', 'n' or 'act' by its own local variables."""
     f, n, m, args = row
-    return [f, n, m, [repr(a) if isinstance(a, str) and a != "None" else a for a in args]]
+    *positional, last = args
+    if isinstance(last, dict):
+        last = {key: None if value == "None" else value for key, value in last.items()}
+    return [f, n, m, [repr(a) if isinstance(a, str) and a != "None" else a for a in (*positional, last)]]
 
 
 def _rule(

@@ -1,0 +1,130 @@
+"""Run in a child process against one Ultralytics release: builds models from our rows, prints JSON.
+
+Not a test itself: test_releases.py calls it with PYTHONPATH set to that release.
+"""
+
+import copy
+import inspect
+import json
+import sys
+from collections.abc import Callable
+
+import torch
+import ultralytics
+from ultralytics.nn import tasks
+
+import yoloplug
+from yoloplug import hosts
+
+calls: list[list[object]] = []
+
+
+@yoloplug.register("Probe", kind="conv", paper="none")
+class Probe(torch.nn.Conv2d):
+    """Records the arguments that a row gives."""
+
+    def __init__(
+        self, c1: int, c2: int, k: int = 3, s: int = 1, mode: str = "f", size: str | None = "3x3", n: int = 1
+    ) -> None:
+        super().__init__(c1, c2, k, s, k // 2)
+        calls.append(["Probe", c1, c2, k, s, mode, size, n])
+
+
+def record(name: str) -> None:
+    """Note the exact constructor arguments of one host class."""
+    cls = hosts.host(name)
+    stock = cls.__init__
+
+    def init(self: object, *args: object) -> None:
+        calls.append(["host Probe" if name == "Probe" else name, *args])
+        stock(self, *args)  # type: ignore[misc]
+
+    cls.__init__ = init  # type: ignore[method-assign]
+
+
+def model(rows: list[list[object]], scale: str, head: str = "Detect") -> dict[str, object]:
+    """A small detector with the given backbone rows; the head reads the last of them."""
+    scales = {"n": [0.33, 0.25, 1024], "x": [1.0, 1.25, 512]}
+    return {
+        "nc": 64, "scale": scale, "scales": scales, "yaml_file": "probe.yaml",
+        "backbone": rows, "head": [[[len(rows) - 1], 1, head, ["nc"]]],
+    }  # fmt: skip
+
+
+def build(rows: list[list[object]], scale: str) -> tuple[torch.nn.Module, list[list[object]]]:
+    """The model and the constructor calls that its first build made (a stride probe builds nothing)."""
+    calls.clear()
+    built = tasks.DetectionModel(model(rows, scale), ch=3, verbose=False)
+    return built, list(calls)
+
+
+def stock_is_unchanged(name: str) -> bool:
+    """Whether the extended parse_model and the source on disk build the same layers from a stock YAML."""
+    namespace: dict[str, Callable[..., tuple[torch.nn.Module, list[int]]]] = {}
+    exec(inspect.getsource(tasks.parse_model), tasks.__dict__, namespace)
+    config = tasks.yaml_model_load(name)
+    (ours, save), (stock, stock_save) = (
+        parse(copy.deepcopy(config), 3, verbose=False) for parse in (tasks.parse_model, namespace["parse_model"])
+    )
+    return str(ours) == str(stock) and save == stock_save
+
+
+def main() -> dict[str, object]:
+    out: dict[str, object] = {"version": ultralytics.__version__, "file": tasks.__file__}
+    has_c3k2 = "C3k2_gnConv" in hosts.host_names()
+    out["c3k2"] = has_c3k2
+    out["has_legacy"] = "legacy" in tasks.parse_model.__code__.co_varnames
+    for name in ["Probe", "gnConv", "C2f_gnConv", "C3_gnConv"] + ["C3k2_gnConv"] * has_c3k2:
+        record(name)
+    for scale in "nx":
+        rows: list[list[object]] = [
+            [-1, 1, "Conv", [64, 3, 2]],
+            [-1, 1, "gnConv", [64, 3, 2, {"order": 2}]],
+            [-1, 1, "gnConv", [128, {"order": 3}]],
+            [-1, 6, "C2f_gnConv", [128, True, {"order": 2}]],
+            [-1, 3, "C3_gnConv", [1024]],
+            [-1, 1, "Probe", [64, 3, 2, "act", "3x3"]],  # strings that the stock loop would replace or choke on
+            [-1, 1, "Probe", [64, {"mode": "f", "size": "None", "n": 7}]],
+        ]
+        built, made = build(rows, scale)
+        rebuilt = tasks.DetectionModel(built.yaml, ch=3, verbose=False)
+        x = torch.rand(1, 3, 64, 96)
+        rebuilt.load_state_dict(copy.deepcopy(built).eval().state_dict())
+        same = torch.equal(built.eval()(x)[0], rebuilt.eval()(x)[0])
+        out["stem_unscaled"] = built.model[0].conv.out_channels == 64
+        types = [layer.type.rsplit(".", 1)[-1] for layer in built.model]
+        out[scale] = {
+            "calls": made,
+            "types": types,
+            "repeats": len(built.model[3].m),
+            "legacy": getattr(built.model[-1], "legacy", None),
+            "same_after_rebuild": same,
+        }
+        if has_c3k2:
+            built, made = build(
+                [[-1, 1, "Conv", [64, 3, 2]], [-1, 2, "C3k2_gnConv", [256, False, 0.25, {"order": 2}]]], scale
+            )
+            out[f"c3k2_{scale}"] = {
+                "calls": [call for call in made if call[0] == "C3k2_gnConv"],
+                "c1": built.model[0].conv.out_channels,
+                "inner": type(built.model[1].m[0]).__name__,
+                "legacy": getattr(built.model[-1], "legacy", None),
+            }
+    try:
+        tasks.DetectionModel(model([[-1, 1, "C2f_gnConvv", [64]]], "n"), ch=3, verbose=False)
+    except KeyError as error:
+        out["typo"] = error.args[0]
+    out["stock_models_equal"] = {
+        name: stock_is_unchanged(name) for name in ("yolov8n.yaml", "yolov5x.yaml", "rtdetr-l.yaml")
+    }
+    out["restricted"] = hasattr(tasks, "_SafeLoad")
+    if out["restricted"]:
+        tasks._SafeLoad._local.active = True
+        build([[-1, 1, "gnConv", [64, 3, 2, {"order": 2}]]], "n")
+        tasks._SafeLoad._local.active = False
+    return out
+
+
+if __name__ == "__main__":
+    result = main()
+    sys.stdout.write("\nPROBE " + json.dumps(result) + "\n")
