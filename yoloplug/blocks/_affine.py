@@ -7,13 +7,14 @@ __all__ = ["absorb_affine"]
 
 
 @torch.no_grad()
-def absorb_affine(weight: Tensor, bias: Tensor | None, scale: Tensor, shift: Tensor) -> Tensor:
-    """Change a layer y = W x + b in place into scale * y + shift and return its bias (a new one where it had none).
+def absorb_affine(layer: nn.Module, scale: Tensor, shift: Tensor) -> None:
+    """Change a layer y = W x + b in place into scale * y + shift. A layer without bias gains one.
 
-    weight: (c2, ...); bias, scale, shift: (c2,).
+    layer: has `weight` (c2, ...) and `bias` (c2,) or None. scale, shift: (c2,).
     """
+    weight, bias = layer.get_parameter("weight"), layer._parameters["bias"]
     weight.mul_(scale.to(weight).reshape(-1, *[1] * (weight.dim() - 1)))
     if bias is None:
-        return nn.Parameter(shift.to(weight).clone(), requires_grad=weight.requires_grad)
-    bias.mul_(scale.to(bias)).add_(shift.to(bias))
-    return bias
+        layer.register_parameter("bias", nn.Parameter(shift.to(weight).clone(), weight.requires_grad))
+    else:
+        bias.mul_(scale.to(bias)).add_(shift.to(bias))

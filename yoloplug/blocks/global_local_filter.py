@@ -59,9 +59,10 @@ def _filter_by_matrices(x: Tensor, re: Tensor, im: Tensor) -> Tensor:
     x: (N, C, H, W); re, im: (C, H, W // 2 + 1), the filter's parts.
     """
     h, w = x.shape[-2:]
-    k = torch.arange(w // 2 + 1, device=x.device)
-    across_cos, across_sin = _waves(torch.arange(w, device=x.device), k, w, x.dtype)
-    down_cos, down_sin = _waves(torch.arange(h, device=x.device), torch.arange(h, device=x.device), h, x.dtype)
+    rows, columns = torch.arange(h, device=x.device), torch.arange(w, device=x.device)
+    k = columns[: w // 2 + 1]
+    across_cos, across_sin = _waves(columns, k, x.dtype)
+    down_cos, down_sin = _waves(rows, rows, x.dtype)
     # Forward: exp(-i angle) across, then down.
     row_re, row_im = x @ across_cos, -(x @ across_sin)
     spec_re = down_cos @ row_re + down_sin @ row_im
@@ -74,7 +75,11 @@ def _filter_by_matrices(x: Tensor, re: Tensor, im: Tensor) -> Tensor:
     return ((row_re * times) @ across_cos.transpose(0, 1) - (row_im * times) @ across_sin.transpose(0, 1)) / (h * w)
 
 
-def _waves(position: Tensor, frequency: Tensor, period: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """cos and sin of 2 pi position frequency / period, (len(position), len(frequency)); exact integer phase."""
-    angle = (position[:, None] * frequency % period).to(dtype) * (2 * math.pi / period)
+def _waves(position: Tensor, frequency: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """cos and sin of 2 pi position frequency / len(position), each (len(position), len(frequency)).
+
+    The period stays a tensor and the phase an integer below it: exact, and dynamic sizes survive every exporter.
+    """
+    period = position[-1] + 1
+    angle = (position[:, None] * frequency % period).to(dtype) * (2 * math.pi) / period.to(dtype)
     return angle.cos(), angle.sin()

@@ -55,7 +55,7 @@ class gnConv(nn.Module):
 
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
         """Make the output scale * y + shift per channel, in place."""
-        absorb_affine(self.proj_out.weight, self.proj_out.bias, scale, shift)
+        absorb_affine(self.proj_out, scale, shift)
 
 
 def _check(c: int, order: int, filter: str) -> None:

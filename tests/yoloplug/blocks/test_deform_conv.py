@@ -1,0 +1,96 @@
+"""DCNv1 and DCNv2 equal mmcv's packs, their operation equals torchvision's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+from torch.nn import functional as F
+
+from yoloplug.blocks import DCNv1, DCNv2, deform_conv2d
+
+
+@pytest.mark.parametrize(("name", "module"), [("dcnv1_pack", DCNv1(16, 12)), ("dcnv2_pack", DCNv2(16, 12, bias=True))])
+def test_equals_reference(golden, name, module):
+    golden(name).check(module)
+
+
+class Operation(torch.nn.Module):
+    """The bare operation with given offsets, as the recorded torchvision module."""
+
+    def __init__(self, c1, c2, k, **options):
+        super().__init__()
+        self.weight, self.bias = torch.nn.Parameter(torch.zeros(c2, c1, *k)), torch.nn.Parameter(torch.zeros(c2))
+        self.options = options
+
+    def forward(self, x, offset, mask=None):
+        return deform_conv2d(x, offset, self.weight, self.bias, mask=mask, **self.options)
+
+
+def test_operation_equals_reference(golden):
+    golden("dcnv1_op").check(Operation(16, 12, (3, 3), padding=(1, 1)), "x", "offset")
+    golden("dcnv2_op").check(Operation(16, 12, (3, 3), padding=(1, 1)), "x", "offset", "mask")
+    uneven = Operation(8, 8, (5, 3), stride=(2, 1), padding=(2, 1))
+    golden("dcnv2_op_k53").check(uneven, "x", "offset", "mask")
+
+
+@pytest.mark.parametrize(("stride", "dilation", "groups", "offset_groups"), [(1, 1, 1, 1), (2, 2, 2, 4)])
+def test_operation_equals_torchvision_far_outside_the_map(stride, dilation, groups, offset_groups):
+    x = torch.randn(2, 8, 11, 14, dtype=torch.float64)
+    weight, bias = torch.randn(6, 8 // groups, 3, 3, dtype=torch.float64), torch.randn(6, dtype=torch.float64)
+    h, w = F.conv2d(x, weight, None, stride, dilation, dilation, groups).shape[-2:]
+    offset = 6 * torch.randn(2, 18 * offset_groups, h, w, dtype=torch.float64)
+    mask = torch.rand(2, 9 * offset_groups, h, w, dtype=torch.float64)
+    pairs = [(value, value) for value in (stride, dilation, dilation)]
+    ours = deform_conv2d(x, offset, weight, bias, *pairs, offset_groups, mask)
+    theirs = torchvision.ops.deform_conv2d(x, offset, weight, bias, *pairs, mask)
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(("block", "factor"), [(DCNv1, 1.0), (DCNv2, 0.5)])
+def test_starts_as_a_plain_convolution(block, factor):
+    """With the predictor at zero v1 is the convolution with its weight, v2 half of it (every mask is sigmoid(0))."""
+    module = block(8, 6, k=3, s=2, g=2, d=2)
+    x = torch.randn(2, 8, 13, 15)
+    torch.testing.assert_close(module(x), factor * F.conv2d(x, module.weight, None, 2, 2, 2, 2))
+
+
+def test_whole_pixel_offsets_shift_the_input():
+    module = DCNv1(4, 4).double()
+    x = torch.randn(1, 4, 9, 9, dtype=torch.float64)
+    with torch.no_grad():
+        module.conv_offset.bias[0::2] = 1  # dy
+        module.conv_offset.bias[1::2] = -2  # dx
+    shifted = torch.zeros_like(x)
+    shifted[..., :-1, 2:] = x[..., 1:, :-2]
+    inside = (..., slice(1, -2), slice(3, -1))  # the outermost taps see the border's zeros differently
+    torch.testing.assert_close(module(x)[inside], F.conv2d(shifted, module.weight, None, 1, 1)[inside])
+
+
+def test_offset_groups_move_their_channels_only():
+    module = DCNv1(4, 4, offset_groups=2).double()
+    x = torch.randn(1, 4, 9, 9, dtype=torch.float64)
+    with torch.no_grad():
+        module.weight[:, 2:] = 0
+        before = module(x)
+        module.conv_offset.bias[18:] = 0.5
+        torch.testing.assert_close(module(x), before)
+        module.conv_offset.bias[:18] = 0.5
+        assert not torch.allclose(module(x), before)
+
+
+@pytest.mark.parametrize("block", [DCNv1, DCNv2])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"c1": 8, "c2": 6, "g": 4}, "g=4 does not divide c1=8, c2=6"),
+        ({"c1": 8, "c2": 8, "offset_groups": 3}, "offset_groups=3 does not divide c1=8"),
+        ({"c1": 8, "c2": 8, "k": 2}, "k must be odd and positive, got 2; use 3"),
+        ({"c1": 8, "c2": 8, "d": 0}, "must be at least 1, got 0"),
+        ({"c1": 8, "c2": 0}, "c2=0"),
+        ({"c1": 8, "c2": 8, "s": 0}, "s=0"),
+    ],
+)
+def test_refuses(block, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        block(**arguments)

@@ -1,0 +1,43 @@
+"""DCNv1: a convolution that predicts for each of its taps where to look.
+
+Paper: Dai et al. 2017, https://arxiv.org/abs/1703.06211, section 2.1. State and defaults as mmcv's DeformConv2dPack.
+"""
+
+from torch import Tensor
+
+from yoloplug.blocks._affine import absorb_affine
+from yoloplug.blocks.deform_op import DeformablePack
+from yoloplug.registry import register
+
+__all__ = ["DCNv1"]
+
+
+@register(
+    "DCNv1", kind="conv", paper="arXiv:1703.06211", constraints="k odd; g divides c1 and c2; offset_groups divides c1"
+)
+class DCNv1(DeformablePack):
+    """Deformable convolution; a plain convolution until training moves the offsets from zero.
+
+    Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); k odd.
+    offset_groups: channel groups with offsets of their own.
+    """
+
+    def __init__(
+        self,
+        c1: int,
+        c2: int,
+        k: int = 3,
+        s: int = 1,
+        g: int = 1,
+        d: int = 1,
+        offset_groups: int = 1,
+        bias: bool = False,
+    ) -> None:
+        super().__init__(c1, c2, k, s, g, d, offset_groups, bias, per_tap=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolve(x, self.conv_offset(x))
+
+    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
+        """Make the output scale * y + shift per channel, in place."""
+        absorb_affine(self, scale, shift)

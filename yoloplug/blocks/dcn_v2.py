@@ -1,0 +1,46 @@
+"""DCNv2: deformable convolution that also predicts how much each tap counts.
+
+Paper: Zhu et al. 2019, https://arxiv.org/abs/1811.11168, section 3.2. State as mmcv's ModulatedDeformConv2dPack.
+Departs: bias defaults to False, because a BatchNorm follows in the hosts (mmcv: True).
+"""
+
+from torch import Tensor
+
+from yoloplug.blocks._affine import absorb_affine
+from yoloplug.blocks.deform_op import DeformablePack
+from yoloplug.registry import register
+
+__all__ = ["DCNv2"]
+
+
+@register(
+    "DCNv2", kind="conv", paper="arXiv:1811.11168", constraints="k odd; g divides c1 and c2; offset_groups divides c1"
+)
+class DCNv2(DeformablePack):
+    """Modulated deformable convolution; at the start half of a plain convolution, every mask being sigmoid(0).
+
+    Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); k odd.
+    offset_groups: channel groups with offsets of their own.
+    """
+
+    def __init__(
+        self,
+        c1: int,
+        c2: int,
+        k: int = 3,
+        s: int = 1,
+        g: int = 1,
+        d: int = 1,
+        offset_groups: int = 1,
+        bias: bool = False,
+    ) -> None:
+        super().__init__(c1, c2, k, s, g, d, offset_groups, bias, per_tap=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        taps = self.offset_groups * self.k**2
+        offset, mask = self.conv_offset(x).split([2 * taps, taps], dim=1)
+        return self.convolve(x, offset, mask.sigmoid())
+
+    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
+        """Make the output scale * y + shift per channel, in place."""
+        absorb_affine(self, scale, shift)

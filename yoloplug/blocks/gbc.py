@@ -1,0 +1,66 @@
+"""GBC: gated bottleneck convolution, built for the thin continuous shapes of cracks.
+
+Paper: Liu et al. 2025 (SCSegamba), https://arxiv.org/abs/2503.01113, section 3.2.
+Departs: a width that is no multiple of 16 takes the nearest valid group counts (the reference fails); a sigmoid gate
+and a branch that starts at zero are options, off by default.
+"""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from yoloplug.blocks._divisors import nearest_divisor
+from yoloplug.blocks.bott_conv import BottConv
+from yoloplug.blocks.group_norm import GroupNorm
+from yoloplug.registry import register
+
+__all__ = ["GBC", "Gate", "Norm"]
+
+Norm = Literal["GN", "IN"]
+Gate = Literal["product", "sigmoid"]
+
+
+@register("GBC", kind="keep", paper="arXiv:2503.01113", constraints="c >= 8; multiples of 16 are the published form")
+class GBC(nn.Module):
+    """x + B4(B2(B1(x)) * B3(x)), each B a BottConv, a normalisation and a ReLU.
+
+    Shape: (N, c, H, W) -> same. norm: GN has c // 16 groups in the first three, 16 in the last; IN is the reference's
+    "instance norm", which normalises a sample over channels and pixels together, without gain.
+    gate: product multiplies with ReLU features as published; sigmoid bounds the gate to (0, 1).
+    zero_init: a gain per channel, 0 at the start, on what is added to x, so that a fresh block passes x through.
+    """
+
+    def __init__(self, c: int, norm: Norm = "GN", gate: Gate = "product", zero_init: bool = False) -> None:
+        super().__init__()
+        if c < 8:
+            raise ValueError(f"GBC: c={c} is too narrow, its bottleneck is c // 8 wide; use c >= 8")
+        if norm not in get_args(Norm):
+            raise ValueError(f"GBC: norm must be one of {get_args(Norm)}, got {norm!r}")
+        if gate not in get_args(Gate):
+            raise ValueError(f"GBC: gate must be one of {get_args(Gate)}, got {gate!r}")
+        groups = nearest_divisor(c, c / 16)
+        self.block1 = _bottleneck(c, 3, norm, groups)
+        self.block2 = _bottleneck(c, 3, norm, groups)
+        self.block3 = _bottleneck(c, 1, norm, groups, nn.Sigmoid() if gate == "sigmoid" else None)
+        self.block4 = _bottleneck(c, 1, norm, nearest_divisor(c, 16))
+        self.gain = _Gain(c) if zero_init else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.gain(self.block4(self.block2(self.block1(x)) * self.block3(x)))
+
+
+class _Gain(nn.Module):
+    """One factor per channel, 0 at the start."""
+
+    def __init__(self, c: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(c))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight[:, None, None]
+
+
+def _bottleneck(c: int, k: int, norm: Norm, groups: int, act: nn.Module | None = None) -> nn.Sequential:
+    normalise = GroupNorm(groups, c) if norm == "GN" else GroupNorm(1, c, affine=False)
+    return nn.Sequential(BottConv(c, c, k, mid=c // 8), normalise, act or nn.ReLU())

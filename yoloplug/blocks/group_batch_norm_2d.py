@@ -1,0 +1,32 @@
+"""GroupBatchnorm2d: the home-made group normalisation of the de-facto SCConv code.
+
+Source: https://github.com/cheng-haha/ScConv (the paper, Li et al. CVPR 2023, says GroupNorm).
+Departs: the gain starts at 1, not at normal noise.
+"""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["GroupBatchnorm2d"]
+
+
+class GroupBatchnorm2d(nn.Module):
+    """(x - mean) / (std + eps) per group with the unbiased std; eps stands outside the root.
+
+    Not interchangeable with GroupNorm: another variance, and a group needs two values or more.
+    Shape: (N, c, H, W) -> same. Keys `weight`, `bias`, each (c, 1, 1).
+    """
+
+    def __init__(self, groups: int, c: int, eps: float = 1e-10) -> None:
+        super().__init__()
+        if groups < 1 or c % groups:
+            raise ValueError(f"GroupBatchnorm2d: c={c} is not divisible by groups={groups}")
+        self.groups = groups
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(c, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(c, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        groups = x.reshape(x.shape[0], self.groups, -1)
+        mean, std = groups.mean(2, keepdim=True), groups.std(2, keepdim=True)
+        return ((groups - mean) / (std + self.eps)).reshape(x.shape) * self.weight + self.bias

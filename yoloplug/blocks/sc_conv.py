@@ -1,0 +1,160 @@
+"""SCConv: a convolution that removes spatial redundancy, then channel redundancy.
+
+Paper: Li, Wen, He, CVPR 2023, "SCConv: Spatial and Channel Reconstruction Convolution for Feature Redundancy".
+The paper has no code; state and numbers follow https://github.com/cheng-haha/ScConv, which everybody compares with.
+Where that code leaves the paper, the paper's reading is an option: gate="hard" (0/1 masks only) and softmax="branches"
+(the two branches compete channel by channel; the code lets all 2c channels compete, which shrinks its output about 2c
+times, so a normalisation should follow).
+Departs: GroupNorm always in SCConv; the sum of gains is one operation.
+"""
+
+from math import gcd
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from yoloplug.blocks._divisors import divisors
+from yoloplug.blocks._padding import autopad
+from yoloplug.blocks.group_norm import GroupNorm
+from yoloplug.registry import register
+
+__all__ = ["CRU", "SRU", "SCConv"]
+
+Mask = Literal["soft", "hard"]
+Softmax = Literal["channels", "branches"]
+
+
+@register(
+    "SCConv",
+    kind="keep",
+    paper="doi:10.1109/CVPR52729.2023.00596",
+    constraints="c even, divisible by groups and conv_groups; int(alpha*c) // squeeze divisible by conv_groups",
+)
+class SCConv(nn.Module):
+    """Spatial reconstruction unit, then channel reconstruction unit.
+
+    Shape: (N, c, H, W) -> same; k odd. See SRU and CRU for the options.
+    """
+
+    def __init__(
+        self,
+        c: int,
+        groups: int = 4,
+        gate_threshold: float = 0.5,
+        alpha: float = 0.5,
+        squeeze: int = 2,
+        conv_groups: int = 2,
+        k: int = 3,
+        gate: Mask = "soft",
+        softmax: Softmax = "channels",
+    ) -> None:
+        super().__init__()
+        self.SRU = SRU(c, groups, gate_threshold, gate)
+        self.CRU = CRU(c, alpha, squeeze, conv_groups, k, softmax)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.CRU(self.SRU(x))
+
+
+class SRU(nn.Module):
+    """Split x by how informative its values are; add the poor part of each half to the rich part of the other.
+
+    Shape: (N, c, H, W) -> same. A value is informative where sigmoid(norm(x) * gain / sum of gains) > gate_threshold.
+    gate: soft keeps the sigmoid below the threshold in both parts; hard keeps nothing there in the rich part and
+    everything in the poor part, and then the norm gets no gradient.
+    norm: class called with (groups, c), whose `weight` is the gain; GroupBatchnorm2d is the de-facto code's own.
+    """
+
+    def __init__(
+        self,
+        c: int,
+        groups: int = 16,
+        gate_threshold: float = 0.5,
+        gate: Mask = "soft",
+        norm: type[nn.Module] = GroupNorm,
+    ) -> None:
+        super().__init__()
+        if c < 2 or c % 2:
+            raise ValueError(f"SRU: c must be even (it swaps halves), got c={c}")
+        if groups < 1 or c % groups:
+            raise ValueError(f"SRU: c={c} is not divisible by groups={groups}; use groups from {divisors(c)}")
+        if gate not in get_args(Mask):
+            raise ValueError(f"SRU: gate must be one of {get_args(Mask)}, got {gate!r}")
+        self.gn = norm(groups, c)
+        self.threshold = gate_threshold
+        self.gate = gate
+
+    def forward(self, x: Tensor) -> Tensor:
+        gain = self.gn.get_parameter("weight").reshape(-1, 1, 1)
+        reweight = torch.sigmoid(self.gn(x) * (gain / gain.sum()))
+        informative = reweight > self.threshold
+        if self.gate == "hard":
+            rich, poor = x.masked_fill(~informative, 0), x.masked_fill(informative, 0)
+        else:
+            rich, poor = x * reweight.masked_fill(informative, 1), x * reweight.masked_fill(informative, 0)
+        return rich + torch.cat(poor.chunk(2, dim=1)[::-1], dim=1)
+
+
+class CRU(nn.Module):
+    """Split the channels, extract rich features from one part and cheap ones from the other, and weigh both by content.
+
+    Shape: (N, c, H, W) -> same. alpha: share of the rich part. squeeze: factor of the 1x1 in front of each part.
+    softmax: the attention over the pooled features runs over all 2c channels, or over each pair of branches.
+    """
+
+    def __init__(
+        self,
+        c: int,
+        alpha: float = 0.5,
+        squeeze: int = 2,
+        conv_groups: int = 2,
+        k: int = 3,
+        softmax: Softmax = "channels",
+    ) -> None:
+        super().__init__()
+        if softmax not in get_args(Softmax):
+            raise ValueError(f"CRU: softmax must be one of {get_args(Softmax)}, got {softmax!r}")
+        up = int(alpha * c)
+        low = c - up
+        rich, cheap = _squeezed(c, alpha, squeeze, conv_groups)
+        self.parts = [up, low]
+        self.squeeze1 = nn.Conv2d(up, rich, 1, bias=False)
+        self.squeeze2 = nn.Conv2d(low, cheap, 1, bias=False)
+        self.GWC = nn.Conv2d(rich, c, k, padding=autopad(k), groups=conv_groups)
+        self.PWC1 = nn.Conv2d(rich, c, 1, bias=False)
+        self.PWC2 = nn.Conv2d(cheap, c - cheap, 1, bias=False)
+        self.softmax = softmax
+
+    def forward(self, x: Tensor) -> Tensor:
+        up, low = x.split(self.parts, dim=1)
+        up, low = self.squeeze1(up), self.squeeze2(low)
+        rich = self.GWC(up) + self.PWC1(up)
+        cheap = torch.cat([self.PWC2(low), low], dim=1)
+        pooled = torch.stack([rich.mean((2, 3)), cheap.mean((2, 3))], dim=1)
+        attention = (
+            pooled.flatten(1).softmax(1).reshape(pooled.shape) if self.softmax == "channels" else pooled.softmax(1)
+        )
+        first, second = attention[..., None, None].to(rich.dtype).unbind(1)
+        return rich * first + cheap * second
+
+
+def _squeezed(c: int, alpha: float, squeeze: int, conv_groups: int) -> tuple[int, int]:
+    """Channels of both parts of CRU after their squeeze. Raises ValueError with a remedy."""
+    if not 0 < alpha < 1:
+        raise ValueError(f"CRU: alpha must lie between 0 and 1, got {alpha}")
+    if squeeze < 1:
+        raise ValueError(f"CRU: squeeze must be at least 1, got {squeeze}")
+    up = int(alpha * c)
+    rich, cheap = up // squeeze, (c - up) // squeeze
+    if min(rich, cheap) < 1:
+        raise ValueError(
+            f"CRU: c={c} with alpha={alpha} and squeeze={squeeze} leaves parts of {rich} and {cheap} channels; "
+            "use a wider c or a smaller squeeze"
+        )
+    if conv_groups < 1 or rich % conv_groups or c % conv_groups:
+        raise ValueError(
+            f"CRU: conv_groups={conv_groups} must divide c={c} and int(alpha*c) // squeeze = {rich}; "
+            f"use conv_groups from {divisors(gcd(c, rich))}"
+        )
+    return rich, cheap
