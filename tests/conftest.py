@@ -8,6 +8,10 @@ os.environ["YOLO_CONFIG_DIR"] = tempfile.mkdtemp(prefix="yoloplug-tests-")
 os.environ["YOLO_AUTOINSTALL"] = "false"
 os.environ["YOLO_OFFLINE"] = "true"
 
+from pathlib import Path
+
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -21,3 +25,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_detection_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """data.yaml of eight 64 px images, each with one bright square on noise: a real, learnable data set."""
+    root = tmp_path_factory.mktemp("squares")
+    random = np.random.default_rng(0)
+    for number in range(8):
+        image = random.integers(0, 90, (64, 64, 3), dtype=np.uint8)
+        x, y, side = random.integers(4, 32, 3)
+        image[y : y + side, x : x + side] = 220
+        split = "train" if number < 6 else "val"
+        for folder in ("images", "labels"):
+            (root / folder / split).mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / "images" / split / f"{number}.png"), image)
+        box = [(x + side / 2) / 64, (y + side / 2) / 64, side / 64, side / 64]
+        (root / "labels" / split / f"{number}.txt").write_text("0 " + " ".join(f"{v:.6f}" for v in box))
+    yaml = root / "data.yaml"
+    yaml.write_text(f"path: {root}\ntrain: images/train\nval: images/val\nnames: [square]\n")
+    return yaml
