@@ -1,0 +1,56 @@
+"""From 8-bit pixels to logits, the same way in training, evaluation and prediction."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from segplug.errors import SegplugError
+from segplug.padding import crop_to, pad_to_multiple
+
+__all__ = ["MULTIPLE", "crack_probability", "image_logits", "normalise", "pick_device"]
+
+MULTIPLE = 32
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+def normalise(images: Tensor) -> Tensor:
+    """(N, 3, H, W) RGB uint8 -> float32 with ImageNet's mean and deviation, from scratch or pretrained alike."""
+    mean = torch.tensor(MEAN, device=images.device).view(1, 3, 1, 1)
+    std = torch.tensor(STD, device=images.device).view(1, 3, 1, 1)
+    return (images.float() / 255 - mean) / std
+
+
+def image_logits(model: nn.Module, images: Tensor) -> Tensor:
+    """(N, 3, H, W) RGB uint8 -> (N, classes, H, W) logits; any H, W: padded to the stride and cropped back."""
+    h, w = images.shape[-2:]
+    return crop_to(model(pad_to_multiple(normalise(images), MULTIPLE)), h, w)
+
+
+@torch.inference_mode()
+def crack_probability(model: nn.Module, image: NDArray[np.uint8], device: torch.device) -> NDArray[np.float32]:
+    """(H, W, 3) RGB uint8 -> (H, W) probability of crack. `model` must be in eval mode on `device`."""
+    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
+    return torch.sigmoid(image_logits(model, pixels)[0, 0].float()).cpu().numpy()
+
+
+def pick_device(name: str) -> torch.device:
+    """ "auto" takes CUDA when there is one. Raises SegplugError on a device this machine lacks."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SegplugError(f"unknown device {name!r}; valid: auto, cpu, cuda, cuda:<number>, mps") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SegplugError(
+            f"device {name!r} asked for, but torch sees {torch.cuda.device_count()} CUDA devices; use cpu"
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise SegplugError("device 'mps' asked for, but this torch has none; use cpu")
+    if device.type not in {"cpu", "cuda", "mps"}:
+        raise SegplugError(f"unknown device {name!r}; valid: auto, cpu, cuda, cuda:<number>, mps")
+    return device
