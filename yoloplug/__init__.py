@@ -2,6 +2,10 @@
 
 from yoloplug import boot
 
+TYPE_CHECKING = False  # as typing's, without importing typing at start-up
+if TYPE_CHECKING:
+    from yoloplug.registry import BLOCKS, register
+
 __version__ = "0.1.0"
 __all__ = ["BLOCKS", "register"]
 

@@ -106,7 +106,9 @@ def _split_options(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], Options]:
 def _plug(bottleneck: Bottleneck, name: str, options: Options) -> None:
     first, second = bottleneck.cv1.conv, bottleneck.cv2.conv
     if second.groups != 1:
-        raise ValueError(f"C2f/C3/C3k2_{name}: g={second.groups} does not reach the block; give its own option by name")
+        raise ValueError(
+            f"C2f/C3/C3k2_{name}: g={second.groups} does not reach {name} in a bottleneck; give its own option by name"
+        )
     c2, k = second.out_channels, second.kernel_size[0]
     if BLOCKS[name].kind == "keep" and first.out_channels != c2:
         # A block that keeps its width cannot widen a narrow hidden layer: the first conv gives the full width.
@@ -155,5 +157,6 @@ def __getattr__(name: str) -> type[nn.Module]:
     try:
         return host(name)
     except KeyError as error:
+        # Not AttributeError: pickle would replace its message by one that says nothing of blocks.
         hint = "if it is your own block, import the module that registers it before loading the checkpoint"
-        raise AttributeError(f"{error.args[0]}; {hint}") from None
+        raise ImportError(f"{error.args[0]}; {hint}") from None

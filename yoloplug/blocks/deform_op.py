@@ -37,7 +37,8 @@ class DeformablePack(nn.Module):
                 )
         self.k, self.s, self.p, self.d, self.offset_groups = k, s, autopad(k, d), d, offset_groups
         self.weight = nn.Parameter(torch.empty(c2, c1 // g, k, k))
-        self.bias = nn.Parameter(torch.zeros(c2)) if bias else None
+        self.bias: nn.Parameter | None
+        self.register_parameter("bias", nn.Parameter(torch.zeros(c2)) if bias else None)
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
         self.conv_offset = nn.Conv2d(c1, per_tap * offset_groups * k * k, k, s, self.p, dilation=d)
         for parameter in self.conv_offset.parameters():
@@ -65,22 +66,50 @@ def deform_conv2d(
     x: (N, c1, H, W). weight: (c2, c1 / groups, kh, kw). offset: (N, offset_groups * kh * kw * 2, H', W'), taps row by
     row, each dy then dx. mask: (N, offset_groups * kh * kw, H', W'). Returns (N, c2, H', W') in weight's dtype.
     """
-    exact = torch.float64 if x.dtype == torch.float64 else torch.float32
-    if x.is_cuda and not torch.onnx.is_in_onnx_export():
-        from torchvision.ops import deform_conv2d as kernel
+    operation = by_kernel if x.is_cuda and not torch.onnx.is_in_onnx_export() else by_sampling
+    return operation(x, offset, weight, bias, stride, padding, dilation, offset_groups, mask)
 
-        maps = None if mask is None else mask.to(exact)
-        vector = None if bias is None else bias.to(exact)
-        y = kernel(x.to(exact), offset.to(exact), weight.to(exact), vector, stride, padding, dilation, maps)
-        return y.to(weight.dtype)
+
+def by_kernel(
+    x: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    offset_groups: int,
+    mask: Tensor | None,
+) -> Tensor:
+    """deform_conv2d by torchvision's kernel, which reads offset_groups from the shape of `offset`."""
+    from torchvision.ops import deform_conv2d as kernel
+
+    exact = _exact(x)
+    bias, mask = (None if given is None else given.to(exact) for given in (bias, mask))
+    y = kernel(x.to(exact), offset.to(exact), weight.to(exact), bias, stride, padding, dilation, mask)
+    return y.to(weight.dtype)
+
+
+def by_sampling(
+    x: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    offset_groups: int,
+    mask: Tensor | None,
+) -> Tensor:
+    """deform_conv2d by `sample` and a 1x1 convolution over channels and taps."""
     n, c1 = x.shape[:2]
     c2, depth, kh, kw = weight.shape
     taps = kh * kw
     h, w = offset.shape[-2:]
-    moved = offset.to(exact).reshape(n * offset_groups, taps, 2, h, w)
+    moved = offset.to(_exact(x)).reshape(n * offset_groups, taps, 2, h, w)
     down, across = tap_offsets((kh, kw), dilation, moved)
-    rows = torch.arange(h, dtype=exact, device=x.device)[:, None] * stride[0] - padding[0]
-    columns = torch.arange(w, dtype=exact, device=x.device) * stride[1] - padding[1]
+    rows = torch.arange(h, dtype=moved.dtype, device=x.device)[:, None] * stride[0] - padding[0]
+    columns = torch.arange(w, dtype=moved.dtype, device=x.device) * stride[1] - padding[1]
     groups = x.reshape(n * offset_groups, c1 // offset_groups, *x.shape[-2:])
     seen = sample(groups, moved[:, :, 0] + rows + down, moved[:, :, 1] + columns + across)
     if mask is not None:
@@ -105,3 +134,8 @@ def sample(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     grid = torch.stack([(2 * columns + 1) / x.shape[-1] - 1, (2 * rows + 1) / x.shape[-2] - 1], dim=-1)
     seen = F.grid_sample(x.to(rows.dtype), grid.reshape(n, taps * h, w, 2), align_corners=False)
     return seen.reshape(n, x.shape[1], taps, h, w)
+
+
+def _exact(x: Tensor) -> torch.dtype:
+    """The type in which positions are computed."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32

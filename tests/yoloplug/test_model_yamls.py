@@ -1,0 +1,78 @@
+"""Every shipped YAML builds, runs, fuses and keeps its header's promises, at scale n; larger scales are slow tests."""
+
+import copy
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from ultralytics import YOLO
+
+from yoloplug.hosts import ConvLike
+from yoloplug.yamls import find, model_yamls
+
+NAMES = sorted(model_yamls())
+
+
+def at_scale(name: str, scale: str) -> str:
+    """yolov8-C2f_gnConv.yaml -> yolov8n-C2f_gnConv.yaml"""
+    return re.sub(r"^(yolov?\d+)", rf"\1{scale}", name)
+
+
+def flat(output: object) -> list[torch.Tensor]:
+    """Every tensor of a model's output, whatever its nesting."""
+    if isinstance(output, torch.Tensor):
+        return [output]
+    values = output.values() if isinstance(output, dict) else output if isinstance(output, list | tuple) else ()
+    return [tensor for value in values for tensor in flat(value)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_builds_runs_and_fuses_by_bare_name(
+    name: str, randomise_norms: Callable[[nn.Module], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = YOLO(at_scale(name, "n"), verbose=False).model.double().eval()
+    randomise_norms(model)
+    x = torch.rand(1, 3, 64, 96, dtype=torch.double)
+    before = flat(model(x))[0]
+    model.fuse(verbose=False)
+    ours = [m for m in model.modules() if isinstance(m, ConvLike)]
+    assert ours and not any(isinstance(inner, nn.BatchNorm2d) for m in ours for inner in m.modules())
+    after = flat(model(x))[0]
+    torch.testing.assert_close(after, before, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_header_says_what_differs_and_how_to_call_it(name: str) -> None:
+    header = [line for line in model_yamls()[name].read_text().splitlines() if line.startswith("#")]
+    assert len(header) >= 4 and at_scale(name, "n") in header[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", ["s", "m", "l", "x"])
+@pytest.mark.parametrize("name", NAMES)
+def test_larger_scales_build_and_run(name: str, scale: str) -> None:
+    model = YOLO(at_scale(name, scale), verbose=False).model.eval()
+    assert all(torch.isfinite(t).all() for t in flat(model(torch.rand(1, 3, 64, 64))))
+
+
+def test_activation_of_the_yaml_reaches_our_blocks() -> None:
+    from ultralytics.nn.tasks import DetectionModel, yaml_model_load
+
+    config = yaml_model_load("yolov8n-C2f_gnConv.yaml") | {"activation": "torch.nn.LeakyReLU(0.1)"}
+    model = DetectionModel(copy.deepcopy(config), verbose=False)
+    assert {type(m.act) for m in model.modules() if isinstance(m, ConvLike)} == {nn.LeakyReLU}
+
+
+def test_names_resolve_only_where_they_should(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ours = str(model_yamls()["yolov8-C2f_gnConv.yaml"])
+    assert find("yolov8n-C2f_gnConv.yaml") == find("yolov8-C2f_gnConv.yaml") == ours
+    assert find("yolov8z-C2f_gnConv.yaml") is None
+    assert find("yolov8n.yaml") is None
+    assert find("elsewhere/yolov8n-C2f_gnConv.yaml") is None
+    Path("yolov8-C2f_gnConv.yaml").write_text("nc: 1\n")
+    assert find("yolov8-C2f_gnConv.yaml") is None, "the user's own file wins"
