@@ -20,7 +20,7 @@ from torch.utils.data import Dataset, Sampler
 from segplug.errors import SegplugError
 from segplug.masks import read_image, read_mask
 
-__all__ = ["SPLITS", "CrackDataset", "EpochSampler", "Pair", "find_pairs", "find_splits", "image_files"]
+__all__ = ["SPLITS", "CrackDataset", "EpochSampler", "Pair", "by_stem", "find_pairs", "find_splits", "image_files"]
 
 SPLITS = ("train", "val", "test")
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
@@ -71,7 +71,7 @@ def find_pairs(root: Path, split: str) -> list[Pair]:
     if split not in splits:
         raise SegplugError(f"{root}: no split {split!r}; found: {', '.join(splits)}")
     images_dir, masks_dir = splits[split]
-    images, masks = _by_stem(image_files(images_dir)), _by_stem(image_files(masks_dir))
+    images, masks = by_stem(image_files(images_dir)), by_stem(image_files(masks_dir))
     if not images:
         raise SegplugError(f"{images_dir}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
     for stem in images.keys() - masks.keys():
@@ -152,7 +152,8 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return iter([(self.epoch, int(i)) for i in order])
 
 
-def _by_stem(files: Iterable[Path]) -> dict[str, Path]:
+def by_stem(files: Iterable[Path]) -> dict[str, Path]:
+    """File stem -> file. Raises SegplugError when two files share a stem (a.jpg, a.png): one result would hide the other."""
     found: dict[str, Path] = {}
     for file in files:
         if file.stem in found:

@@ -11,7 +11,7 @@ from segmentation_models_pytorch.base import SegmentationModel
 from segplug.errors import SegplugError, unknown_name
 from segplug.gbcnet import GBCNet
 
-__all__ = ["MODELS", "create_model", "parameters", "register_with_smp"]
+__all__ = ["MODELS", "create_model", "encoder_names", "parameters", "register_with_smp"]
 
 MODELS: dict[str, type[SegmentationModel]] = {"gbcnet": GBCNet, **smp.MODEL_ARCHITECTURES_MAPPING}
 
@@ -57,10 +57,13 @@ def register_with_smp() -> None:
     smp.MODEL_ARCHITECTURES_MAPPING["gbcnet"] = GBCNet
 
 
+def encoder_names() -> list[str]:
+    """smp's own encoders, then every timm model with the "tu-" prefix (a few of those give no feature maps)."""
+    return [*smp.encoders.get_encoder_names(), *(f"tu-{name}" for name in timm.list_models())]
+
+
 def _check_encoder(encoder: str) -> None:
-    if encoder.startswith("tu-"):
-        if not timm.is_model(encoder[3:].split(".")[0]):
-            raise unknown_name("encoder", encoder, (f"tu-{name}" for name in timm.list_models()))
-    elif encoder not in smp.encoders.get_encoder_names():
-        known = smp.encoders.get_encoder_names()
-        raise unknown_name("encoder", encoder, [*known, "tu-<any timm model>"])
+    # A timm name may carry a pretrained tag after a dot.
+    name = encoder.split(".")[0] if encoder.startswith("tu-") else encoder
+    if name not in encoder_names():
+        raise unknown_name("encoder", encoder, encoder_names())
