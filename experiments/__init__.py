@@ -1,0 +1,1 @@
+"""Comparisons of models under one budget: `python -m experiments run | report | demo`."""

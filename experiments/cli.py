@@ -1,0 +1,50 @@
+"""`python -m experiments`: the command line."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from experiments.strict import SpecError
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 when all is done, 1 when a cell failed, 2 when the request cannot be run."""
+    given = _parser().parse_args(arguments)
+    try:
+        return int(given.call(given))
+    except SpecError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(given: argparse.Namespace) -> int:
+    from experiments.run import run
+    from experiments.spec import read_spec
+
+    out = given.out or Path("runs") / "experiments" / read_spec(given.spec).name
+    failed = run(given.spec, given.data_root, out)
+    print(f"{failed} cell(s) failed" if failed else f"done; now: python -m experiments report {out}")
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments",
+        description="Train models under one budget and report whether they differ.",
+        epilog="example: python -m experiments demo",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser(
+        "run",
+        help="train and score every cell of a spec; finished cells are kept, killed ones resume",
+        epilog="example: python -m experiments run experiments/specs/bccd-gnconv.yaml --data-root ~/data",
+    )
+    command.add_argument("spec", type=Path, help="YAML file: models, datasets, seeds, budget")
+    command.add_argument("--out", type=Path, help="folder of the results (default: runs/experiments/<name>)")
+    command.add_argument(
+        "--data-root", type=Path, default=Path(), help="where the spec's relative dataset paths start (default: here)"
+    )
+    command.set_defaults(call=_run)
+    return parser

@@ -1,0 +1,200 @@
+"""A detection cell: train by stock Ultralytics from scratch, then COCO AP of the model's own predictions on val."""
+
+import copy
+import csv
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from experiments.coco_ap import coco_ap, coco_ap_per_class
+from experiments.cost import cost
+from experiments.detection_data import DetectionData, ground_truth, open_detection
+from experiments.examples import save_detections
+from experiments.progress import Epochs
+from experiments.record import hash_files, write_json
+from experiments.spec import Cell
+from experiments.yolo_checks import check_model, check_options, quiet
+
+__all__ = ["check_data", "check_model", "check_options", "run_cell"]
+
+_NAN_MESSAGES = ("NaN persisted", "NaN/Inf")
+
+
+def check_data(path: Path) -> str:
+    """Read every label once; the content hash."""
+    return hash_files(open_detection(path).files)
+
+
+def run_cell(cell: Cell) -> dict[str, Any]:
+    """Train (or go on training), predict, score. Returns the row's `metrics`, `cost`, `train`, `method`, `files`."""
+    from ultralytics import YOLO
+
+    data = open_detection(cell.data)
+    epochs = Epochs(cell)
+    with quiet():
+        weights, diverged = _train(cell, data, epochs)
+        if weights is None:
+            return _diverged_row(cell, epochs)
+        truth = ground_truth(data.val, data.names)
+        predictions = _predict(weights, data, cell)
+        trained: Any = YOLO(str(weights)).model
+        trained.float()
+        torch.set_num_threads(cell.spec.budget.threads)
+        fused = copy.deepcopy(trained).fuse(verbose=False)
+        costs = cost(trained, cell.spec.budget, cell.spec.protocol, fused)
+    write_json(cell.folder / "ground_truth.json", truth)
+    write_json(cell.folder / "predictions.json", predictions)
+    save_detections(cell.folder, data.val, truth, predictions)
+    return {
+        "metrics": coco_ap(truth, predictions),
+        "per_class": coco_ap_per_class(truth, predictions),
+        "diverged": diverged,
+        "cost": costs,
+        "train": epochs.summary(len(data.train)),
+        "method": _method(cell, data),
+        "files": {
+            "curves": "train/results.csv",
+            "per_image": ["ground_truth.json", "predictions.json"],
+            "examples": "examples/examples.json",
+            "weights": "train/weights/last.pt",
+        },
+    }
+
+
+def _train(cell: Cell, data: DetectionData, epochs: Epochs) -> tuple[Path | None, bool]:
+    """The last epoch's weights (None when training broke down to NaN) and whether a loss was ever not finite."""
+    from ultralytics import YOLO
+
+    last = cell.folder / "train" / "weights" / "last.pt"
+    saved = cell.folder / "last_saved.pt"
+    if not _readable(last) and _readable(saved):
+        shutil.copyfile(saved, last)  # killed while last.pt was being written
+    budget, resume = cell.spec.budget, _readable(last)
+    if resume and torch.load(last, map_location="cpu", weights_only=False)["epoch"] < 0:
+        return last, _not_finite(cell)  # trained; killed before its row was written
+    yolo = YOLO(str(last)) if resume else YOLO(cell.model.model, task="detect")
+    yolo.add_callback("on_train_epoch_start", lambda _: torch.set_num_threads(budget.threads))
+    yolo.add_callback("on_model_save", lambda trainer: _save_copy(trainer.last, saved))
+    yolo.add_callback("on_fit_epoch_end", lambda trainer: _report(trainer, epochs))
+    epochs.start(resumed=resume)
+    try:
+        if resume:
+            yolo.train(resume=True)
+        else:
+            yolo.train(data=str(data.write_yaml(cell.folder)), **_arguments(cell))
+    except RuntimeError as error:
+        if not any(message in str(error) for message in _NAN_MESSAGES):
+            raise
+        return None, True
+    saved.unlink(missing_ok=True)
+    return last, _not_finite(cell)
+
+
+def _arguments(cell: Cell) -> dict[str, Any]:
+    budget = cell.spec.budget
+    options: dict[str, Any] = {"patience": 0, "amp": not budget.device.startswith("cpu"), **cell.spec.train}
+    return {
+        **options,
+        "epochs": budget.epochs,
+        "imgsz": budget.imgsz,
+        "batch": budget.batch,
+        "device": budget.device,
+        "workers": budget.workers,
+        "seed": cell.seed,
+        "deterministic": True,
+        "pretrained": False,
+        "plots": False,
+        "verbose": False,
+        "project": str(cell.folder),
+        "name": "train",
+        "exist_ok": True,
+    }
+
+
+def _predict(weights: Path, data: DetectionData, cell: Cell) -> list[dict[str, Any]]:
+    """COCO result list: box x, y, w, h in original pixels, category class + 1, image ids in the order of `data.val`."""
+    from ultralytics import YOLO
+
+    budget, protocol = cell.spec.budget, cell.spec.protocol
+    yolo = YOLO(str(weights))
+    found = []
+    for image_id, image in enumerate(data.val, start=1):
+        answer: Any = yolo.predict(
+            str(image),
+            conf=protocol.conf,
+            iou=protocol.iou,
+            max_det=protocol.max_det,
+            imgsz=budget.imgsz,
+            device=budget.device,
+            verbose=False,
+            save=False,
+        )
+        result = answer[0]
+        for (x1, y1, x2, y2), score, cls in zip(
+            result.boxes.xyxy.tolist(), result.boxes.conf.tolist(), result.boxes.cls.tolist(), strict=True
+        ):
+            box = [x1, y1, x2 - x1, y2 - y1]
+            found.append({"image_id": image_id, "category_id": int(cls) + 1, "bbox": box, "score": score})
+    return found
+
+
+def _method(cell: Cell, data: DetectionData) -> dict[str, Any]:
+    protocol = cell.spec.protocol
+    return {
+        "weights": "random start, last epoch (val is the only other split, so nothing is selected on it)",
+        "checkpoint": "last",
+        "split": f"val, {len(data.val)} images",
+        "predictions": f"model.predict, one label a box, conf >= {protocol.conf}, NMS IoU {protocol.iou}, "
+        f"at most {protocol.max_det} an image, {cell.spec.budget.imgsz} px",
+        "metric": "COCOeval (faster-coco-eval): AP = mean over IoU 0.50:0.95, 100 detections an image; "
+        "S < 32^2 <= M < 96^2 <= L px^2 of box area in the original image",
+    }
+
+
+def _diverged_row(cell: Cell, epochs: Epochs) -> dict[str, Any]:
+    data = open_detection(cell.data)
+    return {
+        "metrics": {},
+        "per_class": {},
+        "diverged": True,
+        "cost": {},
+        "train": epochs.summary(len(data.train)),
+        "method": _method(cell, data),
+        "files": {"curves": "train/results.csv"},
+    }
+
+
+def _report(trainer: Any, epochs: Epochs) -> None:
+    """After Ultralytics' last epoch this event comes once more, for best.pt; `epoch` is then past the budget."""
+    if trainer.epoch < trainer.epochs:
+        parts = trainer.tloss.values() if isinstance(trainer.tloss, dict) else trainer.tloss  # dict from 8.4 on
+        loss = sum(float(part) for part in parts)
+        map_key = next((key for key in trainer.metrics if key.startswith("metrics/mAP50-95")), None)
+        monitor = f"val mAP50-95 (Ultralytics) {trainer.metrics[map_key]:.3f}" if map_key else ""
+        epochs.done(trainer.epoch + 1, loss, monitor)
+
+
+def _not_finite(cell: Cell) -> bool:
+    path = cell.folder / "train" / "results.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(file)]
+    return any(not math.isfinite(float(row[key])) for row in rows for key in row if key.startswith("train/"))
+
+
+def _readable(checkpoint: Path) -> bool:
+    if not checkpoint.exists():
+        return False
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=False)
+    except (RuntimeError, EOFError, OSError, ValueError):
+        return False
+    return True
+
+
+def _save_copy(source: Path, target: Path) -> None:
+    part = target.with_suffix(".part")
+    shutil.copyfile(source, part)
+    part.replace(target)

@@ -1,0 +1,169 @@
+"""A segmentation cell: train by segplug, then crack metrics on the test split, which training never reads."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from experiments.cost import cost, torch_device
+from experiments.examples import pick, save_masks
+from experiments.fold import fold_batch_norm
+from experiments.record import hash_files, write_json
+from experiments.spec import Cell, Model
+from experiments.strict import SpecError, nearest
+from segplug.checkpoint import load_model
+from segplug.data import CrackDataset, find_pairs, find_splits
+from segplug.errors import SegplugError
+from segplug.evaluate import evaluate
+from segplug.inference import crack_probability
+from segplug.models import create_model
+from segplug.split import split_train_val
+from segplug.train import TrainConfig, train
+
+__all__ = ["check_data", "check_model", "check_options", "run_cell"]
+
+_FROM_SPEC = {"data", "model", "encoder", "encoder_weights", "epochs", "batch", "crop", "seed", "out"} | {
+    "workers",
+    "device",
+    "resume",
+}
+_NAN_MESSAGE = "loss became"
+
+
+def check_model(model: Model) -> None:
+    """Build the network once without pretrained weights."""
+    if not model.encoder:
+        raise SpecError(f"models: {model.model!r} needs an encoder: {{model: {model.model}, encoder: resnet18}}")
+    try:
+        create_model(model.model, model.encoder, None)
+    except SegplugError as error:
+        raise SpecError(f"models: {error}") from error
+
+
+def check_data(path: Path) -> str:
+    """Every image has its mask, and there are a train and a test split; the content hash."""
+    try:
+        splits = find_splits(path)
+        missing = [split for split in ("train", "test") if split not in splits]
+        if missing:
+            raise SpecError(f"{path}: no {missing[0]} split; found: {', '.join(splits)}")
+        pairs = [pair for split in splits for pair in find_pairs(path, split)]
+    except SegplugError as error:
+        raise SpecError(str(error)) from error
+    return hash_files(file for pair in pairs for file in (pair.image, pair.mask))
+
+
+def check_options(options: dict[str, Any]) -> None:
+    """`train` of the spec holds segplug's TrainConfig fields, less those that the runner sets."""
+    free = {field.name for field in fields(TrainConfig)} - _FROM_SPEC
+    for key in options:
+        if key in _FROM_SPEC:
+            raise SpecError(f"train.{key}: set by the runner (see budget, seeds, models); remove it")
+        if key not in free:
+            raise SpecError(f"train.{key}: no such training option{nearest(key, free)}")
+    try:
+        TrainConfig(data="", **options)
+    except (SegplugError, TypeError) as error:
+        raise SpecError(f"train: {error}") from error
+
+
+def run_cell(cell: Cell) -> dict[str, Any]:
+    """Train (or go on training), evaluate. Returns the row's `metrics`, `cost`, `train`, `method`, `files`."""
+    config = _config(cell)
+    training = _training_images(config)
+    try:
+        folder = train(config)
+    except SegplugError as error:
+        if _NAN_MESSAGE not in str(error):
+            raise
+        return {"metrics": {}, "diverged": True, "reason": str(error), "cost": {}, "method": {}, "files": {}} | {
+            "train": _training(Path(config.out), training)
+        }
+    torch.set_num_threads(cell.spec.budget.threads)
+    checkpoint = folder / "best.ckpt"
+    result = evaluate(checkpoint, cell.data, "test", config.device)
+    write_json(cell.folder / "per_image.json", result["per_image"])
+    trained, about = load_model(checkpoint)
+    device = torch.device(config.device)
+    _save_examples(cell, trained.to(device), device, result["threshold"])
+    folded, pairs = fold_batch_norm(trained.cpu(), torch.zeros(1, 3, cell.spec.budget.imgsz, cell.spec.budget.imgsz))
+    costs = cost(trained, cell.spec.budget, cell.spec.protocol, folded)
+    costs["latency_protocol"]["batch_norms_folded"] = pairs
+    return {
+        "metrics": result["metrics"],
+        "diverged": False,
+        "cost": costs,
+        "train": _training(folder, training),
+        "method": _method(cell, result, about),
+        "files": {
+            "curves": "train/metrics.csv",
+            "per_image": ["per_image.json"],
+            "weights": "train/best.ckpt",
+            "examples": "examples/examples.json",
+        },
+    }
+
+
+def _config(cell: Cell) -> TrainConfig:
+    budget, model = cell.spec.budget, cell.model
+    return TrainConfig(
+        data=str(cell.data),
+        model=model.model,
+        encoder=model.encoder or "",
+        encoder_weights=model.encoder_weights,
+        epochs=budget.epochs,
+        batch=budget.batch,
+        crop=budget.imgsz,
+        seed=cell.seed,
+        out=str(cell.folder / "train"),
+        workers=budget.workers,
+        device=torch_device(budget.device),
+        resume=True,
+        **cell.spec.train,
+    )
+
+
+def _training_images(config: TrainConfig) -> int:
+    """Images that are trained on: the train split less what segplug holds out for validation."""
+    pairs = find_pairs(Path(config.data), "train")
+    if "val" in find_splits(Path(config.data)) or config.val_split == 0:
+        return len(pairs)
+    return len(split_train_val(pairs, config.val_split, config.seed, config.source_rule)[0])
+
+
+def _save_examples(cell: Cell, model: torch.nn.Module, device: torch.device, threshold: float) -> None:
+    pairs = find_pairs(cell.data, "test")
+    triples = []
+    for pair in [pairs[index] for index in pick(len(pairs))]:
+        image, mask = CrackDataset([pair]).arrays(0)
+        triples.append((pair.image.name, image, mask > 0, crack_probability(model, image, device) >= threshold))
+    save_masks(cell.folder, triples)
+
+
+def _training(folder: Path, images: int) -> dict[str, Any]:
+    """Epochs, images an epoch, seconds of all epochs (validation included)."""
+    path = folder / "metrics.csv"
+    rows: list[dict[str, str]] = []
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    return {"epochs": len(rows), "images_per_epoch": images, "seconds": sum(float(row["seconds"]) for row in rows)}
+
+
+def _method(cell: Cell, result: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
+    start = "random start" if cell.model.encoder_weights is None else f"encoder from {cell.model.encoder_weights}"
+    has_val = "val" in find_splits(cell.data) or about["train"]["val_split"] > 0
+    chosen = "best crack IoU on validation images taken from train" if has_val else "last epoch"
+    return {
+        "weights": f"{start}; {chosen} (epoch {result['epoch']}); test is read once, after training",
+        "checkpoint": "best on validation" if has_val else "last",
+        "split": f"test, {result['images']} images",
+        "predictions": f"whole images at their own size, threshold {result['threshold']} unless the metric has its own",
+        "metric": "TP, FP, FN, TN of crack pixels summed over the set, 0 px tolerance; "
+        "iou_crack = TP/(TP+FP+FN), miou = mean with the background's IoU, f1 = 2TP/(2TP+FP+FN), "
+        "iou_per_image = mean over images, ods_* at the one best threshold, ois_* at each image's best",
+    }

@@ -1,0 +1,164 @@
+"""What is compared: models x datasets x seeds under one budget, read from one YAML file."""
+
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.strict import SpecError, load, nearest
+
+__all__ = ["Budget", "Cell", "Model", "Protocol", "Spec", "cells", "read_spec"]
+
+TASKS = ("detect", "segment")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A YOLO YAML (detect), or an architecture with its encoder (segment)."""
+
+    model: str
+    encoder: str | None = None
+    encoder_weights: str | None = None
+
+    @staticmethod
+    def from_text(text: str) -> dict[str, str]:
+        return {"model": text}
+
+    @property
+    def label(self) -> str:
+        """Short name for tables and folders: `yolov8n-C2f_gnConv`, `unet-resnet18`."""
+        stem = re.sub(r"\.ya?ml$", "", self.model.replace("\\", "/").rsplit("/", 1)[-1])
+        parts = [stem, self.encoder, self.encoder_weights]
+        return "-".join(_safe(part) for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every model of the spec may spend. `imgsz` in px: network input (detect) or training crop (segment)."""
+
+    epochs: int
+    imgsz: int
+    batch: int
+    device: str = "cpu"
+    workers: int = 2
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "imgsz", "batch", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.workers < 0:
+            raise ValueError(f"workers must be at least 0, got {self.workers}")
+        if self.imgsz % 32:
+            raise ValueError(f"imgsz must be a multiple of 32, got {self.imgsz}")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a trained model is measured. `conf`, `iou`, `max_det`: thresholds of YOLO's prediction."""
+
+    conf: float = 0.001
+    iou: float = 0.7
+    max_det: int = 300
+    latency_runs: int = 50
+    latency_warmup: int = 10
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.conf < 1 or not 0 < self.iou <= 1:
+            raise ValueError(f"conf must be in [0, 1) and iou in (0, 1], got conf={self.conf}, iou={self.iou}")
+        if self.max_det < 100:
+            raise ValueError(f"max_det must be at least 100 (COCOeval keeps 100 per image), got {self.max_det}")
+        if self.latency_runs < 50:
+            raise ValueError(f"latency_runs must be at least 50, got {self.latency_runs}")
+        if self.latency_warmup < 1:
+            raise ValueError(f"latency_warmup must be at least 1, got {self.latency_warmup}")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One comparison; the first model is the baseline. `train`: further options of the trainer, by its own names."""
+
+    name: str
+    task: str
+    models: tuple[Model, ...]
+    datasets: dict[str, str]
+    seeds: tuple[int, ...]
+    budget: Budget
+    protocol: Protocol = field(default_factory=Protocol)
+    train: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ValueError(f"task {self.task!r} is unknown{nearest(self.task, TASKS)}")
+        if _safe(self.name) != self.name:
+            raise ValueError(f"name {self.name!r} may hold letters, digits, '.', '_' and '-' only")
+        if not self.datasets:
+            raise ValueError("datasets is empty; write `name: path` for at least one")
+        labels = [model.label for model in self.models]
+        for kind, items in (("models", labels), ("seeds", [str(seed) for seed in self.seeds])):
+            twice = sorted({item for item in items if items.count(item) > 1})
+            if twice:
+                raise ValueError(f"{kind} lists {', '.join(twice)} more than once")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training and its evaluation: one model, one dataset, one seed."""
+
+    spec: Spec
+    model: Model
+    dataset: str
+    data: Path
+    seed: int
+    folder: Path
+
+    @property
+    def key(self) -> str:
+        return self.folder.name
+
+    def identity(self, dataset_hash: str) -> dict[str, Any]:
+        """Everything that decides the cell's result; a finished row is reused only when this is equal."""
+        return {
+            "task": self.spec.task,
+            "model": asdict(self.model),
+            "dataset": self.dataset,
+            "dataset_hash": dataset_hash,
+            "seed": self.seed,
+            "budget": asdict(self.spec.budget),
+            "protocol": asdict(self.spec.protocol),
+            "options": self.spec.train,
+        }
+
+
+def read_spec(path: Path) -> Spec:
+    """Parse and check the text alone; data and model names are checked by `experiments.run.plan`."""
+    return load(Spec, path)
+
+
+def cells(spec: Spec, data_root: Path, out: Path) -> list[Cell]:
+    """Models vary fastest, so that a comparison on one dataset and seed is complete early."""
+    return [
+        Cell(spec, model, dataset, _locate(dataset, path, data_root), seed, _folder(out, model, dataset, seed))
+        for dataset, path in spec.datasets.items()
+        for seed in spec.seeds
+        for model in spec.models
+    ]
+
+
+def _folder(out: Path, model: Model, dataset: str, seed: int) -> Path:
+    return (out / "cells" / f"{model.label}-{_safe(dataset)}-s{seed}").resolve()
+
+
+def _locate(name: str, path: str, data_root: Path) -> Path:
+    found = (data_root / path).expanduser().resolve()
+    if not found.exists():
+        siblings = [p.name for p in found.parent.iterdir()] if found.parent.is_dir() else []
+        raise SpecError(
+            f"datasets.{name}: {found} does not exist{nearest(found.name, siblings) if siblings else ''}"
+            "\nRelative paths are read from --data-root (default: the current directory)."
+        )
+    return found
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text)

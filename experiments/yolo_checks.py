@@ -1,0 +1,90 @@
+"""Is this a model, are these options, that Ultralytics knows? Asked before hours are spent. And its output, tamed."""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from experiments.spec import Model
+from experiments.strict import SpecError, nearest
+from yoloplug.yamls import find, model_yamls  # importing yoloplug makes its names known to Ultralytics
+
+__all__ = ["check_model", "check_options", "quiet"]
+
+# What the runner itself decides; a spec that set these under `train` would say one thing and do another.
+_OWNED = {"model", "data", "epochs", "imgsz", "batch", "device", "workers", "seed", "project", "name", "exist_ok"} | {
+    "resume", "pretrained", "deterministic", "plots", "save", "task", "mode", "save_dir", "val", "verbose"
+}  # fmt: skip
+
+
+def check_model(model: Model) -> None:
+    """Build the model once, so that a wrong name or block is found before hours are spent."""
+    if model.encoder or model.encoder_weights:
+        raise SpecError(f"models: {model.label}: a detection model has no encoder; write the YAML's name alone")
+    if not model.model.endswith((".yaml", ".yml")):
+        raise SpecError(f"models: {model.model!r} must be a model YAML (trained from scratch), such as yolov8n.yaml")
+    _require_yaml(model.model)
+    _build(model.model)
+
+
+def check_options(options: dict[str, Any]) -> None:
+    """`train` of the spec holds Ultralytics' own training arguments, less those that the runner sets."""
+    from ultralytics.utils import DEFAULT_CFG_DICT
+
+    for key in options:
+        if key in _OWNED:
+            raise SpecError(f"train.{key}: set by the runner (see budget, seeds, models); remove it")
+        if key not in DEFAULT_CFG_DICT:
+            raise SpecError(f"train.{key}: no such training argument{nearest(key, set(DEFAULT_CFG_DICT) - _OWNED)}")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Warnings only: its tables and bars would drown the runner's line per epoch."""
+    from ultralytics.utils import LOGGER
+
+    level = LOGGER.level
+    LOGGER.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(level)
+
+
+def _require_yaml(name: str) -> None:
+    """Refuse a name that Ultralytics would not find; `yolov8n-x.yaml` is `yolov8-x.yaml` at scale n."""
+    from ultralytics.utils.checks import check_yaml
+
+    unscaled = re.sub(r"(\d+)([nslmx])(.+)?$", r"\1\3", Path(name).name)
+    if find(name):
+        return
+    for candidate in (name, str(Path(name).with_name(unscaled))):
+        try:
+            if check_yaml(candidate, hard=False):
+                return
+        except FileNotFoundError as error:  # several files of that name
+            raise SpecError(f"models: {name!r}: {error}") from error
+    raise SpecError(f"models: {name!r} is not a model YAML{nearest(name, _known_yamls(name))}")
+
+
+def _known_yamls(name: str) -> list[str]:
+    """Names of Ultralytics' YAMLs and ours, with the scale letter of `name` put in."""
+    import ultralytics
+
+    scale = re.search(r"\d+([nslmx])", name)
+    letter = scale.group(1) if scale else "n"
+    stock = Path(str(ultralytics.__file__)).parent / "cfg" / "models"
+    names = {path.name for path in stock.rglob("*.yaml")} | set(model_yamls())
+    return [re.sub(r"^(yolo\D*\d+)", rf"\g<1>{letter}", known, count=1) for known in names]
+
+
+def _build(name: str) -> None:
+    from ultralytics import YOLO
+
+    with quiet():
+        try:
+            YOLO(name, task="detect")
+        except (KeyError, ValueError, TypeError, RuntimeError, NotImplementedError) as error:
+            raise SpecError(f"models: {name!r} cannot be built: {type(error).__name__}: {error}") from error
