@@ -1,0 +1,69 @@
+"""The house rules that a reader relies on: imports run one way, every block is complete, files stay small."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from yoloplug import BLOCKS
+from yoloplug.yamls import model_yamls
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("yoloplug", "segplug", "experiments")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+# Layer -> what it must never import, at module level or inside a function.
+FORBIDDEN = {
+    "yoloplug/__init__": ("torch", "ultralytics"),
+    "yoloplug/boot": ("torch", "ultralytics", "inspect", "ast", "typing"),
+    "yoloplug/registry": ("torch", "ultralytics", "yoloplug"),
+    "yoloplug/blocks": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
+    "yoloplug/profile": ("ultralytics", "yoloplug.bridge", "segplug", "experiments"),
+    "yoloplug/hosts": ("yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
+    "yoloplug/bridge": ("yoloplug.cli", "segplug", "experiments"),
+    "yoloplug": ("segplug", "experiments"),
+    "segplug": ("ultralytics", "experiments", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "yoloplug.registry"),
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Absolute names of the modules that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+@pytest.mark.parametrize("layer", FORBIDDEN)
+def test_imports_run_one_way(layer: str) -> None:
+    files = [path for path in FILES if path.relative_to(ROOT).with_suffix("").as_posix().startswith(layer)]
+    assert files
+    for path in files:
+        wrong = {n for n in imported(path) for bad in FORBIDDEN[layer] if n == bad or n.startswith(bad + ".")}
+        if layer == "yoloplug/registry":
+            wrong -= {"yoloplug.registry"}
+        assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("name", sorted(BLOCKS))
+def test_every_block_is_complete(name: str) -> None:
+    block = BLOCKS[name]
+    assert any(name in yaml.removesuffix(".yaml").split("-", 1)[1] for yaml in model_yamls()), "no model YAML names it"
+    assert block.summary.endswith("."), "the class docstring must begin with one sentence"
+    assert block.paper.startswith(("arXiv:", "doi:")), block.paper
+    tests = "".join(path.read_text() for path in (ROOT / "tests/yoloplug/blocks").glob("test_*.py"))
+    assert name in tests, "no test of its own"
+    module = sys.modules[block.cls.__module__].__doc__ or ""
+    assert "Paper:" in module, "the module docstring must name the paper and its section"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_are_small_and_documented(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 300, "split it"
+    assert ast.get_docstring(ast.parse(text)), "no module docstring"
