@@ -64,7 +64,7 @@ def deform_conv2d(
     """Convolution whose kernel taps are moved by `offset` (pixels) and weighted by `mask`.
 
     x: (N, c1, H, W). weight: (c2, c1 / groups, kh, kw). offset: (N, offset_groups * kh * kw * 2, H', W'), taps row by
-    row, each dy then dx. mask: (N, offset_groups * kh * kw, H', W'). Returns (N, c2, H', W') in weight's dtype.
+    row, each dy then dx. mask: (N, offset_groups * kh * kw, H', W'). Returns (N, c2, H', W').
     """
     operation = by_kernel if x.is_cuda and not torch.onnx.is_in_onnx_export() else by_sampling
     return operation(x, offset, weight, bias, stride, padding, dilation, offset_groups, mask)
@@ -87,7 +87,7 @@ def by_kernel(
     exact = _exact(x)
     bias, mask = (None if given is None else given.to(exact) for given in (bias, mask))
     y = kernel(x.to(exact), offset.to(exact), weight.to(exact), bias, stride, padding, dilation, mask)
-    return y.to(weight.dtype)
+    return y.to(x.dtype)
 
 
 def by_sampling(

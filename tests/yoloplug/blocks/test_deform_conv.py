@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch.nn import functional as F
 
-from yoloplug.blocks import DCNv1, DCNv2, deform_conv2d
+from yoloplug.blocks import DCNv1, DCNv2, deform_conv2d, deform_op
 
 
 @pytest.mark.parametrize(("name", "module"), [("dcnv1_pack", DCNv1(16, 12)), ("dcnv2_pack", DCNv2(16, 12, bias=True))])
@@ -27,7 +27,11 @@ class Operation(torch.nn.Module):
         return deform_conv2d(x, offset, self.weight, self.bias, mask=mask, **self.options)
 
 
-def test_operation_equals_reference(golden):
+@pytest.mark.parametrize("operation", ["by_kernel", "by_sampling"])
+def test_operation_equals_reference(golden, monkeypatch, operation):
+    """Both ways: the kernel serves CUDA tensors, sampling the rest; neither asks for a device."""
+    monkeypatch.setattr(deform_op, "by_kernel", getattr(deform_op, operation))
+    monkeypatch.setattr(deform_op, "by_sampling", getattr(deform_op, operation))
     golden("dcnv1_op").check(Operation(16, 12, (3, 3), padding=(1, 1)), "x", "offset")
     golden("dcnv2_op").check(Operation(16, 12, (3, 3), padding=(1, 1)), "x", "offset", "mask")
     uneven = Operation(8, 8, (5, 3), stride=(2, 1), padding=(2, 1))
@@ -53,6 +57,19 @@ def test_starts_as_a_plain_convolution(block, factor):
     module = block(8, 6, k=3, s=2, g=2, d=2)
     x = torch.randn(2, 8, 13, 15)
     torch.testing.assert_close(module(x), factor * F.conv2d(x, module.weight, None, 2, 2, 2, 2))
+
+
+def test_kernel_takes_half_precision_under_autocast():
+    """torchvision's CPU kernel knows no bfloat16: the maps are widened for it, and the result comes back narrow."""
+    module = DCNv2(4, 6).bfloat16()
+    x, offset, mask = torch.randn(1, 4, 5, 6), torch.randn(1, 18, 5, 6), torch.rand(1, 9, 5, 6)
+    narrow = [tensor.bfloat16() for tensor in (x, offset, module.weight)]
+    pairs = [(1, 1)] * 3
+    with torch.autocast("cpu", torch.bfloat16):
+        kernel = deform_op.by_kernel(*narrow, None, *pairs, 1, mask.bfloat16())
+        sampling = deform_op.by_sampling(*narrow, None, *pairs, 1, mask.bfloat16())
+    assert kernel.dtype == sampling.dtype == torch.bfloat16
+    torch.testing.assert_close(kernel, sampling, rtol=0.02, atol=0.02)
 
 
 def test_whole_pixel_offsets_shift_the_input():

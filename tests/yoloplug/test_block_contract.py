@@ -1,0 +1,195 @@
+"""What every block in the catalogue keeps, whatever its mathematics; exceptions stand in one dict with reasons."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+import yoloplug.blocks  # noqa: F401  (fills the registry)
+from yoloplug.registry import BLOCKS
+
+RECORDED = Path(__file__).parent / "recorded_outputs.json"
+SIZE = (33, 47)
+WIDTH = 16  # the narrowest that every block's defaults accept
+NAMES = sorted(BLOCKS)
+
+EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("GBC", "affine"): "ends in ReLU and a sum: nothing linear to fold a BatchNorm into",
+    ("SCConv", "affine"): "ends in a product with attention computed from the features",
+    ("SCConv", "tolerance"): "a value within rounding of the gate's threshold may flip, and its neighbours with it",
+}
+
+
+def build(name: str, s: int = 1) -> nn.Module:
+    """The block as a user gets it, except that parameters starting at zero (offsets, biases) get small values."""
+    torch.manual_seed(0)
+    row = BLOCKS[name]
+    module = row.cls(WIDTH, WIDTH + 8, 3, s) if row.kind == "conv" else row.cls(WIDTH)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.1)
+    return module
+
+
+def image(n: int = 2, size: tuple[int, int] = SIZE) -> Tensor:
+    return torch.randn(n, WIDTH, *size, generator=torch.Generator().manual_seed(1))
+
+
+def same(name: str, value: Tensor, expected: Tensor, tolerance: float = 1e-5) -> None:
+    tolerance = 0.02 if (name, "tolerance") in EXCEPTIONS else tolerance
+    assert value.shape == expected.shape
+    assert (value - expected).abs().max() <= tolerance * expected.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("name", "s"), [(name, s) for name in NAMES for s in ((1, 2) if BLOCKS[name].kind == "conv" else (1,))]
+)
+def test_shape_and_gradient_in_training_at_batch_one(name, s):
+    module = build(name, s).train()
+    x = image(1).requires_grad_()
+    y = module(x)
+    assert y.shape == (1, WIDTH if BLOCKS[name].kind == "keep" else WIDTH + 8, -(-SIZE[0] // s), -(-SIZE[1] // s))
+    y.square().sum().backward()
+    for key, tensor in [("input", x), *module.named_parameters()]:
+        assert tensor.grad is not None, f"{key} has no gradient"
+        assert tensor.grad.isfinite().all() and tensor.grad.any(), f"gradient of {key} is zero or not finite"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_eval_output_is_independent_of_the_batch(name):
+    module, x = build(name).eval(), image(3)
+    with torch.no_grad():
+        same(name, module(x)[1:2], module(x[1:2]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_copies_and_reloads(name):
+    """deepcopy as EMA makes it (after a forward), pickle as a checkpoint, state_dict strictly."""
+    module, x = build(name).eval(), image()
+    expected = module(x)
+    fresh = build(name).eval()
+    with torch.no_grad():
+        for parameter in fresh.parameters():
+            parameter.zero_()
+    fresh.load_state_dict(module.state_dict(), strict=True)
+    for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module)), fresh):
+        assert torch.equal(other(x), expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_memory_format_does_not_matter(name):
+    module, x = build(name).eval(), image()
+    with torch.no_grad():
+        same(
+            name,
+            module.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last)),
+            build(name).eval()(x),
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_precisions_agree(name):
+    """float64 is computed as such; CPU autocast runs, trains, and strays by bfloat16's rounding only."""
+    module, x = build(name).eval(), image()
+    y = module(x)
+    exact = copy.deepcopy(module).double()(x.double())
+    assert exact.dtype == torch.float64
+    same(name, y.double(), exact)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = module(x)
+        mixed.float().square().mean().backward()
+    assert (mixed.float() - y).norm() <= 0.03 * y.norm()
+    assert all(parameter.grad.isfinite().all() for parameter in module.parameters())
+    narrow = copy.deepcopy(module).bfloat16()(x.bfloat16())
+    assert narrow.dtype == torch.bfloat16
+    assert (narrow.float() - y).norm() <= 0.05 * y.norm()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_affine_folds_exactly(name):
+    if (name, "affine") in EXCEPTIONS:
+        assert not hasattr(BLOCKS[name].cls, "fold_affine")
+        return
+    module, x = build(name).eval().double(), image().double()
+    expected = module(x)
+    scale, shift = torch.randn(2, expected.shape[1], dtype=torch.float64)
+    module.fold_affine(scale, shift)
+    same(name, module(x), expected * scale[:, None, None] + shift[:, None, None], 1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:.*is deprecated. Please switch:FutureWarning")
+@pytest.mark.parametrize("name", NAMES)
+def test_graphs_equal_eager(name):
+    """torch.export, and a TorchScript trace at a size it has not seen."""
+    module, x, other = build(name).eval(), image(), image(1, (20, 31))
+    with torch.no_grad():
+        same(name, torch.export.export(module, (x,)).module()(x), module(x))
+        same(name, torch.jit.trace(module, x)(other), module(other))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", NAMES)
+def test_onnx_equals_eager(name):
+    """The exporter that Ultralytics uses, at its default opset, batch and size dynamic."""
+    module, file = build(name).eval(), io.BytesIO()
+    axes = {"x": {0: "n", 2: "h", 3: "w"}}
+    torch.onnx.export(
+        module,
+        (image(),),
+        file,
+        dynamo=False,
+        opset_version=18,
+        input_names=["x"],
+        output_names=["y"],
+        dynamic_axes=axes,
+    )
+    compare_onnx(name, file.getvalue(), module)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("name", NAMES)
+def test_onnx_by_dynamo_equals_eager(name):
+    module, file = build(name).eval(), io.BytesIO()
+    sizes = ({0: torch.export.Dim("n"), 2: torch.export.Dim("h"), 3: torch.export.Dim("w")},)
+    torch.onnx.export(module, (image(),), dynamo=True, opset_version=20, dynamic_shapes=sizes).save(file)
+    compare_onnx(name, file.getvalue(), module)
+
+
+def compare_onnx(name: str, file: bytes, module: nn.Module) -> None:
+    session = onnxruntime.InferenceSession(file)
+    for x in (image(), image(1, (20, 31)), image(3, (9, 7))):
+        (y,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        same(name, torch.from_numpy(y), module(x).detach())
+
+
+def test_recorded_outputs(request):
+    """Eight numbers of each block's float64 output; change them only on purpose, by `pytest --update-golden`."""
+    outputs = {}
+    for name in NAMES:
+        y = build(name).eval().double()(image().double()).detach().flatten()
+        outputs[name] = [float(value) for value in y[:: y.numel() // 8][:8]]
+    if request.config.getoption("--update-golden"):
+        RECORDED.write_text(json.dumps(outputs, indent=1) + "\n")
+    recorded = json.loads(RECORDED.read_text())
+    assert recorded.keys() == outputs.keys()
+    for name in NAMES:
+        assert outputs[name] == pytest.approx(recorded[name], rel=1e-6, abs=1e-9), name
+
+
+def test_import_is_light():
+    """The blocks need torch only: torchvision comes with the first CUDA deformable convolution, Ultralytics never."""
+    code = "import sys, yoloplug.blocks; print(sorted({'ultralytics', 'torchvision'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
