@@ -46,7 +46,7 @@ class GlobalLocalFilter(nn.Module):
         x = x if x.dtype == torch.float64 else x.float()
         h, w = x.shape[-2:]
         planes = self.complex_weight.to(x.dtype).permute(3, 0, 1, 2)
-        re, im = F.interpolate(planes, size=(h, w // 2 + 1), mode="bilinear", align_corners=True)
+        re, im = F.interpolate(planes, size=(h, w // 2 + 1), mode="bilinear", align_corners=True).unbind(0)
         if torch.onnx.is_in_onnx_export():
             return _filter_by_matrices(x, re, im)
         spectrum = torch.fft.rfft2(x, norm="ortho") * torch.complex(re, im)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import onnxruntime
 import pytest
 import torch
 
@@ -30,6 +33,26 @@ def test_float32_filter_equals_unmodified_reference(golden, name):
     module.load_state_dict(record.state())
     y, recorded = module(record["x"].float()), record["y_fft32"]
     assert (y - recorded).abs().max() <= 1e-6 * recorded.abs().max()
+
+
+@pytest.mark.parametrize("name", ["gnconv_gf_o3_exact", "gnconv_gf_o3_interp"])
+def test_filter_by_matrices_equals_reference(golden, monkeypatch, name):
+    """What an ONNX file computes: the Fourier transform as real matrix products."""
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    monkeypatch.delattr(torch.fft, "rfft2")
+    golden(name).check(gnConv(16, order=3, filter="global_local", h=12 if name.endswith("exact") else 14, w=8))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_global_filter_in_onnx_serves_sizes_it_was_not_exported_at():
+    module, file = gnConv(16, order=3, filter="global_local").eval(), io.BytesIO()
+    axes = {"x": {0: "n", 2: "h", 3: "w"}}
+    x = torch.randn(2, 16, 12, 17)
+    torch.onnx.export(module, (x,), file, dynamo=False, opset_version=18, input_names=["x"], dynamic_axes=axes)
+    session = onnxruntime.InferenceSession(file.getvalue())
+    for other in (x, torch.randn(1, 16, 9, 20)):
+        (y,) = session.run(None, {"x": other.numpy()})
+        torch.testing.assert_close(torch.from_numpy(y), module(other).detach(), rtol=1e-4, atol=1e-6)
 
 
 def test_order_two_is_the_papers_formula():
