@@ -1,4 +1,4 @@
-"""Start-up: watch for Ultralytics being imported and hand its modules to yoloplug.bridge. Only `sys` and `os` here.
+"""Start-up: watch for Ultralytics being imported and hand it to yoloplug.bridge. Only `sys` and `os` here.
 
 Runs in every Python process of the environment through `yoloplug.pth`, so it must cost nothing. YOLOPLUG_DISABLE=1
 in the environment turns the plug-in off.
@@ -7,24 +7,23 @@ in the environment turns the plug-in off.
 import os
 import sys
 
-WATCHED = ("ultralytics.nn.tasks", "ultralytics.engine.exporter")
+WATCHED = "ultralytics.nn.tasks"
 
 
 def install() -> None:
-    """Watch the modules that are not imported yet; patch at once those that are (a late `import yoloplug`)."""
+    """Watch for the module that builds models; where it is imported already (a late `import yoloplug`), patch it."""
     if os.environ.get("YOLOPLUG_DISABLE", "") not in ("", "0") or any(isinstance(f, _Watcher) for f in sys.meta_path):
         return
     sys.meta_path.insert(0, _Watcher())
-    for name in WATCHED:
-        if name in sys.modules:
-            _patch(sys.modules[name])
+    if WATCHED in sys.modules:
+        _patch(sys.modules[WATCHED])
 
 
 class _Watcher:
     """A meta path finder that finds nothing itself: it lets the others find, and adds one step after execution."""
 
     def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]
-        if name not in WATCHED:
+        if name != WATCHED:
             return None
         for finder in sys.meta_path:
             spec = finder.find_spec(name, path, target) if finder is not self else None
