@@ -29,6 +29,20 @@ def _run(given: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _report(given: argparse.Namespace) -> int:
+    from experiments.report import write_report
+
+    print(write_report(given.folder, given.out or given.folder[0]))
+    return 0
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from experiments.demo import run_demo
+
+    _, failed = run_demo(given.out)
+    return 1 if failed else 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m experiments",
@@ -47,4 +61,20 @@ def _parser() -> argparse.ArgumentParser:
         "--data-root", type=Path, default=Path(), help="where the spec's relative dataset paths start (default: here)"
     )
     command.set_defaults(call=_run)
+    command = commands.add_parser(
+        "report",
+        help="HTML, Markdown, LaTeX, CSV and plots from finished cells; never trains",
+        epilog="example: python -m experiments report runs/experiments/bccd-gnconv runs/experiments/deepcrack-gbcnet "
+        "--out runs/experiments/report",
+    )
+    command.add_argument("folder", type=Path, nargs="+", help="results of `run`; several make one report")
+    command.add_argument("--out", type=Path, help="where the report goes (default: the first folder)")
+    command.set_defaults(call=_report)
+    command = commands.add_parser(
+        "demo",
+        help="draw small data, train baseline and plug-in on it, write a report: minutes, no download",
+        epilog="example: python -m experiments demo --out demo",
+    )
+    command.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything (default: demo)")
+    command.set_defaults(call=_demo)
     return parser

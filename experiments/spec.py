@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.strict import SpecError, load, nearest
 
-__all__ = ["Budget", "Cell", "Model", "Protocol", "Spec", "cells", "read_spec"]
+__all__ = ["Budget", "Cell", "Model", "Protocol", "Spec", "cell_keys", "cells", "read_spec"]
 
 TASKS = ("detect", "segment")
 
@@ -136,17 +136,22 @@ def read_spec(path: Path) -> Spec:
 
 
 def cells(spec: Spec, data_root: Path, out: Path) -> list[Cell]:
-    """Models vary fastest, so that a comparison on one dataset and seed is complete early."""
+    """Every cell with its data and folder. Raises SpecError when a dataset is not there."""
+    data = {name: _locate(name, path, data_root) for name, path in spec.datasets.items()}
     return [
-        Cell(spec, model, dataset, _locate(dataset, path, data_root), seed, _folder(out, model, dataset, seed))
-        for dataset, path in spec.datasets.items()
-        for seed in spec.seeds
-        for model in spec.models
+        Cell(spec, model, dataset, data[dataset], seed, (out / "cells" / key).resolve())
+        for key, (model, dataset, seed) in cell_keys(spec).items()
     ]
 
 
-def _folder(out: Path, model: Model, dataset: str, seed: int) -> Path:
-    return (out / "cells" / f"{model.label}-{_safe(dataset)}-s{seed}").resolve()
+def cell_keys(spec: Spec) -> dict[str, tuple[Model, str, int]]:
+    """Folder name -> model, dataset, seed. Models vary fastest, so that one comparison is complete early."""
+    return {
+        f"{model.label}-{_safe(dataset)}-s{seed}": (model, dataset, seed)
+        for dataset in spec.datasets
+        for seed in spec.seeds
+        for model in spec.models
+    }
 
 
 def _locate(name: str, path: str, data_root: Path) -> Path:

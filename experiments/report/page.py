@@ -1,0 +1,116 @@
+"""The HTML report: one file, nothing loaded from elsewhere."""
+
+import base64
+from html import escape
+from pathlib import Path
+
+from experiments.report.facts import Facts, environment_facts, method_facts, reproduce, unfinished
+from experiments.report.pictures import examples, key
+from experiments.report.plots import bars, curves, render, tradeoff
+from experiments.report.rows import Comparison, Run
+from experiments.report.tables import Table, cost_table, quality_table, sentence
+
+__all__ = ["PLOTS", "page"]
+
+PLOTS = {"metrics": (bars, "Metrics; above each bar the difference to the baseline."),
+         "tradeoff": (tradeoff, "Quality against latency and size; one point a seed."),
+         "curves": (curves, "Training, epoch by epoch.")}  # fmt: skip
+
+
+def page(runs: list[Run], comparisons: list[Comparison]) -> str:
+    """The whole document."""
+    style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+    names = " and ".join(dict.fromkeys(escape(comparison.title) for comparison in comparisons))
+    body = "".join(map(_comparison, comparisons))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{names}</title><style>{style}</style></head><body><main>"
+        f"<h1>{names}</h1>{_summary(runs, comparisons)}{body}{_origin(runs)}</main></body></html>\n"
+    )
+
+
+def _summary(runs: list[Run], comparisons: list[Comparison]) -> str:
+    found = [
+        sentence(comparison, label)
+        for comparison in comparisons
+        for label in comparison.labels
+        if label != comparison.baseline
+    ]
+    gaps = [line for run in runs for line in unfinished(run)]
+    text = "".join(f"<li>{escape(line)}</li>" for line in found)
+    warning = "".join(f"<li>{escape(line)}</li>" for line in gaps)
+    return f'<ul class="summary">{text}</ul>' + (f'<ul class="gaps">{warning}</ul>' if gaps else "")
+
+
+def _comparison(comparison: Comparison) -> str:
+    parts = [f"<h2>{escape(comparison.title)}</h2>", _table(quality_table(comparison))]
+    parts += [_plot(comparison, name) for name in ("metrics", "curves")]
+    parts += [_table(cost_table(comparison)), _plot(comparison, "tradeoff")]
+    parts.append(_examples(comparison))
+    parts.append(f"<h3>How it was measured</h3>{_facts(method_facts(comparison))}")
+    return f"<section>{''.join(parts)}</section>"
+
+
+def _table(table: Table) -> str:
+    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
+    lines = []
+    for first, *cells in table.rows:
+        line = "".join(f"<td>{escape(cell.value)}{_small(cell.small)}</td>" for cell in cells)
+        lines.append(f'<tr><th scope="row">{escape(first.value)}{_small(first.small)}</th>{line}</tr>')
+    notes = "".join(f"<p>{escape(note)}</p>" for note in table.notes)
+    return (
+        f'<h3>{escape(table.caption)}</h3><div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead>'
+        f'<tbody>{"".join(lines)}</tbody></table></div><div class="notes">{notes}</div>'
+    )
+
+
+def _small(text: str) -> str:
+    return f"<small>{escape(text)}</small>" if text else ""
+
+
+def _plot(comparison: Comparison, name: str) -> str:
+    draw, caption = PLOTS[name]
+    light, dark = (_data(render(lambda: draw(comparison), dark), "png") for dark in (False, True))
+    return (
+        f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+        f'<img src="{light}" alt="{escape(caption)}" loading="lazy"></picture>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def _examples(comparison: Comparison) -> str:
+    found = examples(comparison)
+    if not found:
+        return ""
+    colours, text = key(comparison)
+    keys = "".join(f'<span><i style="background:{colour}"></i>{escape(name)}</span>' for colour, name in colours)
+    rows = []
+    for example in found:
+        panels = "".join(
+            f'<figure><img src="{_data(picture, "jpeg")}" alt="{escape(caption)}: {escape(example.name)}">'
+            f"<figcaption>{escape(caption)}</figcaption></figure>"
+            for caption, picture in example.panels
+        )
+        rows.append(f'<h4>{escape(example.name)}</h4><div class="panels">{panels}</div>')
+    return f'<h3>Examples</h3><p class="key">{keys}</p><div class="notes"><p>{escape(text)}</p></div>{"".join(rows)}'
+
+
+def _origin(runs: list[Run]) -> str:
+    parts = ["<section><h2>Environment and how to reproduce</h2>"]
+    for run in runs:
+        title = run.rows[0]["name"]
+        parts.append(f"<h3>{escape(title)}</h3>{_facts(environment_facts(run.rows))}")
+        parts.append(f"<pre>{escape(reproduce(run))}</pre>")
+        if run.spec_text:
+            parts.append(f"<details open><summary>Spec</summary><pre>{escape(run.spec_text)}</pre></details>")
+    return "".join(parts) + "</section>"
+
+
+def _facts(facts: Facts) -> str:
+    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts) + "</dl>"
+
+
+def _data(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

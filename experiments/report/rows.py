@@ -1,0 +1,117 @@
+"""Read what runs left behind: rows, failures, unfinished cells, spec texts; grouped into fair comparisons."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.run import ROW_SCHEMA
+from experiments.spec import cell_keys, read_spec
+from experiments.strict import SpecError
+
+__all__ = ["Comparison", "Run", "compare", "read_run"]
+
+Row = dict[str, Any]
+# What must be equal for two rows to stand in one table.
+_SAME = ("name", "task", "dataset", "dataset_hash", "budget", "protocol", "options", "baseline")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One results folder. `failed` maps a cell to its error, `missing` lists cells without a row."""
+
+    folder: Path
+    rows: list[Row]
+    failed: dict[str, str]
+    missing: list[str]
+    spec_text: str | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows of one dataset under one budget and protocol."""
+
+    rows: list[Row]
+    folders: dict[str, Path] = field(repr=False)  # cell -> its folder
+
+    @property
+    def task(self) -> str:
+        return str(self.rows[0]["task"])
+
+    @property
+    def title(self) -> str:
+        return f"{self.rows[0]['name']} on {self.rows[0]['dataset']}"
+
+    @property
+    def baseline(self) -> str:
+        return str(self.rows[0]["baseline"])
+
+    @property
+    def labels(self) -> list[str]:
+        """Models in the order of their rows, the baseline first."""
+        found = dict.fromkeys(row["label"] for row in self.rows)
+        return sorted(found, key=lambda label: label != self.baseline)
+
+    def of(self, label: str) -> list[Row]:
+        """This model's rows by seed."""
+        return sorted((row for row in self.rows if row["label"] == label), key=lambda row: row["seed"])
+
+    def values(self, label: str, metric: str) -> dict[int, float]:
+        """Seed -> value, seeds without one (diverged, undefined) left out."""
+        found = {row["seed"]: row["metrics"].get(metric) for row in self.of(label)}
+        return {seed: value for seed, value in found.items() if value is not None}
+
+    def differences(self, label: str, metric: str) -> list[float]:
+        """Model less baseline on every seed that both have."""
+        mine, base = self.values(label, metric), self.values(self.baseline, metric)
+        return [mine[seed] - base[seed] for seed in sorted(mine.keys() & base.keys())]
+
+
+def read_run(folder: Path) -> Run:
+    """Everything in `folder` (as `run --out` wrote it). Raises SpecError when there is no row, or one is unreadable."""
+    rows = [_read_row(path) for path in sorted((folder / "cells").glob("*/row.json"))]
+    if not rows:
+        raise SpecError(f"{folder} holds no finished cell (cells/*/row.json); run the spec first")
+    done = {row["cell"] for row in rows}
+    failed = {
+        path.parent.name: str(json.loads(path.read_text(encoding="utf-8"))["error"])
+        for path in sorted((folder / "cells").glob("*/error.json"))
+        if path.parent.name not in done
+    }
+    spec = folder / "spec.yaml"
+    text = spec.read_text(encoding="utf-8") if spec.exists() else None
+    planned, order = _planned(spec) if text else ([], [])
+    rows.sort(key=lambda row: order.index(row["label"]) if row["label"] in order else len(order))
+    missing = [cell for cell in planned if cell not in done and cell not in failed]
+    return Run(folder, rows, failed, missing, text)
+
+
+def compare(runs: list[Run]) -> list[Comparison]:
+    """Rows that share dataset content, budget, protocol and baseline, in the order of the runs."""
+    groups: dict[str, tuple[list[Row], dict[str, Path]]] = {}
+    for run in runs:
+        for row in run.rows:
+            rows, folders = groups.setdefault(json.dumps([row[key] for key in _SAME], sort_keys=True), ([], {}))
+            if row["cell"] in folders:
+                raise SpecError(
+                    f"{run.folder} and {folders[row['cell']]} both hold cell {row['cell']}; give one of them"
+                )
+            rows.append(row)
+            folders[row["cell"]] = run.folder / "cells" / row["cell"]
+    return [Comparison(rows, folders) for rows, folders in groups.values()]
+
+
+def _read_row(path: Path) -> Row:
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise SpecError(f"{path} is not JSON ({error}); delete it and run the spec again") from error
+    if not isinstance(row, dict) or row.get("schema") != ROW_SCHEMA:
+        raise SpecError(f"{path} is not a row of schema {ROW_SCHEMA}; delete it and run the spec again")
+    return row
+
+
+def _planned(spec_path: Path) -> tuple[list[str], list[str]]:
+    """Cell keys and model labels that the spec asks for, in its order."""
+    spec = read_spec(spec_path)
+    return list(cell_keys(spec)), [model.label for model in spec.models]

@@ -1,0 +1,30 @@
+"""Put every form of the report into one folder."""
+
+from pathlib import Path
+
+from experiments.report.page import PLOTS, page
+from experiments.report.plots import render
+from experiments.report.rows import compare, read_run
+from experiments.report.text import csv_table, latex, markdown
+
+__all__ = ["write_report"]
+
+
+def write_report(folders: list[Path], out: Path) -> Path:
+    """Write report.html, report.md, table.tex, table.csv and plots/*.png; the HTML's path.
+
+    Raises SpecError when a folder has no finished cell. The HTML needs no other file.
+    """
+    runs = [read_run(folder) for folder in folders]
+    comparisons = compare(runs)
+    (out / "plots").mkdir(parents=True, exist_ok=True)
+    for index, comparison in enumerate(comparisons, start=1):
+        for name, (draw, _) in PLOTS.items():
+            picture = render(lambda draw=draw, comparison=comparison: draw(comparison), dark=False)  # type: ignore[misc]
+            (out / "plots" / f"{index}-{name}.png").write_bytes(picture)
+    (out / "report.md").write_text(markdown(runs, comparisons), encoding="utf-8")
+    (out / "table.tex").write_text(latex(comparisons), encoding="utf-8")
+    (out / "table.csv").write_text(csv_table(comparisons), encoding="utf-8")
+    html = out / "report.html"
+    html.write_text(page(runs, comparisons), encoding="utf-8")
+    return html
