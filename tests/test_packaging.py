@@ -1,0 +1,42 @@
+"""The wheel holds what a user needs: both packages, the YAMLs, the start-up files; nothing of the repository besides."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from yoloplug.yamls import model_yamls
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = folder.glob("yoloplug-*.whl")
+    with zipfile.ZipFile(wheel) as file:
+        return file.namelist()
+
+
+def test_wheel_holds_packages_yamls_and_start_up_files(names: list[str]) -> None:
+    assert {"yoloplug/__init__.py", "segplug/__init__.py", "yoloplug.pth", "yoloplug.start"} <= set(names)
+    assert {f"yoloplug/model_yamls/{name}" for name in model_yamls()} <= set(names)
+
+
+def test_wheel_holds_nothing_else(names: list[str]) -> None:
+    roots = {name.split("/", 1)[0] for name in names}
+    assert {root for root in roots if ".dist-info" not in root} == {
+        "yoloplug",
+        "segplug",
+        "yoloplug.pth",
+        "yoloplug.start",
+    }
+
+
+def test_start_up_line_is_readable_and_short() -> None:
+    line = (ROOT / "yoloplug/_start/yoloplug.pth").read_text()
+    assert line.startswith("import yoloplug  # ") and "YOLOPLUG_DISABLE=1" in line and line.count("\n") == 1
