@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -55,6 +56,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """The plain contents (tensors, numbers, text) of a segplug checkpoint. Raises SegplugError on any other file."""
     if not path.is_file():
         raise SegplugError(f"{path}: no such checkpoint")
+    if not zipfile.is_zipfile(path):  # torch reads anything else as an old pickle, with errors of any kind
+        raise SegplugError(f"{path}: not a readable checkpoint (no torch archive); train again or use another")
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:

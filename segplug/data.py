@@ -153,7 +153,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
 
 def by_stem(files: Iterable[Path]) -> dict[str, Path]:
-    """File stem -> file. Raises SegplugError when two files share a stem (a.jpg, a.png): one result would hide the other."""
+    """File stem -> file. Raises SegplugError when two files share a stem (a.jpg, a.png): one would hide the other."""
     found: dict[str, Path] = {}
     for file in files:
         if file.stem in found:

@@ -30,7 +30,7 @@ def tiled_probability(
     for top in _starts(h, tile, overlap):
         for left in _starts(w, tile, overlap):
             part = image[top : top + tile, left : left + tile]
-            ramp = np.minimum.outer(_ramp(part.shape[0], overlap), _ramp(part.shape[1], overlap))
+            ramp = np.multiply.outer(_ramp(part.shape[0], overlap), _ramp(part.shape[1], overlap))
             total[top : top + tile, left : left + tile] += ramp * probability_of(part)
             weight[top : top + tile, left : left + tile] += ramp
     return total / weight

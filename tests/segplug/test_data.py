@@ -1,0 +1,105 @@
+"""Folder layouts, partners, sizes, memory and seeds."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segplug.data import CrackDataset, EpochSampler, find_pairs, find_splits
+from segplug.errors import SegplugError
+from segplug.transforms import TrainCrop
+
+
+def test_both_split_layouts_give_the_same_names(cracks: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    for split in ("train", "test"):
+        for kind in ("images", "masks"):
+            shutil.copytree(cracks / split / kind, other / kind / split)
+    assert set(find_splits(other)) == {"train", "test"}
+    assert [p.name for p in find_pairs(other, "train")] == [p.name for p in find_pairs(cracks, "train")]
+
+
+def test_a_flat_folder_is_the_split_all(tmp_path: Path, add_crack: Callable[..., None]) -> None:
+    add_crack(tmp_path, "a")
+    assert [p.name for p in find_pairs(tmp_path, "all")] == ["a"]
+    with pytest.raises(SegplugError, match="no split 'test'; found: all"):
+        find_pairs(tmp_path, "test")
+
+
+def test_folders_without_data_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SegplugError, match="no such data folder"):
+        find_splits(tmp_path / "nowhere")
+    with pytest.raises(SegplugError, match="found neither images/"):
+        find_splits(tmp_path)
+    (tmp_path / "images").mkdir()
+    with pytest.raises(SegplugError, match="masks: no such folder"):
+        find_pairs(tmp_path, "all")
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(SegplugError, match="holds no image"):
+        find_pairs(tmp_path, "all")
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("images", "no image"), ("masks", "no mask")])
+def test_a_missing_partner_is_refused_with_the_file_name(cracks: Path, kind: str, missing: str) -> None:
+    (cracks / "train" / kind / "photo1-0.png").unlink()
+    with pytest.raises(SegplugError, match=rf"photo1-0\.png: {missing} photo1-0"):
+        find_pairs(cracks, "train")
+
+
+def test_two_images_of_one_stem_are_refused(cracks: Path) -> None:
+    photo = cracks / "train" / "images" / "photo1-0.png"
+    shutil.copy(photo, photo.with_suffix(".jpg"))
+    with pytest.raises(SegplugError, match="same name as"):
+        find_pairs(cracks, "train")
+
+
+def test_sizes_must_agree(tmp_path: Path, add_crack: Callable[..., None]) -> None:
+    add_crack(tmp_path, "a", mask_size=(64, 32))
+    with pytest.raises(SegplugError, match=r"a\.png: mask is 32x64 but a\.png is 64x64"):
+        CrackDataset(find_pairs(tmp_path, "all"))
+
+
+def test_lossy_masks_are_noted_once(tmp_path: Path, add_crack: Callable[..., None]) -> None:
+    for name in "ab":
+        add_crack(tmp_path, name, mask_suffix=".jpg")
+    notes: list[str] = []
+    CrackDataset(find_pairs(tmp_path, "all"), note=notes.append)
+    assert notes == ["2 of 2 masks are lossy files with grey artefacts; binarised at 127"]
+
+
+def test_items_are_the_same_from_memory_and_from_disk(cracks: Path) -> None:
+    pairs = find_pairs(cracks, "test")
+    kept, read = CrackDataset(pairs), CrackDataset(pairs, cache_bytes=0)
+    for (image, mask), (image_2, mask_2) in zip(kept, read, strict=True):
+        assert image.shape[0] == 3 and mask.shape == (1, *image.shape[1:])
+        assert set(mask.unique().tolist()) == {0, 1}
+        assert image.equal(image_2) and mask.equal(mask_2)
+
+
+def test_crops_depend_on_seed_epoch_and_index_alone(cracks: Path) -> None:
+    pairs = find_pairs(cracks, "train")
+    one, two = (CrackDataset(pairs, TrainCrop(32), seed=5) for _ in range(2))
+    assert one[3, 1][0].equal(two[3, 1][0])
+    _ = one[0, 0]
+    assert one[3, 1][0].equal(two[3, 1][0])
+    assert not one[3, 1][0].equal(one[4, 1][0])
+    assert not one[3, 1][0].equal(CrackDataset(pairs, TrainCrop(32), seed=6)[3, 1][0])
+
+
+def test_images_smaller_than_the_crop_are_filled(tmp_path: Path, add_crack: Callable[..., None]) -> None:
+    add_crack(tmp_path, "a", 0, 40, 100)
+    image, mask = CrackDataset(find_pairs(tmp_path, "all"), TrainCrop(64))[0, 0]
+    assert image.shape == (3, 64, 64) and mask.shape == (1, 64, 64)
+    assert set(np.unique(mask)) <= {0, 1}
+
+
+def test_the_sampler_visits_all_in_an_order_of_its_epoch() -> None:
+    sampler = EpochSampler(10, seed=1)
+    first = list(sampler)
+    assert sorted(i for _, i in first) == list(range(10)) and {e for e, _ in first} == {0}
+    sampler.set_epoch(1)
+    assert [i for _, i in sampler] != [i for _, i in first]
+    sampler.set_epoch(0)
+    assert list(sampler) == first

@@ -1,0 +1,47 @@
+"""Validation from train: reproducible, and no photograph on both sides."""
+
+from pathlib import Path
+
+import pytest
+
+from segplug.data import Pair
+from segplug.errors import SegplugError
+from segplug.split import split_train_val
+
+DEEPCRACK = r"(.+?)(?:-\d+)?$"
+
+
+def named(*names: str) -> list[Pair]:
+    return [Pair(name, Path(name), Path(name)) for name in names]
+
+
+def test_the_seed_decides_and_nothing_is_lost() -> None:
+    pairs = named(*(f"p{i:02}" for i in range(20)))
+    train, val = split_train_val(pairs, 0.2, seed=3)
+    assert len(val) == 4 and sorted([*train, *val], key=lambda p: p.name) == pairs
+    assert split_train_val(pairs, 0.2, seed=3) == (train, val)
+    assert split_train_val(pairs, 0.2, seed=4) != (train, val)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_crops_of_one_photo_stay_together(seed: int) -> None:
+    pairs = named("11116", "11116-1", "11116-2", *(f"IMG_{i}-{j}" for i in range(6) for j in range(4)))
+    train, val = split_train_val(pairs, 0.2, seed, DEEPCRACK)
+    source = {p.name.split("-")[0] for p in val}
+    assert val and source.isdisjoint({p.name.split("-")[0] for p in train})
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.5])
+def test_a_fraction_outside_its_range_is_refused(fraction: float) -> None:
+    with pytest.raises(SegplugError, match="val_split must lie between"):
+        split_train_val(named("a", "b"), fraction, 0)
+
+
+def test_one_source_alone_cannot_be_split() -> None:
+    with pytest.raises(SegplugError, match="from 1 sources"):
+        split_train_val(named("a-1", "a-2", "a-3"), 0.3, 0, DEEPCRACK)
+
+
+def test_a_broken_rule_is_refused() -> None:
+    with pytest.raises(SegplugError, match="no regular expression"):
+        split_train_val(named("a", "b"), 0.5, 0, "(")
