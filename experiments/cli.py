@@ -36,6 +36,13 @@ def _report(given: argparse.Namespace) -> int:
     return 0
 
 
+def _time(given: argparse.Namespace) -> int:
+    from experiments.retime import retime
+
+    retime(given.folder)
+    return 0
+
+
 def _demo(given: argparse.Namespace) -> int:
     from experiments.demo import run_demo
 
@@ -70,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("folder", type=Path, nargs="+", help="results of `run`; several make one report")
     command.add_argument("--out", type=Path, help="where the report goes (default: the first folder)")
     command.set_defaults(call=_report)
+    command = commands.add_parser(
+        "time",
+        help="measure latency, FLOPs and parameters of finished cells again, on a quiet machine",
+        epilog="example: python -m experiments time runs/experiments/bccd-gnconv",
+    )
+    command.add_argument("folder", type=Path, help="results of `run`, weights included")
+    command.set_defaults(call=_time)
     command = commands.add_parser(
         "demo",
         help="draw small data, train baseline and plug-in on it, write a report: minutes, no download",

@@ -11,13 +11,13 @@ from yoloplug.profile import count_flops, count_parameters, latency_ms
 __all__ = ["cost"]
 
 
-def cost(model: nn.Module, budget: Budget, protocol: Protocol, fused: nn.Module | None = None) -> dict[str, Any]:
-    """`model` as trained gives parameters and FLOPs; `fused` (default: `model`) is timed. float32, batch 1."""
+def cost(model: nn.Module, fused: nn.Module, budget: Budget, protocol: Protocol) -> dict[str, Any]:
+    """`model` as trained gives parameters and FLOPs; `fused` is timed. float32, batch 1."""
     device = torch.device(torch_device(budget.device))
     torch.manual_seed(0)
     image = torch.rand(1, 3, budget.imgsz, budget.imgsz, device=device)
     flops = count_flops(model.to(device).float(), image)
-    latency = latency_ms((fused or model).to(device).float(), image, protocol.latency_runs, protocol.latency_warmup)
+    latency = latency_ms(fused.to(device).float(), image, protocol.latency_runs, protocol.latency_warmup)
     return {
         "params": count_parameters(model),
         "flops": flops.flops,

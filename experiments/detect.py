@@ -15,10 +15,10 @@ from experiments.detection_data import DetectionData, ground_truth, open_detecti
 from experiments.examples import save_detections
 from experiments.progress import Epochs
 from experiments.record import hash_files, write_json
-from experiments.spec import Cell
+from experiments.spec import Budget, Cell, Protocol
 from experiments.yolo_checks import check_model, check_options, quiet
 
-__all__ = ["check_data", "check_model", "check_options", "run_cell"]
+__all__ = ["check_data", "check_model", "check_options", "measure_cost", "run_cell"]
 
 _NAN_MESSAGES = ("NaN persisted", "NaN/Inf")
 
@@ -30,8 +30,6 @@ def check_data(path: Path) -> str:
 
 def run_cell(cell: Cell) -> dict[str, Any]:
     """Train (or go on training), predict, score. Returns the row's `metrics`, `cost`, `train`, `method`, `files`."""
-    from ultralytics import YOLO
-
     data = open_detection(cell.data)
     epochs = Epochs(cell)
     with quiet():
@@ -40,11 +38,6 @@ def run_cell(cell: Cell) -> dict[str, Any]:
             return _diverged_row(cell, epochs)
         truth = ground_truth(data.val, data.names)
         predictions = _predict(weights, data, cell)
-        trained: Any = YOLO(str(weights)).model
-        trained.float()
-        torch.set_num_threads(cell.spec.budget.threads)
-        fused = copy.deepcopy(trained).fuse(verbose=False)
-        costs = cost(trained, cell.spec.budget, cell.spec.protocol, fused)
     write_json(cell.folder / "ground_truth.json", truth)
     write_json(cell.folder / "predictions.json", predictions)
     save_detections(cell.folder, data.val, truth, predictions)
@@ -52,7 +45,7 @@ def run_cell(cell: Cell) -> dict[str, Any]:
         "metrics": coco_ap(truth, predictions),
         "per_class": coco_ap_per_class(truth, predictions),
         "diverged": diverged,
-        "cost": costs,
+        "cost": measure_cost(weights, cell.spec.budget, cell.spec.protocol),
         "train": epochs.summary(len(data.train)),
         "method": _method(cell, data),
         "files": {
@@ -62,6 +55,17 @@ def run_cell(cell: Cell) -> dict[str, Any]:
             "weights": "train/weights/last.pt",
         },
     }
+
+
+def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str, Any]:
+    """Cost of a trained model, timed as Ultralytics fuses it."""
+    from ultralytics import YOLO
+
+    torch.set_num_threads(budget.threads)
+    with quiet():
+        trained: Any = YOLO(str(weights)).model
+        trained.float()
+        return cost(trained, copy.deepcopy(trained).fuse(verbose=False), budget, protocol)
 
 
 def _train(cell: Cell, data: DetectionData, epochs: Epochs) -> tuple[Path | None, bool]:

@@ -16,7 +16,7 @@ from experiments.record import environment, write_json
 from experiments.spec import Cell, Spec, cells, read_spec
 from experiments.strict import SpecError
 
-__all__ = ["Plan", "plan", "run"]
+__all__ = ["ROW_SCHEMA", "Plan", "plan", "run", "task_module"]
 
 ROW_SCHEMA = 1
 
@@ -33,7 +33,7 @@ class Plan:
 def plan(spec_path: Path, data_root: Path, out: Path) -> Plan:
     """Read and check everything that can be wrong before time is spent. Raises SpecError."""
     spec = read_spec(spec_path)
-    task = _task(spec.task)
+    task = task_module(spec.task)
     todo = cells(spec, data_root, out)
     task.check_options(spec.train)
     for model in spec.models:
@@ -72,7 +72,7 @@ def _attempt(cell: Cell, dataset_hash: str, say: Callable[[str], None]) -> bool:
     start = environment()
     torch.set_num_threads(cell.spec.budget.threads)
     try:
-        result = _task(cell.spec.task).run_cell(cell)
+        result = task_module(cell.spec.task).run_cell(cell)
     except Exception as error:  # whatever a model does, the other cells of the night still run
         text = traceback.format_exc()
         write_json(error_file, {"cell": cell.key, "error": f"{type(error).__name__}: {error}", "traceback": text})
@@ -106,6 +106,6 @@ def _refuse_other_run(cell: Cell, dataset_hash: str) -> None:
         raise SpecError(f"{cell.folder} holds a different run ({'; '.join(changed)}); give another --out or delete it")
 
 
-def _task(name: str) -> Any:
-    """The module with check_model, check_data, check_options and run_cell for a task; only one side is imported."""
+def task_module(name: str) -> Any:
+    """A task as check_model, check_data, check_options, run_cell, measure_cost; only that side is imported."""
     return importlib.import_module({"detect": "experiments.detect", "segment": "experiments.segment"}[name])

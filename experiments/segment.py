@@ -13,7 +13,7 @@ from experiments.cost import cost, torch_device
 from experiments.examples import pick, save_masks
 from experiments.fold import fold_batch_norm
 from experiments.record import hash_files, write_json
-from experiments.spec import Cell, Model
+from experiments.spec import Budget, Cell, Model, Protocol
 from experiments.strict import SpecError, nearest
 from segplug.checkpoint import load_model
 from segplug.data import CrackDataset, find_pairs, find_splits
@@ -24,7 +24,7 @@ from segplug.models import create_model
 from segplug.split import split_train_val
 from segplug.train import TrainConfig, train
 
-__all__ = ["check_data", "check_model", "check_options", "run_cell"]
+__all__ = ["check_data", "check_model", "check_options", "measure_cost", "run_cell"]
 
 _FROM_SPEC = {"data", "model", "encoder", "encoder_weights", "epochs", "batch", "crop", "seed", "out"} | {
     "workers",
@@ -88,15 +88,11 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     result = evaluate(checkpoint, cell.data, "test", config.device)
     write_json(cell.folder / "per_image.json", result["per_image"])
     trained, about = load_model(checkpoint)
-    device = torch.device(config.device)
-    _save_examples(cell, trained.to(device), device, result["threshold"])
-    folded, pairs = fold_batch_norm(trained.cpu(), torch.zeros(1, 3, cell.spec.budget.imgsz, cell.spec.budget.imgsz))
-    costs = cost(trained, cell.spec.budget, cell.spec.protocol, folded)
-    costs["latency_protocol"]["batch_norms_folded"] = pairs
+    _save_examples(cell, trained, torch.device(config.device), result["threshold"])
     return {
         "metrics": result["metrics"],
         "diverged": False,
-        "cost": costs,
+        "cost": measure_cost(checkpoint, cell.spec.budget, cell.spec.protocol),
         "train": _training(folder, training),
         "method": _method(cell, result, about),
         "files": {
@@ -106,6 +102,15 @@ def run_cell(cell: Cell) -> dict[str, Any]:
             "examples": "examples/examples.json",
         },
     }
+
+
+def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str, Any]:
+    """Cost of a trained model, timed with its batch norms folded."""
+    torch.set_num_threads(budget.threads)
+    trained, _ = load_model(weights)
+    folded, pairs = fold_batch_norm(trained, torch.rand(1, 3, budget.imgsz, budget.imgsz))
+    measured = cost(trained, folded, budget, protocol)
+    return {**measured, "latency_protocol": {**measured["latency_protocol"], "batch_norms_folded": pairs}}
 
 
 def _config(cell: Cell) -> TrainConfig:
@@ -136,6 +141,7 @@ def _training_images(config: TrainConfig) -> int:
 
 
 def _save_examples(cell: Cell, model: torch.nn.Module, device: torch.device, threshold: float) -> None:
+    model.to(device)
     pairs = find_pairs(cell.data, "test")
     triples = []
     for pair in [pairs[index] for index in pick(len(pairs))]:

@@ -19,7 +19,7 @@ def noise(rng: np.random.Generator, side: int, coarsest: int) -> NDArray[np.floa
     return (total - total.mean()) / total.std()
 
 
-def save_image(path: str, image: NDArray[np.generic]) -> None:
+def save_image(path: str, image: NDArray[np.uint8]) -> None:
     """Write an image (BGR or grey); a failed write raises, where cv2 only returns False."""
     if not cv2.imwrite(path, image):
         raise OSError(f"cannot write {path}")

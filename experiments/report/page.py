@@ -6,15 +6,19 @@ from pathlib import Path
 
 from experiments.report.facts import Facts, environment_facts, method_facts, reproduce, unfinished
 from experiments.report.pictures import examples, key
-from experiments.report.plots import bars, curves, render, tradeoff
+from experiments.report.plots import bars, latency, loss, monitor, render, size
 from experiments.report.rows import Comparison, Run
 from experiments.report.tables import Table, cost_table, quality_table, sentence
 
 __all__ = ["PLOTS", "page"]
 
-PLOTS = {"metrics": (bars, "Metrics; above each bar the difference to the baseline."),
-         "tradeoff": (tradeoff, "Quality against latency and size; one point a seed."),
-         "curves": (curves, "Training, epoch by epoch.")}  # fmt: skip
+PLOTS = {
+    "metrics": (bars, "Metrics; in parentheses the difference to the baseline."),
+    "monitor": (monitor, "Watched after each epoch; not the reported metric."),
+    "loss": (loss, "Training loss."),
+    "latency": (latency, "Quality against latency, one point a seed."),
+    "parameters": (size, "Quality against size, one point a seed."),
+}
 
 
 def page(runs: list[Run], comparisons: list[Comparison]) -> str:
@@ -46,8 +50,8 @@ def _summary(runs: list[Run], comparisons: list[Comparison]) -> str:
 
 def _comparison(comparison: Comparison) -> str:
     parts = [f"<h2>{escape(comparison.title)}</h2>", _table(quality_table(comparison))]
-    parts += [_plot(comparison, name) for name in ("metrics", "curves")]
-    parts += [_table(cost_table(comparison)), _plot(comparison, "tradeoff")]
+    parts += [_plots(comparison, ("metrics", "monitor", "loss")), _table(cost_table(comparison))]
+    parts.append(_plots(comparison, ("latency", "parameters")))
     parts.append(_examples(comparison))
     parts.append(f"<h3>How it was measured</h3>{_facts(method_facts(comparison))}")
     return f"<section>{''.join(parts)}</section>"
@@ -68,6 +72,10 @@ def _table(table: Table) -> str:
 
 def _small(text: str) -> str:
     return f"<small>{escape(text)}</small>" if text else ""
+
+
+def _plots(comparison: Comparison, names: tuple[str, ...]) -> str:
+    return f'<div class="plots">{"".join(_plot(comparison, name) for name in names)}</div>'
 
 
 def _plot(comparison: Comparison, name: str) -> str:

@@ -10,18 +10,20 @@ from typing import Any
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.report.rows import Comparison
 from experiments.report.tables import HEADLINE, METRICS
 
-__all__ = ["PALETTE", "Plot", "bars", "curves", "render", "tradeoff"]
+__all__ = ["PALETTE", "Plot", "bars", "latency", "loss", "monitor", "render", "size"]
 
 Plot = Callable[[], Figure]
 
 # Okabe and Ito: told apart by colour-blind readers, and on light and dark ground.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
+_HEIGHT = 3.6  # inches
 _MONITORS = {
-    "detect": ("metrics/mAP50-95(B)", "mAP50-95 on val, Ultralytics' own (not COCOeval)"),
+    "detect": ("metrics/mAP50-95(B)", "val mAP50-95 (Ultralytics' own)"),
     "segment": ("val_iou_crack", "crack IoU on validation images"),
 }
 
@@ -57,69 +59,84 @@ def render(plot: Plot, dark: bool) -> bytes:
 
 
 def bars(comparison: Comparison) -> Figure:
-    """Every metric of every model; above each bar the difference to the baseline."""
+    """Every metric of every model, seeds as dots; beside each bar the difference to the baseline."""
     metrics = [m for m in METRICS[comparison.task] if any(comparison.values(x, m) for x in comparison.labels)]
-    figure, (axes,) = _figure(1)
-    width = 0.8 / len(comparison.labels)
+    lines = len(metrics) * len(comparison.labels)
+    figure, axes = _panel(height=max(_HEIGHT, 0.6 + 0.2 * lines))
+    thick = 0.8 / len(comparison.labels)
     for index, label in enumerate(comparison.labels):
         for place, metric in enumerate(metrics):
             values = list(comparison.values(label, metric).values())
             if not values:
                 continue
-            x = place + (index - (len(comparison.labels) - 1) / 2) * width
-            height = mean(values)
-            axes.bar(x, height, width * 0.92, color=_colour(index), label=label if place == 0 else None)
-            axes.plot([x] * len(values), values, ".", color=_colour(index), markersize=4, markeredgecolor="white")
+            y = place + (index - (len(comparison.labels) - 1) / 2) * thick
+            length = mean(values)
+            axes.barh(y, length, thick * 0.9, color=_colour(index), label=label if place == 0 else None)
+            if len(values) > 1:
+                axes.plot(values, [y] * len(values), ".", color="white", markersize=3)
             differences = comparison.differences(label, metric)
+            text = f"{length:.3f}"
             if differences and label != comparison.baseline:
-                text = f"{mean(differences):+.3f}"
-                axes.annotate(text, (x, height), (0, 3), textcoords="offset points", ha="center", fontsize=7)
-    axes.set_xticks(range(len(metrics)), metrics)
-    axes.set_ylabel("fraction, 0 to 1")
-    axes.set_ylim(0, min(1.0, axes.get_ylim()[1] * 1.08))
-    axes.grid(axis="x", visible=False)
-    _legend(figure, axes)
-    return figure
+                text += f" ({mean(differences):+.3f})"
+            axes.annotate(text, (length, y), (3, 0), textcoords="offset points", va="center", fontsize=7)
+    axes.set_yticks(range(len(metrics)), metrics)
+    axes.invert_yaxis()
+    axes.set_xlabel("fraction, 0 to 1")
+    axes.set_xlim(0, max(0.01, axes.get_xlim()[1]) * 1.25)
+    axes.grid(axis="y", visible=False)
+    return _legend(figure, axes)
 
 
-def tradeoff(comparison: Comparison) -> Figure:
-    """Headline metric against latency and against parameters; one point a seed."""
+def latency(comparison: Comparison) -> Figure:
+    """Headline metric against latency; one point a seed."""
+    return _against(comparison, "latency_ms", 1.0, "latency, ms (fused, batch 1)")
+
+
+def size(comparison: Comparison) -> Figure:
+    """Headline metric against parameters; one point a seed."""
+    return _against(comparison, "params", 1e6, "parameters, millions")
+
+
+def loss(comparison: Comparison) -> Figure:
+    """Training loss over epochs."""
+    return _over_epochs(comparison, "loss", "training loss")
+
+
+def monitor(comparison: Comparison) -> Figure:
+    """The figure that was watched after each epoch. It is not the reported metric."""
+    return _over_epochs(comparison, *_MONITORS[comparison.task])
+
+
+def _against(comparison: Comparison, key: str, scale: float, name: str) -> Figure:
     metric = HEADLINE[comparison.task]
-    figure, panels = _figure(2)
-    for axes, key, scale, name in (
-        (panels[0], "latency_ms", 1.0, "latency, ms (fused, batch 1)"),
-        (panels[1], "params", 1e6, "parameters, millions"),
-    ):
-        for index, label in enumerate(comparison.labels):
-            rows = [row for row in comparison.of(label) if row["cost"] and row["metrics"].get(metric) is not None]
-            xs, ys = [row["cost"][key] / scale for row in rows], [row["metrics"][metric] for row in rows]
-            axes.plot(xs, ys, "o", color=_colour(index), markersize=7, label=label)
-        axes.set_xlabel(name)
-        axes.set_ylabel(metric)
-        axes.margins(0.25)
-        axes.set_xlim(left=0)
-    _legend(figure, panels[0])
-    return figure
+    figure, axes = _panel()
+    for index, label in enumerate(comparison.labels):
+        rows = [row for row in comparison.of(label) if row["cost"] and row["metrics"].get(metric) is not None]
+        xs, ys = [row["cost"][key] / scale for row in rows], [row["metrics"][metric] for row in rows]
+        axes.plot(xs, ys, "o", color=_colour(index), markersize=8, label=label)
+    axes.set_xlabel(name)
+    axes.set_ylabel(metric)
+    axes.set_xlim(0, axes.get_xlim()[1] * 1.15)
+    axes.set_ylim(0, max(0.01, axes.get_ylim()[1]) * 1.15)
+    return _legend(figure, axes)
 
 
-def curves(comparison: Comparison) -> Figure:
-    """Training loss and the validation monitor over epochs; thin lines are seeds, thick their mean."""
-    key, name = _MONITORS[comparison.task]
-    figure, panels = _figure(2)
+def _over_epochs(comparison: Comparison, column: str, name: str) -> Figure:
+    """Thin lines are seeds, the thick one their mean."""
+    figure, axes = _panel()
     for index, label in enumerate(comparison.labels):
         tables = [_read_curves(comparison, row) for row in comparison.of(label)]
-        for axes, column in ((panels[0], "loss"), (panels[1], key)):
-            lines = [{e: v[column] for e, v in table.items() if column in v} for table in tables]
-            for line in lines:
-                axes.plot(list(line), list(line.values()), color=_colour(index), linewidth=0.8, alpha=0.5)
-            shared = sorted(set.intersection(*(set(line) for line in lines)))
-            middle = [mean(line[epoch] for line in lines) for epoch in shared]
-            axes.plot(shared, middle, color=_colour(index), linewidth=1.8, label=label)
-    for axes, title in ((panels[0], "training loss"), (panels[1], name)):
-        axes.set_title(title, loc="left")
-        axes.set_xlabel("epoch")
-    _legend(figure, panels[0])
-    return figure
+        lines = [{epoch: v[column] for epoch, v in table.items() if column in v} for table in tables]
+        for line in lines if len(lines) > 1 else []:
+            axes.plot(list(line), list(line.values()), color=_colour(index), linewidth=0.8, alpha=0.5)
+        shared = sorted(set.intersection(*(set(line) for line in lines)))
+        middle = [mean(line[epoch] for line in lines) for epoch in shared]
+        axes.plot(shared, middle, color=_colour(index), linewidth=1.8, label=label)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(name)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return _legend(figure, axes)
 
 
 def _read_curves(comparison: Comparison, row: dict[str, Any]) -> dict[int, dict[str, float]]:
@@ -137,15 +154,16 @@ def _read_curves(comparison: Comparison, row: dict[str, Any]) -> dict[int, dict[
     return table
 
 
-def _figure(panels: int) -> tuple[Figure, list[Any]]:
-    figure = Figure(figsize=(8.2, 3.4), layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)[0]
-    return figure, list(axes)
+def _panel(height: float = _HEIGHT) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(4.6, height), layout="constrained")
+    return figure, figure.subplots()
 
 
-def _legend(figure: Figure, axes: Any) -> None:
+def _legend(figure: Figure, axes: Any) -> Figure:
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=2 if len(labels) < 5 else 3)
+    if handles:
+        figure.legend(handles, labels, loc="outside upper left", ncols=1)
+    return figure
 
 
 def _colour(index: int) -> str:

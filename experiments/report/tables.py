@@ -14,6 +14,7 @@ METRICS = {
 }
 HEADLINE = {"detect": "AP", "segment": "iou_crack"}
 ENOUGH_SEEDS = 3
+UNSTEADY = 1.5
 
 _DEFINITIONS = {
     "detect": "COCOeval, by faster-coco-eval; fractions from 0 to 1. AP: mean over IoU 0.50 to 0.95 and classes. "
@@ -133,7 +134,11 @@ def _number(cost: dict[str, Any], key: str, scale: float, digits: int) -> str:
 
 
 def _spread(cost: dict[str, Any]) -> str:
-    return f"{cost['latency_p10_ms']:.1f} to {cost['latency_p90_ms']:.1f}" if cost else ""
+    """10th to 90th percentile; a wide one means that the machine had other work, and the median is worth little."""
+    if not cost:
+        return ""
+    low, high = cost["latency_p10_ms"], cost["latency_p90_ms"]
+    return f"{low:.1f} to {high:.1f}" + (", unsteady" if high > UNSTEADY * low else "")
 
 
 def _latency_notes(protocols: dict[str, Any]) -> list[str]:
@@ -143,7 +148,8 @@ def _latency_notes(protocols: dict[str, Any]) -> list[str]:
         notes.append(
             f"Latency: {protocol['statistic']} of {protocol['runs']} runs after {protocol['warmup']} for warm-up, "
             f"batch {protocol['batch']}, {size} x {size} px, {protocol['dtype']}, {protocol['device']}, "
-            f"{protocol['threads']} thread(s); {protocol['covers']}. Small print: 10th to 90th percentile of the runs."
+            f"{protocol['threads']} thread(s); {protocol['covers']}. Small print: 10th to 90th percentile of the "
+            f"runs; unsteady: they differ by more than a factor of {UNSTEADY}, the machine had other work."
         )
     return list(dict.fromkeys(notes))
 
