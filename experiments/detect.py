@@ -4,6 +4,7 @@ import copy
 import csv
 import math
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,9 @@ def _train(cell: Cell, data: DetectionData, epochs: Epochs) -> tuple[Path | None
 
     last = cell.folder / "train" / "weights" / "last.pt"
     saved = cell.folder / "last_saved.pt"
-    if not _readable(last) and _readable(saved):
+    if not _whole(last) and _whole(saved):
         shutil.copyfile(saved, last)  # killed while last.pt was being written
-    budget, resume = cell.spec.budget, _readable(last)
+    budget, resume = cell.spec.budget, _whole(last)
     if resume and torch.load(last, map_location="cpu", weights_only=False)["epoch"] < 0:
         return last, _not_finite(cell)  # trained; killed before its row was written
     yolo = YOLO(str(last)) if resume else YOLO(cell.model.model, task="detect")
@@ -188,14 +189,9 @@ def _not_finite(cell: Cell) -> bool:
     return any(not math.isfinite(float(row[key])) for row in rows for key in row if key.startswith("train/"))
 
 
-def _readable(checkpoint: Path) -> bool:
-    if not checkpoint.exists():
-        return False
-    try:
-        torch.load(checkpoint, map_location="cpu", weights_only=False)
-    except (RuntimeError, EOFError, OSError, ValueError):
-        return False
-    return True
+def _whole(checkpoint: Path) -> bool:
+    """A checkpoint is a zip file, whose table of contents is written last."""
+    return checkpoint.exists() and zipfile.is_zipfile(checkpoint)
 
 
 def _save_copy(source: Path, target: Path) -> None:

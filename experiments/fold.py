@@ -4,6 +4,7 @@ Ultralytics folds its own models; smp's have no such step, and an unfused baseli
 """
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -19,18 +20,38 @@ def fold_batch_norm(model: nn.Module, example: Tensor) -> tuple[nn.Module, int]:
     folded = copy.deepcopy(model).eval()
     with torch.no_grad():
         expected = folded(example)
-        count = 0
-        for conv_name, norm_name in _pairs(folded, example):
-            conv, norm = folded.get_submodule(conv_name), folded.get_submodule(norm_name)
-            assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-            _replace(folded, conv_name, fuse_conv_bn_eval(conv, norm))
-            _replace(folded, norm_name, _after(norm))
-            if torch.allclose(folded(example), expected, rtol=_TOLERANCE, atol=_TOLERANCE):
-                count += 1
-            else:  # the convolution's output is used elsewhere too
-                _replace(folded, conv_name, conv)
-                _replace(folded, norm_name, norm)
-    return folded, count
+        pairs = _pairs(folded, example)
+        undo = [_fold(folded, *pair) for pair in pairs]
+        if _same(folded(example), expected):
+            return folded, len(pairs)
+        for step in undo:
+            step()
+        kept = 0
+        for pair in pairs:  # some convolution's output is used beside its norm: find out which
+            step = _fold(folded, *pair)
+            if _same(folded(example), expected):
+                kept += 1
+            else:
+                step()
+    return folded, kept
+
+
+def _fold(model: nn.Module, conv_name: str, norm_name: str) -> Callable[[], None]:
+    """Make one fold; the function that takes it back."""
+    conv, norm = model.get_submodule(conv_name), model.get_submodule(norm_name)
+    assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+    _replace(model, conv_name, fuse_conv_bn_eval(conv, norm))
+    _replace(model, norm_name, _after(norm))
+
+    def undo() -> None:
+        _replace(model, conv_name, conv)
+        _replace(model, norm_name, norm)
+
+    return undo
+
+
+def _same(output: Tensor, expected: Tensor) -> bool:
+    return torch.allclose(output, expected, rtol=_TOLERANCE, atol=_TOLERANCE)
 
 
 def _pairs(model: nn.Module, example: Tensor) -> list[tuple[str, str]]:

@@ -55,9 +55,10 @@ def hash_files(files: Iterable[Path]) -> str:
 def write_json(path: Path, content: Any) -> None:
     """Write all or nothing: a reader never sees half a file. NaN is refused; use None."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=1, allow_nan=False)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with part.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, allow_nan=False)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)

@@ -73,23 +73,23 @@ def _attempt(cell: Cell, dataset_hash: str, say: Callable[[str], None]) -> bool:
     torch.set_num_threads(cell.spec.budget.threads)
     try:
         result = task_module(cell.spec.task).run_cell(cell)
+        row = {
+            "schema": ROW_SCHEMA,
+            "name": cell.spec.name,
+            "cell": cell.key,
+            "label": cell.model.label,
+            "baseline": cell.spec.models[0].label,
+            **identity,
+            "environment": {**start, "device": cell.spec.budget.device, "threads": cell.spec.budget.threads},
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            **result,
+        }
+        write_json(cell.folder / "row.json", row)
     except Exception as error:  # whatever a model does, the other cells of the night still run
         text = traceback.format_exc()
         write_json(error_file, {"cell": cell.key, "error": f"{type(error).__name__}: {error}", "traceback": text})
         say(f"{cell.key}: FAILED, {type(error).__name__}: {error}\n  traceback in {error_file}")
         return False
-    row = {
-        "schema": ROW_SCHEMA,
-        "name": cell.spec.name,
-        "cell": cell.key,
-        "label": cell.model.label,
-        "baseline": cell.spec.models[0].label,
-        **identity,
-        "environment": {**start, "device": cell.spec.budget.device, "threads": cell.spec.budget.threads},
-        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        **result,
-    }
-    write_json(cell.folder / "row.json", row)
     shown = {k: v for k, v in row["metrics"].items() if v is not None}
     say(f"{cell.key}: " + (", ".join(f"{k} {v:.4f}" for k, v in shown.items()) or "diverged to NaN"))
     return True

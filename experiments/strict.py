@@ -1,6 +1,7 @@
 """YAML text into frozen dataclasses; whatever does not fit is refused with its line and the nearest valid name."""
 
 import difflib
+import re
 import types
 from collections.abc import Iterable
 from dataclasses import MISSING, fields
@@ -26,8 +27,8 @@ def load(cls: type[T], path: Path) -> T:
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"cannot read the spec {path}: {error}") from error
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text)
+        root = yaml.compose(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise SpecError(f"{path} is not YAML: {error}") from error
     lines: dict[At, int] = {}
@@ -43,6 +44,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     hint = f"; did you mean {close[0]!r}?" if close else ""
     shown = names if len(names) <= 40 else [*difflib.get_close_matches(name, names, n=12, cutoff=0.0), "…"]
     return f"{hint} (valid: {', '.join(shown)})"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1's safe loader, except that 1e-3 is a number, as everyone who writes it means."""
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
 
 
 def _walk(node: yaml.Node, at: At, lines: dict[At, int], path: Path) -> None:
@@ -94,7 +102,8 @@ class _Decoder:
         try:
             return cls(**given)
         except ValueError as error:
-            raise self.refuse(at, str(error)) from error
+            key = str(error).split()[0]  # our checks begin with the key
+            raise self.refuse((*at, key) if key in known else at, str(error)) from error
 
     def convert(self, kind: Any, value: Any, at: At) -> Any:
         origin, inner = get_origin(kind), get_args(kind)
@@ -117,11 +126,8 @@ class _Decoder:
         return self.scalar(kind, value, at)
 
     def scalar(self, kind: type, value: Any, at: At) -> Any:
-        if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
-            try:
-                return float(value)  # YAML 1.1 reads 1e-3 as a string
-            except ValueError as error:
-                raise self.refuse(at, f"must be a number, got {value!r}") from error
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
         if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
             return str(value)  # device: 0
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

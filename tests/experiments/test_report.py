@@ -1,0 +1,181 @@
+"""The report says what the rows say, admits what is missing, and needs no other file."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.cli import main
+from experiments.report import write_report
+from experiments.report.facts import unfinished
+from experiments.report.pictures import FALSE_ALARM, HIT, MISSED, examples
+from experiments.report.plots import bars, loss, render
+from experiments.report.rows import compare, read_run
+from experiments.report.tables import cost_table, evidence, quality_table, sentence
+from experiments.report.text import csv_table, latex, markdown
+from experiments.strict import SpecError
+
+SPEC = """\
+name: made-detect
+task: detect
+models: [base.yaml, plug_in.yaml]
+datasets: {data: data}
+seeds: [0, 1]
+budget: {epochs: 2, imgsz: 64, batch: 4}
+"""
+
+
+def test_all_files_and_an_offline_page(tmp_path: Path, make_row: Any) -> None:
+    make_row(tmp_path / "a", "base", AP=0.40, AP50=0.6)
+    make_row(tmp_path / "a", "plug_in", AP=0.43, AP50=0.6)
+    make_row(tmp_path / "b", "base", task="segment", iou_crack=0.5, f1=0.7)
+    make_row(tmp_path / "b", "plug_in", task="segment", iou_crack=0.4, f1=0.6)
+    out = tmp_path / "report"
+    html = write_report([tmp_path / "a", tmp_path / "b"], out).read_text(encoding="utf-8")
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert {"report.html", "report.md", "table.tex", "table.csv", "plots/1-metrics.png", "plots/2-loss.png"} <= names
+    assert not re.search(r'(src|href|srcset)="(?!data:)', html) and "@import" not in html and "url(" not in html
+    assert html.count("insufficient evidence (1 shared seed, 3 needed)") >= 4
+    assert "+0.030" in html and "-0.100" in html
+    assert "photo &lt;1&gt;.jpg" in html and "<1>" not in html
+    for word in (
+        "c0ffee",
+        "0123456789abcdef",
+        "12.5",
+        "silu",
+        "python -m experiments run",
+        "COCOeval",
+        "prefers-color",
+    ):
+        assert word in html
+    for plot in (out / "plots").iterdir():
+        with Image.open(plot) as picture:
+            assert picture.width > 400 and np.asarray(picture.convert("L")).std() > 5
+    linked = re.findall(r"\]\((plots/[^)]+)\)", (out / "report.md").read_text(encoding="utf-8"))
+    assert linked and all((out / link).is_file() for link in linked)
+
+
+def test_differences_are_paired_by_seed(tmp_path: Path, make_row: Any) -> None:
+    for seed, (base, plug_in) in enumerate(((0.30, 0.33), (0.40, 0.42), (0.50, None))):
+        make_row(tmp_path, "base", seed, AP=base)
+        if plug_in:
+            make_row(tmp_path, "plug_in", seed, AP=plug_in)
+    (comparison,) = compare([read_run(tmp_path)])
+    assert comparison.labels == ["base", "plug_in"]
+    assert comparison.differences("plug_in", "AP") == pytest.approx([0.03, 0.02])
+    assert evidence(comparison, "plug_in") == "insufficient evidence (2 shared seeds, 3 needed)"
+    assert "+0.025" in quality_table(comparison).rows[1][2].small
+    make_row(tmp_path, "plug_in", 2, AP=0.45)
+    (comparison,) = compare([read_run(tmp_path)])
+    assert evidence(comparison, "plug_in") == "3 seeds: -0.050 to +0.030"
+    assert "difference +0.000" in sentence(comparison, "plug_in")
+    assert [len(axes.patches) for axes in bars(comparison).axes] == [2]
+    assert render(lambda: bars(comparison), dark=True).startswith(b"\x89PNG")
+
+
+def test_unequal_data_or_budget_never_share_a_table(tmp_path: Path, make_row: Any) -> None:
+    make_row(tmp_path, "base", AP=0.4)
+    make_row(tmp_path, "plug_in", AP=0.5, changes={"dataset_hash": "other"})
+    budget = {"epochs": 3, "imgsz": 64, "batch": 4, "device": "cpu", "workers": 0, "threads": 1}
+    make_row(tmp_path, "third", AP=0.5, changes={"budget": budget})
+    assert [comparison.labels for comparison in compare([read_run(tmp_path)])] == [["base"], ["plug_in"], ["third"]]
+    write_report([tmp_path], tmp_path)  # a comparison without its baseline still has a page
+
+
+def test_failed_missing_and_diverged_cells_are_said(tmp_path: Path, make_row: Any) -> None:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    make_row(tmp_path, "base", 0, AP=0.4)
+    changes = {"diverged": True, "cost": {}, "method": {}, "files": {}}
+    make_row(tmp_path, "plug_in", 0, changes=changes)
+    failed = tmp_path / "cells" / "base-data-s1"
+    failed.mkdir()
+    (failed / "error.json").write_text(json.dumps({"cell": failed.name, "error": "MemoryError: 4 GB"}))
+    run = read_run(tmp_path)
+    assert unfinished(run) == ["base-data-s1 failed: MemoryError: 4 GB", "plug_in-data-s1 has no result yet"]
+    html = write_report([tmp_path], tmp_path).read_text(encoding="utf-8")
+    assert "diverged (NaN)" in html and "MemoryError: 4 GB" in html and "has no result yet" in html
+    assert "models: [base.yaml, plug_in.yaml]" in html
+    (comparison,) = compare([run])
+    assert cost_table(comparison).rows[1][1].value == "-"
+
+
+def test_unsteady_latency_is_marked(tmp_path: Path, make_row: Any) -> None:
+    cell = make_row(tmp_path, "base", AP=0.4)
+    row = json.loads((cell / "row.json").read_text())
+    row["cost"]["latency_p90_ms"] = 30.0
+    (cell / "row.json").write_text(json.dumps(row))
+    (comparison,) = compare([read_run(tmp_path)])
+    assert cost_table(comparison).rows[0][3].small == "12.0 to 30.0, unsteady"
+
+
+def test_csv_is_long_and_exact(tmp_path: Path, make_row: Any) -> None:
+    make_row(tmp_path, "base", AP=0.123456789)
+    make_row(tmp_path, "plug_in", AP=0.2)
+    table = list(csv.DictReader(io.StringIO(csv_table(compare([read_run(tmp_path)])))))
+    found = {(line["model"], line["metric"]): line for line in table}
+    assert float(found["base", "AP"]["mean"]) == 0.123456789
+    assert float(found["plug_in", "AP"]["difference"]) == pytest.approx(0.2 - 0.123456789)
+    assert found["base", "AP"]["difference"] == "" and found["base", "AP_S"]["mean"] == ""
+    assert found["base", "latency_ms"]["unit"] == "ms" and float(found["base", "latency_ms"]["mean"]) == 12.5
+
+
+def test_latex_is_escaped_and_balanced(tmp_path: Path, make_row: Any) -> None:
+    make_row(tmp_path, "base", AP=0.4)
+    make_row(tmp_path, "plug_in", 0, AP=0.5)
+    text = latex(compare([read_run(tmp_path)]))
+    assert r"plug\_in" in text and not re.search(r"(?<!\\)[_%#&](?![^\n]*\\\\)", text.replace("% needs", ""))
+    for environment in ("table", "tabular"):
+        assert text.count(f"\\begin{{{environment}}}") == text.count(f"\\end{{{environment}}}") == 2
+    for block in re.findall(r"\\begin\{tabular\}\{(lr*)\}(.*?)\\end", text, re.S):
+        lines = [line for line in block[1].splitlines() if line.endswith("\\\\")]
+        assert {line.count(" & ") for line in lines} == {len(block[0]) - 1}
+    assert text.isascii()
+
+
+def test_markdown_tables_are_rectangular(tmp_path: Path, make_row: Any) -> None:
+    make_row(tmp_path, "base", AP=0.4)
+    make_row(tmp_path, "plug_in", AP=0.5)
+    runs = [read_run(tmp_path)]
+    lines = [line for line in markdown(runs, compare(runs)).splitlines() if line.startswith("|")]
+    assert len(lines) == 8 and {line.count("|") for line in lines[:4]} == {lines[0].count("|")}
+
+
+def test_curves_count_a_repeated_epoch_once(tmp_path: Path, make_row: Any) -> None:
+    make_row(tmp_path, "base", AP=0.4)
+    (comparison,) = compare([read_run(tmp_path)])
+    (line,) = loss(comparison).axes[0].lines
+    assert list(line.get_xdata()) == [1, 2] and list(line.get_ydata()) == [2.0, 1.0]
+
+
+def test_mask_colours(tmp_path: Path, make_row: Any) -> None:
+    """Truth rows 5 to 14, prediction rows 10 to 19."""
+    make_row(tmp_path, "base", task="segment", iou_crack=0.3)
+    (comparison,) = compare([read_run(tmp_path)])
+    (example,) = examples(comparison)
+    (truth_name, _), (label, jpeg) = example.panels
+    assert (truth_name, label) == ("Ground truth", "base")
+    pixels = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")).astype(int)
+    for row, colour in ((7, MISSED), (12, HIT), (17, FALSE_ALARM)):
+        expected = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert np.abs(pixels[row, 20] - expected).max() < 40
+
+
+def test_refusals(tmp_path: Path, make_row: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SpecError, match="no finished cell"):
+        read_run(tmp_path)
+    assert main(["report", str(tmp_path)]) == 2
+    assert "no finished cell" in capsys.readouterr().err
+    cell = make_row(tmp_path, "base", AP=0.4)
+    run = read_run(tmp_path)
+    with pytest.raises(SpecError, match="both hold cell"):
+        compare([run, run])
+    for text in ("{", "[]", '{"schema": 99}'):
+        (cell / "row.json").write_text(text)
+        with pytest.raises(SpecError, match=r"row\.json"):
+            read_run(tmp_path)

@@ -1,0 +1,223 @@
+"""Cells run once, failures do not stop the others, and both tasks train end to end on drawn data."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+import experiments.run
+from experiments import detect, segment
+from experiments.cli import main
+from experiments.demo.cracks import draw_cracks
+from experiments.demo.shapes import draw_shapes
+from experiments.detection_data import open_detection
+from experiments.retime import retime
+from experiments.run import plan, run
+from experiments.spec import Cell
+from experiments.strict import SpecError
+
+SPEC = """\
+name: tiny
+task: {task}
+models: {models}
+datasets: {{data: data}}
+seeds: {seeds}
+budget: {{epochs: {epochs}, imgsz: 64, batch: 2, workers: 0, threads: 1}}
+{extra}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+    torch.use_deterministic_algorithms(False)
+
+
+def write_spec(folder: Path, **changes: Any) -> Path:
+    values = {"task": "detect", "models": "[a.yaml, b.yaml]", "seeds": "[0]", "epochs": 1, "extra": ""} | changes
+    path = folder / "tiny.yaml"
+    path.write_text(SPEC.format(**values))
+    return path
+
+
+class Fake:
+    """A task whose cells take no time; `broken` models raise."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.broken: set[str] = set()
+        self.module = SimpleNamespace(
+            check_model=lambda model: None,
+            check_data=lambda path: "hash",
+            check_options=lambda options: None,
+            run_cell=self.run_cell,
+        )
+
+    def run_cell(self, cell: Cell) -> dict[str, Any]:
+        self.ran.append(cell.key)
+        if cell.model.label in self.broken:
+            raise ZeroDivisionError("this model divides by zero")
+        return {"metrics": {"AP": 0.5}, "diverged": False, "cost": {}, "train": {}, "method": {}, "files": {}}
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fake:
+    (tmp_path / "data").mkdir()
+    task = Fake()
+    monkeypatch.setattr(experiments.run, "task_module", lambda name: task.module)
+    return task
+
+
+def test_finished_cells_are_kept(fake: Fake, tmp_path: Path) -> None:
+    spec, out = write_spec(tmp_path), tmp_path / "out"
+    assert run(spec, tmp_path, out) == 0
+    assert fake.ran == ["a-data-s0", "b-data-s0"]
+    row = json.loads((out / "cells" / "a-data-s0" / "row.json").read_text())
+    assert row["baseline"] == "a" and row["dataset_hash"] == "hash" and row["environment"]["versions"]["torch"]
+    assert (out / "spec.yaml").read_text() == spec.read_text()
+    assert run(spec, tmp_path, out) == 0
+    assert run(write_spec(tmp_path, seeds="[0, 1]"), tmp_path, out) == 0
+    assert fake.ran == ["a-data-s0", "b-data-s0", "a-data-s1", "b-data-s1"]
+
+
+def test_a_failing_cell_is_recorded_and_tried_again(fake: Fake, tmp_path: Path) -> None:
+    spec, out = write_spec(tmp_path), tmp_path / "out"
+    fake.broken = {"a"}
+    assert main(["run", str(spec), "--data-root", str(tmp_path), "--out", str(out)]) == 1
+    error = json.loads((out / "cells" / "a-data-s0" / "error.json").read_text())
+    assert "divides by zero" in error["error"] and "run_cell" in error["traceback"]
+    assert (out / "cells" / "b-data-s0" / "row.json").exists()
+    fake.broken = set()
+    assert run(spec, tmp_path, out) == 0
+    assert not (out / "cells" / "a-data-s0" / "error.json").exists()
+    assert fake.ran == ["a-data-s0", "b-data-s0", "a-data-s0"]
+
+
+def test_another_budget_never_reuses_a_folder(fake: Fake, tmp_path: Path) -> None:
+    run(write_spec(tmp_path), tmp_path, tmp_path / "out")
+    with pytest.raises(SpecError, match=r"different run .*epochs': 1.*epochs': 2"):
+        plan(write_spec(tmp_path, epochs=2), tmp_path, tmp_path / "out")
+
+
+def test_half_a_row_is_never_seen(fake: Fake, tmp_path: Path) -> None:
+    """NaN is no JSON: the row is refused as a failure and no broken file is left."""
+    fake.module.run_cell = lambda cell: {"metrics": {"AP": math.nan}}
+    assert run(write_spec(tmp_path, models="[a.yaml]"), tmp_path, tmp_path / "out") == 1
+    assert not list((tmp_path / "out").rglob("row.json"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"models": "[yolov8n-C2f_gnCov.yaml]"}, "did you mean 'yolov8n-C2f_gnConv.yaml'"),
+        ({"models": "[yolov8n.pt]"}, "must be a model YAML"),
+        ({"models": "[{model: yolov8n.yaml, encoder: resnet18}]"}, "has no encoder"),
+        ({"extra": "train: {mosaik: 0}"}, "train.mosaik: no such training argument; did you mean 'mosaic'"),
+        ({"extra": "train: {seed: 3}"}, "train.seed: set by the runner"),
+        ({"task": "segment", "models": "[unet]"}, "needs an encoder"),
+        ({"task": "segment", "models": "[{model: unett, encoder: resnet18}]"}, "unet"),
+        ({"task": "segment", "models": "[{model: unet, encoder: resnet18}]", "extra": "train: {lrr: 1}"}, "'lr'"),
+        ({"task": "segment", "models": "[{model: unet, encoder: resnet18}]", "extra": "train: {lr: -1}"}, "positive"),
+    ],
+)
+def test_refused_before_anything_runs(
+    tmp_path: Path, changes: dict[str, str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_shapes(tmp_path / "data", train=2, val=1, side=64)
+    spec = write_spec(tmp_path, **{"models": "[yolov8n.yaml]", **changes})
+    assert main(["run", str(spec), "--data-root", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_model_that_cannot_be_built_is_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "yolov8n-broken.yaml"
+    broken.write_text("nc: 2\nbackbone:\n  - [-1, 1, NoSuchBlock, [8]]\nhead:\n  - [[0], 1, Detect, [nc]]\n")
+    with pytest.raises(SpecError, match="NoSuchBlock"):
+        plan(write_spec(tmp_path, models=f"[{broken}]", extra=""), _with_data(tmp_path), tmp_path / "out")
+
+
+def _with_data(root: Path) -> Path:
+    draw_shapes(root / "data", train=2, val=1, side=64)
+    return root
+
+
+def test_segmentation_end_to_end(tmp_path: Path) -> None:
+    draw_cracks(tmp_path / "data", train=4, test=2, side=64)
+    models = "[{model: gbcnet, encoder: tu-mobilenetv3_small_050}]"
+    spec = write_spec(tmp_path, task="segment", models=models, extra="train: {val_split: 0.25}")
+    assert run(spec, tmp_path, tmp_path / "out") == 0
+    (cell,) = (tmp_path / "out" / "cells").iterdir()
+    row = json.loads((cell / "row.json").read_text())
+    counts = json.loads((cell / "per_image.json").read_text())
+    tp, fp, fn = (sum(image[name] for image in counts) for name in ("tp", "fp", "fn"))
+    assert row["metrics"]["iou_crack"] == pytest.approx(tp / (tp + fp + fn))
+    assert row["train"] | {"seconds": 0} == {"epochs": 1, "images_per_epoch": 3, "seconds": 0}
+    assert row["cost"]["params"] > 1e5 and row["cost"]["flops"] > 1e6 and row["cost"]["latency_ms"] > 0
+    assert row["cost"]["latency_protocol"]["batch_norms_folded"] > 20
+    assert main(["report", str(tmp_path / "out")]) == 0
+    assert "gbcnet" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    torch.manual_seed(5)
+    before = row["metrics"]
+    assert retime(tmp_path / "out") == 1
+    assert json.loads((cell / "row.json").read_text())["metrics"] == before
+
+
+def test_segmentation_divergence_is_a_result(tmp_path: Path) -> None:
+    draw_cracks(tmp_path / "data", train=4, test=1, side=64)
+    models = "[{model: unet, encoder: tu-mobilenetv3_small_050}]"
+    extra = "train: {val_split: 0, lr: 1e30, warmup_epochs: 0}"
+    spec = write_spec(tmp_path, task="segment", models=models, epochs=2, extra=extra)
+    assert run(spec, tmp_path, tmp_path / "out") == 0
+    (row_file,) = (tmp_path / "out").rglob("row.json")
+    row = json.loads(row_file.read_text())
+    assert row["diverged"] and row["metrics"] == {} and "loss became" in row["reason"]
+
+
+@pytest.mark.slow
+def test_detection_end_to_end_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One cell is killed in its second epoch with last.pt half written, and goes on from the copy of the first."""
+    draw_shapes(tmp_path / "data", train=4, val=2, side=64)
+    spec, out = write_spec(tmp_path, models="[yolov8n-C2f_gnConv.yaml]", epochs=2), tmp_path / "out"
+    (cell,) = plan(spec, tmp_path, out).cells
+    report = detect._report
+
+    def die_in_second_epoch(trainer: Any, epochs: Any) -> None:
+        report(trainer, epochs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(detect, "_report", die_in_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        run(spec, tmp_path, out)
+    (cell.folder / "train" / "weights" / "last.pt").write_bytes(b"half a file")
+    monkeypatch.setattr(detect, "_report", report)
+    assert run(spec, tmp_path, out) == 0
+    row = json.loads((cell.folder / "row.json").read_text())
+    assert row["train"]["epochs"] == 2 and row["train"]["images_per_epoch"] == 4
+    assert 0 <= row["metrics"]["AP"] <= 1 and row["method"]["checkpoint"] == "last"
+    truth = json.loads((cell.folder / "ground_truth.json").read_text())
+    assert len(truth["images"]) == len(open_detection(tmp_path / "data").val)
+    for found in json.loads((cell.folder / "predictions.json").read_text()):
+        assert found["category_id"] in (1, 2, 3) and found["image_id"] in (1, 2) and len(found["bbox"]) == 4
+    ledger = (cell.folder / "epochs.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in ledger] == [1, 2]
+    # Killed between the end of training and its row: nothing is trained again.
+    (cell.folder / "row.json").unlink()
+    assert run(spec, tmp_path, out) == 0
+    assert len((cell.folder / "epochs.jsonl").read_text().splitlines()) == 2
+    assert json.loads((cell.folder / "row.json").read_text())["metrics"] == row["metrics"]
+
+
+def test_segment_check_data_needs_a_test_split(tmp_path: Path) -> None:
+    draw_cracks(tmp_path / "data", train=2, test=1, side=64)
+    assert len(segment.check_data(tmp_path / "data")) == 16
+    (tmp_path / "data" / "test").rename(tmp_path / "data" / "val")
+    with pytest.raises(SpecError, match="no test split; found: train, val"):
+        segment.check_data(tmp_path / "data")

@@ -1,0 +1,110 @@
+"""A spec is read exactly, and whatever is wrong in it is refused with line, key and the nearest valid name."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.spec import Budget, Model, cell_keys, cells, read_spec
+from experiments.strict import SpecError
+
+GOOD = """\
+# header
+name: cells
+task: detect
+models: [yolov8n.yaml, yolov8n-C2f_gnConv.yaml]
+datasets: {bccd: data/bccd}
+seeds: [0, 1]
+budget: {epochs: 30, imgsz: 320, batch: 16, device: 0}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "spec.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_good_spec(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, GOOD))
+    assert spec.models == (Model("yolov8n.yaml"), Model("yolov8n-C2f_gnConv.yaml"))
+    assert spec.budget == Budget(30, 320, 16, device="0", workers=2, threads=2)
+    assert spec.protocol.max_det == 300
+    assert list(cell_keys(spec)) == [
+        "yolov8n-bccd-s0",
+        "yolov8n-C2f_gnConv-bccd-s0",
+        "yolov8n-bccd-s1",
+        "yolov8n-C2f_gnConv-bccd-s1",
+    ]
+
+
+def test_segmentation_models_have_encoders_in_their_label(tmp_path: Path) -> None:
+    models = "models: [{model: unet, encoder: resnet18}, {model: unet, encoder: resnet18, encoder_weights: imagenet}]"
+    text = GOOD.replace("task: detect", "task: segment").replace(GOOD.splitlines()[3], models)
+    assert [m.label for m in read_spec(write(tmp_path, text)).models] == ["unet-resnet18", "unet-resnet18-imagenet"]
+
+
+def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, GOOD + "protocol: {conf: 1e-3}\n"))
+    assert spec.protocol.conf == 0.001
+    assert read_spec(write(tmp_path, GOOD + "train: {lr0: 1e-3, box: -2E+1}\n")).train == {"lr0": 0.001, "box": -20.0}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("budget:", "buget:", 7, ["buget", "did you mean 'budget'"]),
+        ("epochs: 30", "epoch: 30", 7, ["budget.epoch", "did you mean 'epochs'"]),
+        ("epochs: 30, ", "", 7, ["budget", "'epochs' is missing"]),
+        ("epochs: 30", "epochs: thirty", 7, ["budget.epochs", "must be int", "thirty"]),
+        ("epochs: 30", "epochs: true", 7, ["budget.epochs", "must be int"]),
+        ("epochs: 30", "epochs: 0", 7, ["epochs must be at least 1, got 0"]),
+        ("imgsz: 320", "imgsz: 300", 7, ["multiple of 32, got 300"]),
+        ("task: detect", "task: detekt", 3, ["detekt", "did you mean 'detect'"]),
+        ("seeds: [0, 1]", "seeds: [0, 0]", 6, ["seeds lists 0 more than once"]),
+        ("seeds: [0, 1]", "seeds: 0", 6, ["seeds", "must be a list"]),
+        ("seeds: [0, 1]", "seeds: []", 6, ["seeds", "at least one item"]),
+        ("[yolov8n.yaml, ", "[yolov8n-C2f_gnConv.yaml, ", 4, ["yolov8n-C2f_gnConv more than once"]),
+        ("[yolov8n.yaml, ", "[{model: unet, encodr: resnet18}, ", 4, ["models.0.encodr", "did you mean 'encoder'"]),
+        ("{bccd: data/bccd}", "data/bccd", 5, ["datasets", "must be a mapping"]),
+        ("name: cells", "name: my cells", 2, ["my cells", "letters"]),
+        ("# header\n", "seeds: [3]\n", 6, ["'seeds' is given twice"]),
+        ("# header\n", "protocol: {max_det: 10}\n", 1, ["protocol.max_det", "at least 100", "got 10"]),
+        ("# header\n", "protocol: {latency_runs: 5}\n", 1, ["latency_runs must be at least 50"]),
+        ("# header\n", "protocol: {conf: x}\n", 1, ["protocol.conf", "must be float, got 'x'"]),
+        ("# header\n", "[\n", None, ["not YAML"]),
+    ],
+)
+def test_refused(tmp_path: Path, old: str, new: str, line: int | None, words: list[str]) -> None:
+    path = write(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(SpecError) as caught:
+        read_spec(path)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert message.startswith(f"{path}:{line}: ") if line else str(path) in message
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- b\n"])
+def test_not_a_mapping(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SpecError, match="must be a mapping"):
+        read_spec(write(tmp_path, text))
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="cannot read"):
+        read_spec(tmp_path / "absent.yaml")
+
+
+def test_missing_dataset_names_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "data" / "bcdd").mkdir(parents=True)
+    spec = read_spec(write(tmp_path, GOOD))
+    with pytest.raises(SpecError, match=r"datasets\.bccd: .*did you mean 'bcdd'[\s\S]*--data-root"):
+        cells(spec, tmp_path, tmp_path / "out")
+
+
+def test_identity_changes_with_everything_that_decides_the_result(tmp_path: Path) -> None:
+    (tmp_path / "data" / "bccd").mkdir(parents=True)
+    first = cells(read_spec(write(tmp_path, GOOD)), tmp_path, tmp_path)[0]
+    longer = cells(read_spec(write(tmp_path, GOOD.replace("epochs: 30", "epochs: 31"))), tmp_path, tmp_path)[0]
+    assert first.identity("a") != longer.identity("a")
+    assert first.identity("a") != first.identity("b")
+    assert first.identity("a") == cells(read_spec(write(tmp_path, GOOD)), tmp_path, tmp_path)[0].identity("a")
