@@ -31,7 +31,8 @@ COLUMNS = (
 class EpochRecord(L.Callback):
     """Keeps the table of epochs in the checkpoint itself, so that a resumed run continues the same table.
 
-    `best` is the highest validation crack IoU, the lower loss on a tie; without validation it is the last epoch.
+    `lr` is the rate at the epoch's start. `best` is the highest validation crack IoU, the lower loss on a tie; without
+    validation it is the last epoch.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -65,7 +65,11 @@ def _add_train(commands: Any) -> None:
     p.add_argument("--warmup-epochs", type=float, default=defaults["warmup_epochs"], help="epochs of rising rate")
     p.add_argument("--seed", type=int, default=defaults["seed"], help="weights, order, crops, validation split")
     p.add_argument("--val-split", type=float, default=defaults["val_split"], help="held-out share without a val split")
-    p.add_argument("--source-rule", help="regular expression whose first group names a crop's source photo")
+    p.add_argument(
+        "--source-rule",
+        help="regular expression whose first group names a crop's source photo,"
+        r" which then stays on one side of the validation split: (.+?)(?:-\d+)?$",
+    )
     p.add_argument("--out", default=defaults["out"], help="folder for checkpoints and metrics.csv")
     p.add_argument("--workers", type=int, default=defaults["workers"], help="loader processes")
     p.add_argument("--device", default=defaults["device"], help="auto, cpu, cuda, cuda:1, mps")
@@ -113,7 +117,7 @@ def _train(args: argparse.Namespace) -> None:
 def _eval(args: argparse.Namespace) -> None:
     from segplug.evaluate import evaluate
 
-    result = evaluate(args.checkpoint, args.data, args.split, args.device, args.threshold, args.out, _note)
+    result = evaluate(args.checkpoint, args.data, args.split, args.device, args.threshold, args.out, note=_note)
     print(f"{result['images']} images of {args.data}, split {args.split}, threshold {args.threshold}")
     for name, value in result["metrics"].items():
         print(f"{name:14} {value:.4f}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -72,12 +73,18 @@ class TrainConfig:
             raise SegplugError(f"lr must be positive, got {self.lr}")
         if not 0 <= self.val_split < 1:
             raise SegplugError(f"val_split must be at least 0 and below 1, got {self.val_split}")
+        try:
+            json.dumps(dict(self.options))
+        except TypeError as error:
+            raise SegplugError(
+                f"options must be numbers, text or lists of them, got {self.options} ({error})"
+            ) from error
         if self.precision not in get_args(Precision):
             raise SegplugError(f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}")
 
     def plain(self) -> dict[str, Any]:
         """The settings as JSON-able values."""
-        return {**asdict(self), "data": str(self.data), "out": str(self.out), "options": dict(self.options)}
+        return json.loads(json.dumps({**asdict(self), "data": str(self.data), "out": str(self.out)}))
 
     def check_resume(self, saved: Mapping[str, Any], where: Path) -> None:
         """Raise SegplugError when a setting that shapes the result differs from the run being resumed."""

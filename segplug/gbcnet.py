@@ -63,6 +63,8 @@ class GBCNet(SegmentationModel):
         self.classification_head = None
         self.name = f"gbcnet-{encoder_name}"
         self.initialize()
+        # save_pretrained would write it, and loading would download weights only to overwrite them.
+        self.config["encoder_weights"] = None
 
     def forward(self, x: Tensor) -> Tensor:
         h, w = x.shape[-2:]

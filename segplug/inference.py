@@ -9,10 +9,20 @@ from torch import Tensor, nn
 
 from segplug.errors import SegplugError
 from segplug.padding import crop_to, pad_to_multiple
+from segplug.tiling import tiled_probability
 
-__all__ = ["MULTIPLE", "crack_probability", "image_logits", "normalise", "pick_device"]
+__all__ = [
+    "MULTIPLE",
+    "OVERLAP",
+    "crack_probability",
+    "image_logits",
+    "normalise",
+    "pick_device",
+    "tiled_crack_probability",
+]
 
 MULTIPLE = 32
+OVERLAP = 128
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
@@ -35,6 +45,13 @@ def crack_probability(model: nn.Module, image: NDArray[np.uint8], device: torch.
     """(H, W, 3) RGB uint8 -> (H, W) probability of crack. `model` must be in eval mode on `device`."""
     pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
     return torch.sigmoid(image_logits(model, pixels)[0, 0].float()).cpu().numpy()
+
+
+def tiled_crack_probability(
+    model: nn.Module, image: NDArray[np.uint8], device: torch.device, tile: int, overlap: int = OVERLAP
+) -> NDArray[np.float32]:
+    """`crack_probability`; an image above `tile` pixels on a side goes through in overlapping tiles, blended."""
+    return tiled_probability(image, lambda part: crack_probability(model, part, device), tile, overlap)
 
 
 def pick_device(name: str) -> torch.device:

@@ -37,8 +37,17 @@ def create_model(
         return MODELS[name.lower()](
             encoder_name=encoder, encoder_weights=weights, in_channels=in_channels, classes=classes, **options
         )
-    except (TypeError, ValueError, KeyError) as error:
-        raise SegplugError(f"cannot build {name} on {encoder} with {options}: {error}") from error
+    except (
+        TypeError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        OSError,
+    ) as error:  # the last two: no such weights, no network
+        reason = " ".join(str(error).split())
+        raise SegplugError(
+            f"cannot build {name} on {encoder} with weights {encoder_weights!r} and {options}: {reason}"
+        ) from error
 
 
 def parameters(model: SegmentationModel) -> int:

@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from segplug.checkpoint import load_model, write_atomic
 from segplug.data import by_stem, image_files
 from segplug.errors import SegplugError
-from segplug.inference import crack_probability, pick_device
+from segplug.inference import OVERLAP, pick_device, tiled_crack_probability
 from segplug.masks import read_image
-from segplug.tiling import tiled_probability
 
 __all__ = ["draw_overlay", "predict"]
 
-OVERLAP = 128
 RED = np.array([230, 30, 30], dtype=np.float32)
 
 
@@ -47,8 +45,7 @@ def predict(
     rows: list[dict[str, str | float]] = []
     for i, file in enumerate(files):
         image = read_image(file)
-        probability = tiled_probability(image, lambda part: crack_probability(model, part, place), tile, OVERLAP)
-        mask = probability >= threshold
+        mask = tiled_crack_probability(model, image, place, tile) >= threshold
         _write_png(Path(out) / "masks" / f"{file.stem}.png", mask.astype(np.uint8) * 255)
         _write_png(Path(out) / "overlays" / f"{file.stem}.png", draw_overlay(image, mask)[..., ::-1])
         rows.append({"name": file.stem, "crack_share": float(mask.mean())})

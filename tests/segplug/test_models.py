@@ -1,11 +1,13 @@
 """GBCNet on every kind of encoder, by name beside smp's models."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import segmentation_models_pytorch as smp
 import torch
+from segmentation_models_pytorch.encoders import get_encoder
 
 from segplug.errors import SegplugError
 from segplug.gbcnet import GBCNet
@@ -105,6 +107,12 @@ def test_smp_knows_gbcnet_once_registered(tmp_path: Path, monkeypatch: pytest.Mo
     x = torch.rand(1, 3, 40, 40)
     with torch.inference_mode():
         assert again(x).equal(model(x))
+
+
+def test_saved_models_ask_for_no_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segplug.gbcnet.get_encoder", lambda *a, **k: get_encoder(*a, **{**k, "weights": None}))
+    GBCNet("tu-lcnet_050", encoder_weights="imagenet", **SMALL).save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["encoder_weights"] is None
 
 
 def test_smp_with_a_foreign_gbcnet_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,6 +175,7 @@ def test_a_val_split_is_used_and_test_never_read(tiny: Tiny, cracks: Path, add_c
     [
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ({"crop": 100}, "crop must be a multiple of 32, got 100"),
+        ({"options": {"gate": object()}}, "options must be numbers"),
         ({"lr": 0.0}, "lr must be positive"),
         ({"val_split": 1.0}, "val_split must be"),
         ({"seed": -1}, "seed must not be negative"),
