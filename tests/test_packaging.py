@@ -1,4 +1,4 @@
-"""The wheel holds what a user needs: both packages, the YAMLs, the start-up files; nothing of the repository besides."""
+"""The wheel holds what a user needs: both packages, the YAMLs, the start-up files; and nothing besides."""
 
 import subprocess
 import sys
