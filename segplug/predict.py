@@ -32,7 +32,8 @@ def predict(
     """Write out/masks/NAME.png (0 and 255) and out/overlays/NAME.png for an image file or every image of a folder.
 
     Returns a row an image: its name and the share of crack pixels. Images larger than `tile` on a side are cut into
-    overlapping tiles. Raises SegplugError on a bad checkpoint, an unreadable image or no image at all.
+    overlapping tiles. Raises SegplugError on a bad checkpoint or no image at all, and, after the others are done, on
+    images that could not be read.
     """
     if not 0 < threshold < 1:
         raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
@@ -43,13 +44,23 @@ def predict(
     model, _ = load_model(Path(checkpoint))
     model.to(place)
     rows: list[dict[str, str | float]] = []
+    unreadable: list[str] = []
     for i, file in enumerate(files):
-        image = read_image(file)
+        try:
+            image = read_image(file)
+        except SegplugError as error:
+            unreadable.append(str(error))
+            note(f"{i + 1}/{len(files)} {error}")
+            continue
         mask = tiled_crack_probability(model, image, place, tile) >= threshold
         _write_png(Path(out) / "masks" / f"{file.stem}.png", mask.astype(np.uint8) * 255)
         _write_png(Path(out) / "overlays" / f"{file.stem}.png", draw_overlay(image, mask)[..., ::-1])
         rows.append({"name": file.stem, "crack_share": float(mask.mean())})
         note(f"{i + 1}/{len(files)} {file.name}: {100 * mask.mean():.2f} % crack")
+    if unreadable:
+        raise SegplugError(
+            f"{len(unreadable)} of {len(files)} files failed, the rest is in {out}: {'; '.join(unreadable)}"
+        )
     return rows
 
 

@@ -1,6 +1,7 @@
 """Evaluation and prediction with a checkpoint, on images of any size."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,18 @@ def test_metrics_follow_from_the_rows(checkpoint: Path, cracks: Path, tmp_path: 
     assert result["metrics"]["iou_crack"] == iou_crack(pooled) and result["metrics"]["f1"] == f1(pooled)
     assert result["metrics"]["iou_per_image"] == pytest.approx((iou_crack(rows[0]) + iou_crack(rows[1])) / 2)
     assert json.loads((tmp_path / "scores" / "test.json").read_text()) == json.loads(json.dumps(result))
+
+
+def test_one_corrupt_photo_is_named_and_the_others_are_predicted(
+    checkpoint: Path, cracks: Path, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(cracks / "test" / "images", photos)
+    good = sorted(file.stem for file in photos.iterdir())
+    (photos / "0-broken.png").write_bytes(b"no picture")
+    with pytest.raises(SegplugError, match=r"1 of \d+ files failed.*0-broken\.png: not a readable image"):
+        predict(checkpoint, photos, tmp_path / "out", device="cpu")
+    assert sorted(file.stem for file in (tmp_path / "out" / "masks").iterdir()) == good
 
 
 def test_predicted_masks_score_as_evaluated(checkpoint: Path, cracks: Path, tmp_path: Path) -> None:
