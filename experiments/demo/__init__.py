@@ -15,7 +15,7 @@ task: detect
 models: [yolov8n.yaml, yolov8n-C2f_gnConv.yaml]
 datasets: {shapes: shapes}
 seeds: [0]
-budget: {epochs: 18, imgsz: 128, batch: 8, device: cpu, threads: 2}
+budget: {epochs: 12, imgsz: 128, batch: 8, device: cpu, threads: 2}
 train: {optimizer: AdamW, lr0: 0.002, nbs: 8, warmup_epochs: 1.0, mosaic: 0.0, close_mosaic: 0}
 """
 _SEGMENT = """\
@@ -27,7 +27,7 @@ models:
   - {model: gbcnet, encoder: tu-mobilenetv3_small_050}
 datasets: {cracks: cracks}
 seeds: [0]
-budget: {epochs: 15, imgsz: 128, batch: 8, device: cpu, workers: 0, threads: 2}
+budget: {epochs: 12, imgsz: 128, batch: 8, device: cpu, workers: 0, threads: 2}
 """
 
 

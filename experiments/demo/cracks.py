@@ -14,7 +14,7 @@ __all__ = ["draw_cracks"]
 Path2D = list[tuple[float, float, float]]  # x, y, width in px
 
 
-def draw_cracks(root: Path, train: int = 64, test: int = 20, side: int = 160, seed: int = 0) -> None:
+def draw_cracks(root: Path, train: int = 48, test: int = 16, side: int = 160, seed: int = 0) -> None:
     """Write {train,test}/images and {train,test}/masks. The same arguments give the same files."""
     for split, count in (("train", train), ("test", test)):
         images, masks = root / split / "images", root / split / "masks"

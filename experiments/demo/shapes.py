@@ -14,7 +14,7 @@ CLASSES = ("circle", "square", "triangle")
 Box = tuple[int, float, float, float, float]
 
 
-def draw_shapes(root: Path, train: int = 200, val: int = 50, side: int = 128, seed: int = 0) -> None:
+def draw_shapes(root: Path, train: int = 160, val: int = 40, side: int = 128, seed: int = 0) -> None:
     """Write images/{train,val}, labels/{train,val} and classes.txt. The same arguments give the same files."""
     for split, count in (("train", train), ("val", val)):
         images, labels = root / "images" / split, root / "labels" / split

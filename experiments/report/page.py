@@ -10,7 +10,7 @@ from experiments.report.plots import bars, latency, loss, monitor, render, size
 from experiments.report.rows import Comparison, Run
 from experiments.report.tables import Table, cost_table, quality_table, sentence
 
-__all__ = ["PLOTS", "page"]
+__all__ = ["PLOTS", "draw_plots", "page"]
 
 PLOTS = {
     "metrics": (bars, "Metrics; in parentheses the difference to the baseline."),
@@ -21,11 +21,22 @@ PLOTS = {
 }
 
 
-def page(runs: list[Run], comparisons: list[Comparison]) -> str:
-    """The whole document."""
+Drawn = dict[str, tuple[bytes, bytes]]  # plot -> PNG for light and for dark ground
+
+
+def draw_plots(comparison: Comparison) -> Drawn:
+    """Every plot of one comparison."""
+    return {
+        name: (render(draw, comparison, dark=False), render(draw, comparison, dark=True))
+        for name, (draw, _) in PLOTS.items()
+    }
+
+
+def page(runs: list[Run], comparisons: list[Comparison], drawn: list[Drawn]) -> str:
+    """The whole document; `drawn` holds the plots of each comparison."""
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     names = " and ".join(dict.fromkeys(escape(comparison.title) for comparison in comparisons))
-    body = "".join(map(_comparison, comparisons))
+    body = "".join(map(_comparison, comparisons, drawn))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -48,16 +59,16 @@ def _summary(runs: list[Run], comparisons: list[Comparison]) -> str:
     return f'<ul class="summary">{text}</ul>' + (f'<ul class="gaps">{warning}</ul>' if gaps else "")
 
 
-def _comparison(comparison: Comparison) -> str:
-    parts = [f"<h2>{escape(comparison.title)}</h2>", _table(quality_table(comparison))]
-    parts += [_plots(comparison, ("metrics", "monitor", "loss")), _table(cost_table(comparison))]
-    parts.append(_plots(comparison, ("latency", "parameters")))
+def _comparison(comparison: Comparison, drawn: Drawn) -> str:
+    parts = [f"<h2>{escape(comparison.title)}</h2>", _table(quality_table(comparison), "quality")]
+    parts += [_plots(drawn, ("metrics", "monitor", "loss")), _table(cost_table(comparison), "cost")]
+    parts.append(_plots(drawn, ("latency", "parameters")))
     parts.append(_examples(comparison))
     parts.append(f"<h3>How it was measured</h3>{_facts(method_facts(comparison))}")
     return f"<section>{''.join(parts)}</section>"
 
 
-def _table(table: Table) -> str:
+def _table(table: Table, kind: str) -> str:
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in table.columns)
     lines = []
     for first, *cells in table.rows:
@@ -65,8 +76,8 @@ def _table(table: Table) -> str:
         lines.append(f'<tr><th scope="row">{escape(first.value)}{_small(first.small)}</th>{line}</tr>')
     notes = "".join(f"<p>{escape(note)}</p>" for note in table.notes)
     return (
-        f'<h3>{escape(table.caption)}</h3><div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead>'
-        f'<tbody>{"".join(lines)}</tbody></table></div><div class="notes">{notes}</div>'
+        f'<h3>{escape(table.caption)}</h3><div class="wide" tabindex="0"><table class="{kind}">'
+        f'<thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div><div class="notes">{notes}</div>'
     )
 
 
@@ -74,18 +85,16 @@ def _small(text: str) -> str:
     return f"<small>{escape(text)}</small>" if text else ""
 
 
-def _plots(comparison: Comparison, names: tuple[str, ...]) -> str:
-    return f'<div class="plots">{"".join(_plot(comparison, name) for name in names)}</div>'
-
-
-def _plot(comparison: Comparison, name: str) -> str:
-    draw, caption = PLOTS[name]
-    light, dark = (_data(render(lambda: draw(comparison), dark), "png") for dark in (False, True))
-    return (
-        f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-        f'<img src="{light}" alt="{escape(caption)}" loading="lazy"></picture>'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
+def _plots(drawn: Drawn, names: tuple[str, ...]) -> str:
+    figures = []
+    for name in names:
+        light, dark = (_data(picture, "png") for picture in drawn[name])
+        caption = escape(PLOTS[name][1])
+        figures.append(
+            f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+            f'<img src="{light}" alt="{caption}"></picture><figcaption>{caption}</figcaption></figure>'
+        )
+    return f'<div class="plots">{"".join(figures)}</div>'
 
 
 def _examples(comparison: Comparison) -> str:

@@ -17,7 +17,7 @@ from experiments.report.tables import HEADLINE, METRICS
 
 __all__ = ["PALETTE", "Plot", "bars", "latency", "loss", "monitor", "render", "size"]
 
-Plot = Callable[[], Figure]
+Plot = Callable[[Comparison], Figure]
 
 # Okabe and Ito: told apart by colour-blind readers, and on light and dark ground.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
@@ -28,7 +28,7 @@ _MONITORS = {
 }
 
 
-def render(plot: Plot, dark: bool) -> bytes:
+def render(plot: Plot, comparison: Comparison, dark: bool) -> bytes:
     """Draw in one theme; the dark one is transparent."""
     ink = "#d8dee9" if dark else "#1f2933"
     style: Any = {
@@ -52,7 +52,7 @@ def render(plot: Plot, dark: bool) -> bytes:
     }
     buffer = io.BytesIO()
     with matplotlib.rc_context(style):
-        figure = plot()
+        figure = plot(comparison)
         FigureCanvasAgg(figure)
         figure.savefig(buffer, format="png", dpi=150)
     return buffer.getvalue()
@@ -131,8 +131,10 @@ def _over_epochs(comparison: Comparison, column: str, name: str) -> Figure:
             axes.plot(list(line), list(line.values()), color=_colour(index), linewidth=0.8, alpha=0.5)
         shared = sorted(set.intersection(*(set(line) for line in lines)))
         middle = [mean(line[epoch] for line in lines) for epoch in shared]
-        axes.plot(shared, middle, color=_colour(index), linewidth=1.8, label=label)
+        dots = "o" if len(shared) < 3 else None
+        axes.plot(shared, middle, color=_colour(index), linewidth=1.8, marker=dots, label=label)
     axes.set_ylim(bottom=0)
+    axes.set_xlim(left=0)
     axes.set_xlabel("epoch")
     axes.set_ylabel(name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

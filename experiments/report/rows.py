@@ -80,9 +80,13 @@ def read_run(folder: Path) -> Run:
     }
     spec = folder / "spec.yaml"
     text = spec.read_text(encoding="utf-8") if spec.exists() else None
-    planned, order = _planned(spec) if text else ([], [])
-    rows.sort(key=lambda row: order.index(row["label"]) if row["label"] in order else len(order))
-    missing = [cell for cell in planned if cell not in done and cell not in failed]
+    missing = []
+    if text:
+        asked = read_spec(spec)
+        order = [model.label for model in asked.models]
+        rows = [row | {"name": asked.name, "baseline": order[0]} for row in rows]  # the spec decides, not the cell
+        rows.sort(key=lambda row: order.index(row["label"]) if row["label"] in order else len(order))
+        missing = [cell for cell in cell_keys(asked) if cell not in done and cell not in failed]
     return Run(folder, rows, failed, missing, text)
 
 
@@ -109,9 +113,3 @@ def _read_row(path: Path) -> Row:
     if not isinstance(row, dict) or row.get("schema") != ROW_SCHEMA:
         raise SpecError(f"{path} is not a row of schema {ROW_SCHEMA}; delete it and run the spec again")
     return row
-
-
-def _planned(spec_path: Path) -> tuple[list[str], list[str]]:
-    """Cell keys and model labels that the spec asks for, in its order."""
-    spec = read_spec(spec_path)
-    return list(cell_keys(spec)), [model.label for model in spec.models]

@@ -47,14 +47,13 @@ def quality_table(comparison: Comparison) -> Table:
     metrics = [m for m in METRICS[comparison.task] if any(comparison.values(x, m) for x in comparison.labels)]
     lines = []
     for label in comparison.labels:
-        rows = comparison.of(label)
-        seeds = ", ".join(str(row["seed"]) for row in rows)
-        line = [Cell(label, "baseline" if label == comparison.baseline else ""), Cell(str(len(rows)), f"seed {seeds}")]
-        line += [_quality(comparison, label, metric) for metric in metrics]
-        lines.append([*line, Cell(evidence(comparison, label))])
+        seeds = "seed " + ", ".join(str(row["seed"]) for row in comparison.of(label))
+        name = Cell(label, f"baseline, {seeds}" if label == comparison.baseline else seeds)
+        numbers = [_quality(comparison, label, metric) for metric in metrics]
+        lines.append([name, Cell(evidence(comparison, label)), *numbers])
     notes = [_DEFINITIONS[comparison.task], "Small print: difference to the baseline; ± standard deviation over seeds."]
     caption = f"Quality, {comparison.rows[0]['method'].get('split', 'no split named')}"
-    return Table(caption, ["Model", "Seeds", *metrics, f"Evidence ({HEADLINE[comparison.task]})"], lines, notes)
+    return Table(caption, ["Model", f"Evidence ({HEADLINE[comparison.task]})", *metrics], lines, notes)
 
 
 def cost_table(comparison: Comparison) -> Table:

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from experiments.report.page import PLOTS, page
-from experiments.report.plots import render
+from experiments.report.page import draw_plots, page
 from experiments.report.rows import compare, read_run
 from experiments.report.text import csv_table, latex, markdown
 
@@ -18,13 +17,13 @@ def write_report(folders: list[Path], out: Path) -> Path:
     runs = [read_run(folder) for folder in folders]
     comparisons = compare(runs)
     (out / "plots").mkdir(parents=True, exist_ok=True)
-    for index, comparison in enumerate(comparisons, start=1):
-        for name, (draw, _) in PLOTS.items():
-            picture = render(lambda draw=draw, comparison=comparison: draw(comparison), dark=False)  # type: ignore[misc]
-            (out / "plots" / f"{index}-{name}.png").write_bytes(picture)
+    drawn = [draw_plots(comparison) for comparison in comparisons]
+    for index, plots in enumerate(drawn, start=1):
+        for name, (light, _) in plots.items():
+            (out / "plots" / f"{index}-{name}.png").write_bytes(light)
     (out / "report.md").write_text(markdown(runs, comparisons), encoding="utf-8")
     (out / "table.tex").write_text(latex(comparisons), encoding="utf-8")
     (out / "table.csv").write_text(csv_table(comparisons), encoding="utf-8")
     html = out / "report.html"
-    html.write_text(page(runs, comparisons), encoding="utf-8")
+    html.write_text(page(runs, comparisons, drawn), encoding="utf-8")
     return html

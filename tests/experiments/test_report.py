@@ -17,7 +17,7 @@ from experiments.report.facts import unfinished
 from experiments.report.pictures import FALSE_ALARM, HIT, MISSED, examples
 from experiments.report.plots import bars, loss, render
 from experiments.report.rows import compare, read_run
-from experiments.report.tables import cost_table, evidence, quality_table, sentence
+from experiments.report.tables import Cell, cost_table, evidence, quality_table, sentence
 from experiments.report.text import csv_table, latex, markdown
 from experiments.strict import SpecError
 
@@ -71,12 +71,16 @@ def test_differences_are_paired_by_seed(tmp_path: Path, make_row: Any) -> None:
     assert comparison.differences("plug_in", "AP") == pytest.approx([0.03, 0.02])
     assert evidence(comparison, "plug_in") == "insufficient evidence (2 shared seeds, 3 needed)"
     assert "+0.025" in quality_table(comparison).rows[1][2].small
+    assert quality_table(comparison).rows[1][:2] == [
+        Cell("plug_in", "seed 0, 1"),
+        Cell(evidence(comparison, "plug_in")),
+    ]
     make_row(tmp_path, "plug_in", 2, AP=0.45)
     (comparison,) = compare([read_run(tmp_path)])
     assert evidence(comparison, "plug_in") == "3 seeds: -0.050 to +0.030"
     assert "difference +0.000" in sentence(comparison, "plug_in")
     assert [len(axes.patches) for axes in bars(comparison).axes] == [2]
-    assert render(lambda: bars(comparison), dark=True).startswith(b"\x89PNG")
+    assert render(bars, comparison, dark=True).startswith(b"\x89PNG")
 
 
 def test_unequal_data_or_budget_never_share_a_table(tmp_path: Path, make_row: Any) -> None:
@@ -86,6 +90,16 @@ def test_unequal_data_or_budget_never_share_a_table(tmp_path: Path, make_row: An
     make_row(tmp_path, "third", AP=0.5, changes={"budget": budget})
     assert [comparison.labels for comparison in compare([read_run(tmp_path)])] == [["base"], ["plug_in"], ["third"]]
     write_report([tmp_path], tmp_path)  # a comparison without its baseline still has a page
+
+
+def test_the_spec_decides_the_baseline(tmp_path: Path, make_row: Any) -> None:
+    """A cell that was run under another spec and put here is compared as this folder's spec says."""
+    (tmp_path / "spec.yaml").write_text(SPEC.replace("[base.yaml, plug_in.yaml]", "[plug_in.yaml, base.yaml]"))
+    make_row(tmp_path, "base", AP=0.4, changes={"baseline": "third", "name": "elsewhere"})
+    make_row(tmp_path, "plug_in", AP=0.5)
+    (comparison,) = compare([read_run(tmp_path)])
+    assert comparison.labels == ["plug_in", "base"] and comparison.title == "made-detect on data"
+    assert comparison.differences("base", "AP") == pytest.approx([-0.1])
 
 
 def test_failed_missing_and_diverged_cells_are_said(tmp_path: Path, make_row: Any) -> None:
@@ -149,7 +163,7 @@ def test_markdown_tables_are_rectangular(tmp_path: Path, make_row: Any) -> None:
 def test_curves_count_a_repeated_epoch_once(tmp_path: Path, make_row: Any) -> None:
     make_row(tmp_path, "base", AP=0.4)
     (comparison,) = compare([read_run(tmp_path)])
-    (line,) = loss(comparison).axes[0].lines
+    (line,) = loss(comparison).axes[0].lines  # one seed: the mean alone
     assert list(line.get_xdata()) == [1, 2] and list(line.get_ydata()) == [2.0, 1.0]
 
 
