@@ -7,6 +7,7 @@ import tempfile
 os.environ["YOLO_CONFIG_DIR"] = tempfile.mkdtemp(prefix="yoloplug-tests-")
 os.environ["YOLO_AUTOINSTALL"] = "false"
 os.environ["YOLO_OFFLINE"] = "true"
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: tests beside other work stay fast
 
 from pathlib import Path
 

@@ -133,7 +133,7 @@ def _over_epochs(comparison: Comparison, column: str, name: str) -> Figure:
         middle = [mean(line[epoch] for line in lines) for epoch in shared]
         dots = "o" if len(shared) < 3 else None
         axes.plot(shared, middle, color=_colour(index), linewidth=1.8, marker=dots, label=label)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.05)
     axes.set_xlim(left=0)
     axes.set_xlabel("epoch")
     axes.set_ylabel(name)
