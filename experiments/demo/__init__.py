@@ -18,7 +18,7 @@ task: detect
 models: [yolov8n.yaml, yolov8n-C2f_gnConv.yaml]
 datasets: {shapes: shapes}
 seeds: [0]
-budget: {epochs: 11, imgsz: 128, batch: 8, device: cpu, threads: 1}
+budget: {epochs: 8, imgsz: 128, batch: 8, device: cpu, threads: 1}
 train: {optimizer: AdamW, lr0: 0.002, nbs: 8, warmup_epochs: 1.0, mosaic: 0.0, close_mosaic: 0}
 """
 _SEGMENT = """\
@@ -30,7 +30,7 @@ models:
   - {model: gbcnet, encoder: tu-mobilenetv3_small_050}
 datasets: {cracks: cracks}
 seeds: [0]
-budget: {epochs: 12, imgsz: 128, batch: 8, device: cpu, workers: 0, threads: 1}
+budget: {epochs: 10, imgsz: 128, batch: 8, device: cpu, workers: 0, threads: 1}
 """
 
 
