@@ -15,6 +15,7 @@ from experiments.report.rows import Comparison
 
 __all__ = ["Example", "Key", "examples", "key"]
 
+ENLARGE_TO_PX = 400
 HIT, MISSED, FALSE_ALARM = "#00A878", "#3A86FF", "#FF6B35"
 
 Key = list[tuple[str, str]]  # colour, what it means
@@ -61,11 +62,12 @@ def key(comparison: Comparison) -> tuple[Key, str]:
 
 def _boxes(folder: Path, item: dict[str, Any], truth: bool) -> bytes:
     with Image.open(folder / item["image"]) as opened:
-        picture = opened.convert("RGB")
+        picture = _enlarged(opened.convert("RGB"))
+        factor = picture.width // opened.width
     pen = ImageDraw.Draw(picture)
     width = max(2, round(max(picture.size) / 180))
     for box in item["truth" if truth else "predictions"]:
-        x, y, w, h = box["bbox"]
+        x, y, w, h = (value * factor for value in box["bbox"])
         pen.rectangle((x, y, x + max(w, 1), y + max(h, 1)), outline=PALETTE[box["class"] % len(PALETTE)], width=width)
     return _jpeg(picture)
 
@@ -81,7 +83,13 @@ def _masks(folder: Path, item: dict[str, Any], truth: bool) -> bytes:
         areas = [(label & predicted, HIT), (label & ~predicted, MISSED), (predicted & ~label, FALSE_ALARM)]
     for area, colour in areas:
         pixels[area] = ImageColor.getrgb(colour)
-    return _jpeg(Image.fromarray(pixels.astype(np.uint8)))
+    return _jpeg(_enlarged(Image.fromarray(pixels.astype(np.uint8))))
+
+
+def _enlarged(picture: Image.Image) -> Image.Image:
+    """A whole number of times as large, so that small images are seen pixel by pixel under crisp lines."""
+    factor = max(1, ENLARGE_TO_PX // max(picture.size))
+    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
 def _mask(path: Path) -> np.ndarray:

@@ -174,7 +174,8 @@ def test_mask_colours(tmp_path: Path, make_row: Any) -> None:
     (example,) = examples(comparison)
     (truth_name, _), (label, jpeg) = example.panels
     assert (truth_name, label) == ("Ground truth", "base")
-    pixels = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")).astype(int)
+    pixels = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")).astype(int)[5::10, 5::10]
+    assert pixels.shape == (30, 40, 3)  # ten times enlarged
     for row, colour in ((7, MISSED), (12, HIT), (17, FALSE_ALARM)):
         expected = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
         assert np.abs(pixels[row, 20] - expected).max() < 40
