@@ -40,6 +40,9 @@ def environment_facts(rows: list[dict[str, Any]]) -> Facts:
             "Machine": f"{environment['processor']}, {environment['cores']} cores, {environment['platform']}",
             "Device": f"{environment['device']}, {environment['threads']} threads",
         }
+        again = row.get("cost_environment")
+        if again:
+            values["Cost measured again"] = f"{again['measured']}, commit {again['commit']}"
         for name, value in values.items():
             seen.setdefault(name, {})[value] = None
     return [(name, " | ".join(values)) for name, values in seen.items()]

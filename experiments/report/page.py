@@ -6,11 +6,11 @@ from pathlib import Path
 
 from experiments.report.facts import Facts, environment_facts, method_facts, reproduce, unfinished
 from experiments.report.pictures import examples, key
-from experiments.report.plots import bars, latency, loss, monitor, render, size
+from experiments.report.plots import bars, has_curves, latency, loss, monitor, render, size
 from experiments.report.rows import Comparison, Run
 from experiments.report.tables import Table, cost_table, quality_table, sentence
 
-__all__ = ["PLOTS", "draw_plots", "page"]
+__all__ = ["PLOTS", "Drawn", "draw_plots", "page"]
 
 PLOTS = {
     "metrics": (bars, "Metrics; in parentheses the difference to the baseline."),
@@ -25,10 +25,12 @@ Drawn = dict[str, tuple[bytes, bytes]]  # plot -> PNG for light and for dark gro
 
 
 def draw_plots(comparison: Comparison) -> Drawn:
-    """Every plot of one comparison."""
+    """Every plot that one comparison has the data for."""
+    absent = () if has_curves(comparison) else ("monitor", "loss")
     return {
         name: (render(draw, comparison, dark=False), render(draw, comparison, dark=True))
         for name, (draw, _) in PLOTS.items()
+        if name not in absent
     }
 
 
@@ -87,7 +89,7 @@ def _small(text: str) -> str:
 
 def _plots(drawn: Drawn, names: tuple[str, ...]) -> str:
     figures = []
-    for name in names:
+    for name in (name for name in names if name in drawn):
         light, dark = (_data(picture, "png") for picture in drawn[name])
         caption = escape(PLOTS[name][1])
         figures.append(

@@ -34,8 +34,8 @@ def examples(comparison: Comparison) -> list[Example]:
     saved = {}
     for label in comparison.labels:
         row = comparison.of(label)[0]
-        if row["files"].get("examples"):
-            path = comparison.folders[row["cell"]] / row["files"]["examples"]
+        path = comparison.folders[row["cell"]] / row["files"].get("examples", "")
+        if path.is_file():  # rows may be kept without the pictures
             saved[label] = (path.parent, json.loads(path.read_text(encoding="utf-8")))
     if not saved:
         return []

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from experiments.report.rows import Comparison
 from experiments.report.tables import HEADLINE, METRICS
 
-__all__ = ["PALETTE", "Plot", "bars", "latency", "loss", "monitor", "render", "size"]
+__all__ = ["PALETTE", "Plot", "bars", "has_curves", "latency", "loss", "monitor", "render", "size"]
 
 Plot = Callable[[Comparison], Figure]
 
@@ -105,6 +105,11 @@ def loss(comparison: Comparison) -> Figure:
 def monitor(comparison: Comparison) -> Figure:
     """The figure that was watched after each epoch. It is not the reported metric."""
     return _over_epochs(comparison, *_MONITORS[comparison.task])
+
+
+def has_curves(comparison: Comparison) -> bool:
+    """Rows may be kept without the tables of their epochs."""
+    return any(_read_curves(comparison, row) for row in comparison.rows)
 
 
 def _against(comparison: Comparison, key: str, scale: float, name: str) -> Figure:

@@ -5,7 +5,7 @@ import io
 from statistics import mean, stdev
 
 from experiments.report.facts import environment_facts, method_facts, reproduce, unfinished
-from experiments.report.page import PLOTS
+from experiments.report.page import Drawn
 from experiments.report.rows import Comparison, Run
 from experiments.report.tables import METRICS, Cell, Table, cost_table, evidence, quality_table, sentence
 
@@ -19,7 +19,7 @@ _LATEX = {
 }  # fmt: skip
 
 
-def markdown(runs: list[Run], comparisons: list[Comparison]) -> str:
+def markdown(runs: list[Run], comparisons: list[Comparison], drawn: list[Drawn]) -> str:
     """Tables, plots by relative path, method, environment, spec."""
     parts = []
     for index, comparison in enumerate(comparisons):
@@ -29,7 +29,7 @@ def markdown(runs: list[Run], comparisons: list[Comparison]) -> str:
         for table in (quality_table(comparison), cost_table(comparison)):
             parts.append(f"\n**{table.caption}**\n\n{_markdown_table(table)}\n")
             parts += [f"{note}\n" for note in table.notes]
-        parts += [f"![{name}](plots/{index + 1}-{name}.png)" for name in PLOTS]
+        parts += [f"![{name}](plots/{index + 1}-{name}.png)" for name in drawn[index]]
         parts.append("\n" + "\n".join(f"- {name}: {value}" for name, value in method_facts(comparison)) + "\n")
     for run in runs:
         parts.append(f"# Environment: {run.rows[0]['name']}\n")

@@ -21,7 +21,7 @@ def write_report(folders: list[Path], out: Path) -> Path:
     for index, plots in enumerate(drawn, start=1):
         for name, (light, _) in plots.items():
             (out / "plots" / f"{index}-{name}.png").write_bytes(light)
-    (out / "report.md").write_text(markdown(runs, comparisons), encoding="utf-8")
+    (out / "report.md").write_text(markdown(runs, comparisons, drawn), encoding="utf-8")
     (out / "table.tex").write_text(latex(comparisons), encoding="utf-8")
     (out / "table.csv").write_text(csv_table(comparisons), encoding="utf-8")
     html = out / "report.html"

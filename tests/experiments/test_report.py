@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,9 @@ def test_unequal_data_or_budget_never_share_a_table(tmp_path: Path, make_row: An
     budget = {"epochs": 3, "imgsz": 64, "batch": 4, "device": "cpu", "workers": 0, "threads": 1}
     make_row(tmp_path, "third", AP=0.5, changes={"budget": budget})
     assert [comparison.labels for comparison in compare([read_run(tmp_path)])] == [["base"], ["plug_in"], ["third"]]
-    write_report([tmp_path], tmp_path)  # a comparison without its baseline still has a page
+    shutil.rmtree(tmp_path / "cells" / "base-data-s0")
+    shutil.rmtree(tmp_path / "cells" / "third-data-s0")
+    assert write_report([tmp_path], tmp_path).is_file()  # a comparison without its baseline still has a page
 
 
 def test_the_spec_decides_the_baseline(tmp_path: Path, make_row: Any) -> None:
@@ -117,6 +120,23 @@ def test_failed_missing_and_diverged_cells_are_said(tmp_path: Path, make_row: An
     assert "models: [base.yaml, plug_in.yaml]" in html
     (comparison,) = compare([run])
     assert cost_table(comparison).rows[1][1].value == "-"
+
+
+def test_rows_alone_still_make_a_report(tmp_path: Path, make_row: Any) -> None:
+    """As committed results are: no curves, no pictures, cost measured again elsewhere."""
+    again = {"measured": "2026-02-02", "commit": "beef"}
+    for label in ("base", "plug_in"):
+        cell = make_row(tmp_path, label, AP=0.4, changes={"cost_environment": again})
+        for folder in ("train", "examples"):
+            shutil.rmtree(cell / folder)
+    html = write_report([tmp_path], tmp_path / "report").read_text(encoding="utf-8")
+    assert "Training loss" not in html and "Examples" not in html and "2026-02-02, commit beef" in html
+    assert sorted(path.stem for path in (tmp_path / "report" / "plots").iterdir()) == [
+        "1-latency",
+        "1-metrics",
+        "1-parameters",
+    ]
+    assert "loss.png" not in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
 
 
 def test_unsteady_latency_is_marked(tmp_path: Path, make_row: Any) -> None:
@@ -156,7 +176,7 @@ def test_markdown_tables_are_rectangular(tmp_path: Path, make_row: Any) -> None:
     make_row(tmp_path, "base", AP=0.4)
     make_row(tmp_path, "plug_in", AP=0.5)
     runs = [read_run(tmp_path)]
-    lines = [line for line in markdown(runs, compare(runs)).splitlines() if line.startswith("|")]
+    lines = [line for line in markdown(runs, compare(runs), [{}]).splitlines() if line.startswith("|")]
     assert len(lines) == 8 and {line.count("|") for line in lines[:4]} == {lines[0].count("|")}
 
 
