@@ -1,8 +1,10 @@
-"""How a block sits in YOLO: as a conv-like row, or as the second convolution of the bottlenecks of C2f, C3 and C3k2.
+"""How a block sits in YOLO: as a row of its own, or inside the bottlenecks of C2f, C3 and C3k2.
 
 A block kind `conv` takes width and stride itself; a block kind `keep` gets both from a stock `Conv` before it, which is
-there only when the row changes them. After the block come BatchNorm and the YAML's activation, as in a stock `Conv`:
-blocks such as SCConv shrink their output, gnConv and GBC grow it, and the norm hides that from the next layer.
+there only when the row changes them. Behind a bare operation come BatchNorm and the YAML's activation, as in a stock
+`Conv`: blocks such as SCConv shrink their output, gnConv and GBC grow it, and the norm hides that from the next layer.
+A block that ends in its own norm or activation says so in the registry (`tail`), and gets only what is missing.
+A block that is a whole residual unit (`place="bottleneck"`) replaces the bottleneck instead of its second conv.
 
 The classes are made on first use from the registry, under the names that YAMLs and checkpoints carry:
 `yoloplug.hosts.gnConv`, `yoloplug.hosts.C2f_gnConv`, `yoloplug.hosts.C3_gnConv`, `yoloplug.hosts.C3k2_gnConv`.
@@ -20,6 +22,8 @@ from ultralytics.nn import modules as stock
 from ultralytics.nn.modules.block import Bottleneck
 
 import yoloplug.blocks  # noqa: F401  (fills the registry)
+from yoloplug.blocks._affine import absorb_affine
+from yoloplug.blocks._fold import bn_affine, fold_norms
 from yoloplug.registry import BLOCKS, Block
 
 __all__ = ["HOSTS", "ConvLike", "host", "host_names"]
@@ -28,10 +32,10 @@ Options = dict[str, Any]
 
 
 class ConvLike(nn.Module):
-    """A block where a stock `Conv` could stand: [Conv ->] block -> BatchNorm -> activation.
+    """A block where a stock `Conv` could stand: [Conv ->] block [-> BatchNorm] [-> activation].
 
     Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)). The block's own options follow by position or, last, as a
-    dict by name: `[256, 3, 2, {order: 4}]`.
+    dict by name: `[256, 3, 2, {order: 4}]`. A conditioned block may be given a list of two feature maps.
     """
 
     block_name: ClassVar[str]
@@ -43,27 +47,37 @@ class ConvLike(nn.Module):
         sets_width = row.kind == "keep" and (c1 != c2 or s != 1)
         self.pre = stock.Conv(c1, c2, k, s) if sets_width else nn.Identity()
         self.block = _build(row, ((c2,) if row.kind == "keep" else (c1, c2, k, s)) + positional, named)
-        self.bn: nn.Module = nn.BatchNorm2d(c2)
-        self.act: nn.Module = stock.Conv.default_act
+        self.bn: nn.Module = nn.BatchNorm2d(c2) if row.tail == "norm+act" else nn.Identity()
+        self.act: nn.Module = nn.Identity() if row.tail == "none" else stock.Conv.default_act
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.bn(self.block(self.pre(x))))
+    def forward(self, x: Tensor | list[Tensor]) -> Tensor:
+        x, *condition = x if isinstance(x, list | tuple) else (x,)
+        return self.act(self.bn(self.block(self.pre(x), *condition)))
 
     @torch.no_grad()
-    def fuse(self) -> None:
-        """Fold the BatchNorm into the block where its last step is linear, else leave a per-channel 1x1 conv."""
-        bn = self.bn
-        if not isinstance(bn, nn.BatchNorm2d):
-            return
-        assert bn.running_var is not None and bn.running_mean is not None
-        scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
-        shift = bn.bias - bn.running_mean * scale
+    def fuse(self) -> bool:
+        """Prepare for inference in place: make the block one Conv2d if it can be, fold every BatchNorm.
+
+        Returns whether the block became a single Conv2d now. A BatchNorm behind a block whose last step is not linear
+        becomes a per-channel 1x1 conv.
+        """
+        to_conv = getattr(self.block, "to_conv", None)
+        if to_conv is not None:
+            self.block = to_conv()
+        fold_norms(self.block)
+        if isinstance(self.bn, nn.BatchNorm2d):
+            self.bn = self._without_bn(*bn_affine(self.bn))
+        return to_conv is not None
+
+    def _without_bn(self, scale: Tensor, shift: Tensor) -> nn.Module:
         fold = getattr(self.block, "fold_affine", None)
-        if fold is not None:
+        if isinstance(self.block, nn.Conv2d):
+            absorb_affine(self.block, scale, shift)
+        elif fold is not None:
             fold(scale, shift)
-            self.bn = nn.Identity()
         else:
-            self.bn = _per_channel(scale, shift)
+            return _per_channel(scale, shift)
+        return nn.Identity()
 
 
 def _per_channel(scale: Tensor, shift: Tensor) -> nn.Conv2d:
@@ -79,12 +93,34 @@ def _build(row: Block, args: tuple[Any, ...], options: Options) -> nn.Module:
         inspect.signature(row.cls).bind(*args, **options)
     except TypeError as error:
         raise TypeError(f"{row.name}{inspect.signature(row.cls)}: {error}; got {args} and {options}") from None
-    module: nn.Module = row.cls(*args, **options)
+    try:
+        module: nn.Module = row.cls(*args, **options)
+    except ValueError as error:
+        raise ValueError(f"{error}{_valid_widths(row, args, options)}") from None
     return module
 
 
+def _valid_widths(row: Block, args: tuple[Any, ...], options: Options) -> str:
+    """The widths next to the refused one that the block accepts, as the end of an error message."""
+    position = 0 if row.kind == "keep" else 1
+    width = args[position]
+
+    def accepts(c: int) -> bool:
+        with torch.device("meta"):
+            try:
+                row.cls(*args[:position], c, *args[position + 1 :], **options)
+            except ValueError:
+                return False
+        return True
+
+    below = next((c for c in range(width - 1, max(0, width - 129), -1) if accepts(c)), None)
+    above = next((c for c in range(width + 1, width + 129) if accepts(c)), None)
+    near = [str(c) for c in (below, above) if c is not None]
+    return f" (nearest valid widths with these options: {' and '.join(near)})" if near else ""
+
+
 class _Bottlenecks:
-    """Mixin of C2f_X, C3_X, C3k2_X: build the stock module, then put X in place of each bottleneck's second conv.
+    """Mixin of C2f_X, C3_X, C3k2_X: build the stock module, then put X into (or in place of) each bottleneck.
 
     The stock `forward` (and C2f's `forward_split`, which exporters call) stay untouched.
     """
@@ -94,8 +130,10 @@ class _Bottlenecks:
     def __init__(self, c1: int, c2: int, n: int = 1, *args: Any) -> None:
         args, options = _split_options(args)
         super().__init__(c1, c2, n, *args)  # type: ignore[call-arg]
-        for bottleneck in [m for m in self.m.modules() if isinstance(m, Bottleneck)]:  # type: ignore[attr-defined]
-            _plug(bottleneck, self.block_name, options)
+        for parent in list(self.m.modules()):  # type: ignore[attr-defined]
+            for key, bottleneck in list(parent.named_children()):
+                if isinstance(bottleneck, Bottleneck):
+                    parent.add_module(key, _plugged(bottleneck, self.block_name, options))
 
 
 def _split_options(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], Options]:
@@ -103,17 +141,21 @@ def _split_options(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], Options]:
     return (args[:-1], args[-1]) if args and isinstance(args[-1], dict) else (args, {})
 
 
-def _plug(bottleneck: Bottleneck, name: str, options: Options) -> None:
+def _plugged(bottleneck: Bottleneck, name: str, options: Options) -> nn.Module:
+    """The bottleneck with the block for its second conv, or the block that stands for the bottleneck."""
     first, second = bottleneck.cv1.conv, bottleneck.cv2.conv
     if second.groups != 1:
         raise ValueError(
             f"C2f/C3/C3k2_{name}: g={second.groups} does not reach {name} in a bottleneck; give its own option by name"
         )
     c2, k = second.out_channels, second.kernel_size[0]
+    if BLOCKS[name].place == "bottleneck":
+        return host(name)(first.in_channels, c2, k, 1, options)
     if BLOCKS[name].kind == "keep" and first.out_channels != c2:
         # A block that keeps its width cannot widen a narrow hidden layer: the first conv gives the full width.
         bottleneck.cv1 = stock.Conv(first.in_channels, c2, first.kernel_size[0])
     bottleneck.add_module("cv2", host(name)(bottleneck.cv1.conv.out_channels, c2, k, 1, options))
+    return bottleneck
 
 
 _PREFIXES = ("C2f", "C3", "C3k2")
@@ -131,9 +173,11 @@ def host(name: str) -> type[nn.Module]:
     """The class behind a YAML name. Raises KeyError for an unknown name, listing the known ones."""
     if name not in HOSTS:
         prefix, _, rest = name.partition("_")
-        block_name = rest if prefix in _PREFIXES and rest in BLOCKS else name
+        block_name = rest if name not in BLOCKS and prefix in _PREFIXES and rest in BLOCKS else name
         if block_name not in BLOCKS:
             raise KeyError(f"unknown name {name!r}; known: {', '.join(host_names())}")
+        if name not in BLOCKS[block_name].hosts:
+            raise KeyError(f"{name}: {block_name} only stands as a row of its own; use {block_name}")
         base = _base(name)
         if base is None:
             raise KeyError(f"{name} needs {prefix}, which ultralytics {ultralytics.__version__} does not have")

@@ -1,4 +1,4 @@
-"""The catalogue: every block's name, class, paper and limits. Blocks register themselves; nothing scans folders."""
+"""The catalogue: every block's name, class, paper, cost and limits. Blocks register themselves; no folder scanning."""
 
 from __future__ import annotations
 
@@ -6,27 +6,46 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
-__all__ = ["BLOCKS", "Block", "Kind", "block", "register"]
+__all__ = ["BLOCKS", "Block", "Kind", "Place", "Tail", "block", "register"]
 
 Kind = Literal["conv", "keep"]
 """`conv`: cls(c1, c2, k, s, **options) sets width and stride. `keep`: cls(c, **options) keeps both."""
+
+Tail = Literal["norm+act", "act", "none"]
+"""What the host adds behind the block: BatchNorm and activation, the activation only, or nothing."""
+
+Place = Literal["conv", "bottleneck", "row"]
+"""Where the block goes in C2f, C3 and C3k2: for a bottleneck's second conv, for the whole bottleneck, or nowhere."""
 
 Class = TypeVar("Class", bound=type)
 
 
 @dataclass(frozen=True)
 class Block:
-    """One row of the catalogue. `hosts` are the YAML names under which Ultralytics knows the block."""
+    """One row of the catalogue. `hosts` are the YAML names under which Ultralytics knows the block.
+
+    params, macs: formulas of the parameters and of the multiply-adds for one image, as Python expressions over the
+    constructor's parameters, P = H_out * W_out, H and W (input size), ceil, floor, log2, min, max. `macs` counts what
+    `yoloplug.profile.count_flops` counts: convolutions, matrix products, sampling (4 a value), Fourier transforms.
+    conditioned: the row may have a second input, `[[-1, 4], 1, X, [...]]`; its width arrives as option `c_condition`
+    and its features as second argument of forward.
+    """
 
     name: str
     cls: type
     kind: Kind
     paper: str
-    constraints: str
+    constraints: str = "none"
+    params: str = ""
+    macs: str = ""
+    tail: Tail = "norm+act"
+    place: Place = "conv"
+    conditioned: bool = False
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        return (self.name, f"C2f_{self.name}", f"C3_{self.name}", f"C3k2_{self.name}")
+        prefixes = () if self.place == "row" else ("C2f_", "C3_", "C3k2_")
+        return (self.name, *(prefix + self.name for prefix in prefixes))
 
     @property
     def summary(self) -> str:
@@ -37,21 +56,32 @@ class Block:
 BLOCKS: dict[str, Block] = {}
 
 
-def register(name: str, *, kind: Kind, paper: str, constraints: str = "none") -> Callable[[Class], Class]:
-    """Class decorator that adds a block to the catalogue under its YAML name.
+def register(
+    name: str,
+    *,
+    kind: Kind,
+    paper: str,
+    constraints: str = "none",
+    params: str = "",
+    macs: str = "",
+    tail: Tail = "norm+act",
+    place: Place = "conv",
+    conditioned: bool = False,
+) -> Callable[[Class], Class]:
+    """Class decorator that adds a block to the catalogue under its YAML name; the fields are those of `Block`.
 
     paper: an arXiv number or DOI. constraints: what the constructor refuses, in a few words for `yoloplug blocks`.
-    Raises ValueError on a name already taken or an unknown kind.
+    Raises ValueError on a name already taken or an unknown kind, tail or place.
     """
-    if kind not in get_args(Kind):
-        raise ValueError(f"register({name!r}): kind must be one of {get_args(Kind)}, got {kind!r}")
+    for field, value, choices in (("kind", kind, Kind), ("tail", tail, Tail), ("place", place, Place)):
+        if value not in get_args(choices):
+            raise ValueError(f"register({name!r}): {field} must be one of {get_args(choices)}, got {value!r}")
 
     def add(cls: Class) -> Class:
         if name in BLOCKS:
-            raise ValueError(
-                f"register({name!r}): name taken by {BLOCKS[name].cls.__module__}.{BLOCKS[name].cls.__name__}"
-            )
-        BLOCKS[name] = Block(name, cls, kind, paper, constraints)
+            taken = BLOCKS[name].cls
+            raise ValueError(f"register({name!r}): name taken by {taken.__module__}.{taken.__name__}")
+        BLOCKS[name] = Block(name, cls, kind, paper, constraints, params, macs, tail, place, conditioned)
         return cls
 
     return add

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import yoloplug.blocks  # noqa: F401  (fills the registry)
 from yoloplug.registry import BLOCKS
 
-RECORDED = Path(__file__).parent / "recorded_outputs.json"
+RECORDED = Path(__file__).parent / "recorded"
 SIZE = (33, 47)
 WIDTH = 16  # the narrowest that every block's defaults accept
 NAMES = sorted(BLOCKS)
@@ -174,18 +174,15 @@ def compare_onnx(name: str, file: bytes, module: nn.Module) -> None:
         same(name, torch.from_numpy(y), module(x).detach())
 
 
-def test_recorded_outputs(request):
-    """Eight numbers of each block's float64 output; change them only on purpose, by `pytest --update-golden`."""
-    outputs = {}
-    for name in NAMES:
-        y = build(name).eval().double()(image().double()).detach().flatten()
-        outputs[name] = [float(value) for value in y[:: y.numel() // 8][:8]]
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_outputs(request, name):
+    """Eight numbers of the block's float64 output; change them only on purpose, by `pytest --update-golden`."""
+    y = build(name).eval().double()(image().double()).detach().flatten()
+    values = [float(value) for value in y[:: y.numel() // 8][:8]]
+    file = RECORDED / f"{name}.json"
     if request.config.getoption("--update-golden"):
-        RECORDED.write_text(json.dumps(outputs, indent=1) + "\n")
-    recorded = json.loads(RECORDED.read_text())
-    assert recorded.keys() == outputs.keys()
-    for name in NAMES:
-        assert outputs[name] == pytest.approx(recorded[name], rel=1e-6, abs=1e-9), name
+        file.write_text(json.dumps(values) + "\n")
+    assert values == pytest.approx(json.loads(file.read_text()), rel=1e-6, abs=1e-9)
 
 
 def test_import_is_light():

@@ -15,6 +15,10 @@ from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
+import torch
+
+from yoloplug.registry import BLOCKS
+
 __all__ = ["UnsupportedUltralytics", "patch"]
 
 TESTED = "8.2.0 to 8.4.190"
@@ -43,12 +47,12 @@ def _extended_code(tasks: ModuleType) -> Any:
     body, index = _row_chain(function)
     stores = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     results = ["c2", "args", "n"] + (["legacy"] if "legacy" in stores else [])
-    missing = {"f", "n", "m", "args", "ch", "c2", "width", "max_channels"} - stores
+    missing = {"i", "f", "n", "m", "args", "ch", "c2", "width", "max_channels"} - stores
     if missing:
         raise UnsupportedUltralytics(f"parse_model does not use the names {sorted(missing)}")
     legacy = "legacy" if "legacy" in results else "None"
     targets = ", ".join(results if legacy != "None" else [*results, "_"])
-    rule = f"{targets} = {RULE}(m, d, f, n, args, ch, width, max_channels, {legacy})"
+    rule = f"{targets} = {RULE}(m, d, i, f, n, args, ch, width, max_channels, {legacy})"
     branch = ast.parse(f"if m in {HOSTS}:\n    {rule}").body[0]
     assert isinstance(branch, ast.If)
     branch.orelse = [body[index]]
@@ -132,23 +136,48 @@ def _quoted(row: list[Any]) -> list[Any]:
 
 
 def _rule(
-    m: type, d: Mapping[str, Any], f: int, n: int, args: list[Any], ch: list[int], width: float, max_channels: float,
-    legacy: bool | None,
+    m: type, d: Mapping[str, Any], i: int, f: int | list[int], n: int, args: list[Any], ch: list[int], width: float,
+    max_channels: float, legacy: bool | None,
 ) -> tuple[int, list[Any], int, bool | None]:  # fmt: skip
     """(c2, constructor args, repeats left, legacy) of one of our rows; the counterpart of the stock chain.
 
     Width scales like every stock row, also when c2 equals nc. C3k2 rows ask for the YOLO11 head (`legacy` False) and
-    for C3k inside at scales m, l and x, as the stock C3k2 does.
+    for C3k inside at scales m, l and x, as the stock C3k2 does. Wrong arguments raise an error that names the row.
     """
+    try:
+        c2, args, n, legacy = _arguments(m, d, f, n, args, ch, width, max_channels, legacy)
+        with torch.device("meta"):  # a trial without memory, so that the error can say where it comes from
+            m(*args)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{d.get('yaml_file', 'model YAML')}, row {i}: {m.__name__}: {error}") from None
+    return c2, args, n, legacy
+
+
+def _arguments(
+    m: Any, d: Mapping[str, Any], f: int | list[int], n: int, args: list[Any], ch: list[int], width: float,
+    max_channels: float, legacy: bool | None,
+) -> tuple[int, list[Any], int, bool | None]:  # fmt: skip
     from ultralytics.utils.ops import make_divisible
 
-    if not isinstance(f, int):
-        raise ValueError(f"{m.__name__} takes one input, got from={f}")
-    c1, c2 = ch[f], int(make_divisible(min(args[0], max_channels) * width, 8))
+    if not args or not isinstance(args[0], int):
+        raise TypeError(f"the first argument is the width, a whole number, got {args}")
+    is_row = not m.__name__.startswith(("C2f_", "C3_", "C3k2_"))
+    conditioned = is_row and isinstance(f, list) and len(f) == 2 and BLOCKS[m.block_name].conditioned
+    if not isinstance(f, int) and not conditioned:
+        raise ValueError(f"takes one input, got from={f}")
+    sources = f if isinstance(f, list) else [f]
+    c1, c2 = ch[sources[0]], int(make_divisible(min(args[0], max_channels) * width, 8))
     args = args[1:]
     options = [args.pop()] if args and isinstance(args[-1], dict) else []
-    if not m.__name__.startswith(("C2f_", "C3_", "C3k2_")):
+    if conditioned:
+        options = [{"c_condition": ch[sources[1]], **(options[0] if options else {})}]
+    if is_row:
         k_and_s = args + [3, 1][len(args) :] if options else args
+        if n > 1 and (c1 != c2 or k_and_s[1:2] not in ([], [1])):
+            raise ValueError(
+                f"{n} repeats change width or size more than once ({c1} to {c2} channels, arguments {k_and_s}); "
+                "give the first one a row of its own"
+            )
         return c2, [c1, c2, *k_and_s, *options], n, legacy
     if m.__name__.startswith("C3k2_"):
         legacy = False
