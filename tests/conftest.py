@@ -21,6 +21,7 @@ torch.set_num_threads(min(2, os.cpu_count() or 1))
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the recorded output numbers of the blocks")
+    parser.addoption("--measurements", metavar="FILE", help="add what was compared, one JSON object a line, to FILE")
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,28 @@
 """What the plug-in's tests share."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from torch import nn
+
+Measured = Callable[[str, str, str, float], None]
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Measured:
+    """measured(kind, block, reference, error): note a relative error for docs/catalogue.py (`--measurements FILE`)."""
+    option = request.config.getoption("--measurements")
+    file = None if option is None else Path(option)
+
+    def note(kind: str, block: str, reference: str, error: float) -> None:
+        if file is not None:
+            with file.open("a", encoding="utf-8") as lines:
+                row = {"kind": kind, "block": block, "reference": reference, "error": float(error)}
+                lines.write(json.dumps(row) + "\n")
+
+    return note
 
 
 @pytest.fixture
