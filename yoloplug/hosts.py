@@ -31,6 +31,18 @@ __all__ = ["HOSTS", "ConvLike", "host", "host_names"]
 Options = dict[str, Any]
 
 
+class ScaleFreeNorm(nn.BatchNorm2d):
+    """BatchNorm whose output does not depend on how large the block's values are.
+
+    Ultralytics sets eps=1e-3 on every `nn.BatchNorm2d` of a model. Against the variance of a plain convolution that is
+    nothing; SCConv's (1e-6 at 256 channels, through its softmax over 2C) it would drown, and the layer would start dead.
+    A type of its own keeps its eps; its momentum is Ultralytics'.
+    """
+
+    def __init__(self, c: int) -> None:
+        super().__init__(c, eps=1e-10, momentum=0.03)
+
+
 class ConvLike(nn.Module):
     """A block where a stock `Conv` could stand: [Conv ->] block [-> BatchNorm] [-> activation].
 
@@ -47,7 +59,7 @@ class ConvLike(nn.Module):
         sets_width = row.kind == "keep" and (c1 != c2 or s != 1)
         self.pre = stock.Conv(c1, c2, k, s) if sets_width else nn.Identity()
         self.block = _build(row, ((c2,) if row.kind == "keep" else (c1, c2, k, s)) + positional, named)
-        self.bn: nn.Module = nn.BatchNorm2d(c2) if row.tail == "norm+act" else nn.Identity()
+        self.bn: nn.Module = ScaleFreeNorm(c2) if row.tail == "norm+act" else nn.Identity()
         self.act: nn.Module = nn.Identity() if row.tail == "none" else stock.Conv.default_act
 
     def forward(self, x: Tensor | list[Tensor]) -> Tensor:

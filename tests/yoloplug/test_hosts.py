@@ -97,3 +97,20 @@ def test_checkpoint_with_an_unregistered_block_says_what_to_import() -> None:
     )
     with pytest.raises(ImportError, match="import the module that registers it"):
         pickle.Unpickler(io.BytesIO(data)).load()
+
+
+@pytest.mark.parametrize("name", sorted(BLOCKS))
+@pytest.mark.parametrize("width", [16, 128])
+def test_a_fresh_layer_varies_like_a_stock_conv(name: str, width: int) -> None:
+    """Also after Ultralytics' own set-up of the norms, whose eps of 1e-3 would silence blocks with small outputs."""
+    from ultralytics.utils.torch_utils import initialize_weights
+
+    row, conv = hosts.host(name)(width, width).train(), Conv(width, width, 3).train()
+    initialize_weights(row)
+    x = torch.randn(4, width, 20, 24)
+    assert 0.1 <= row(x).var() / conv(x).var() <= 10
+
+
+def test_refused_width_names_the_valid_ones() -> None:
+    with pytest.raises(ValueError, match=r"nearest valid widths with these options: 32 and 48"):
+        hosts.host("gnConv")(40, 40, 3, 1, {"order": 5})

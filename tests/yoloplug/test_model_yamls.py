@@ -5,10 +5,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from torch import nn
 from ultralytics import YOLO
+from ultralytics.cfg import get_cfg
+from ultralytics.nn.modules import Conv
 
 from yoloplug.hosts import ConvLike
 from yoloplug.yamls import find, model_yamls
@@ -43,6 +46,56 @@ def test_builds_runs_and_fuses_by_bare_name(
     assert ours and not any(isinstance(inner, nn.BatchNorm2d) for m in ours for inner in m.modules())
     after = flat(model(x))[0]
     torch.testing.assert_close(after, before, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_training_starts_as_a_stock_model_does(name: str) -> None:
+    """One step from the YAML: our layers' outputs vary like a stock Conv's and every weight learns."""
+    torch.manual_seed(0)
+    model = YOLO(at_scale(name, "n"), verbose=False).model.train()
+    model.args = get_cfg()
+    variances: dict[bool, list[float]] = {True: [], False: []}
+    for module in model.modules():
+        if isinstance(module, ConvLike) or type(module) is Conv:
+            module.register_forward_hook(
+                lambda m, _, y: variances[isinstance(m, ConvLike)].append(y.detach().var().item())
+            )
+    batch = squares(model)
+    loss = model(batch)[0].sum()
+    stock = sorted(variances[False])[len(variances[False]) // 2]
+    assert all(0.1 * stock <= variance <= 10 * stock for variance in variances[True])
+    loss.backward()
+    torch.optim.SGD(model.parameters(), lr=1e-3).step()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
+    assert model(batch)[0].isfinite().all()
+
+
+def squares(model: nn.Module) -> dict[str, torch.Tensor]:
+    """A batch of two images with one bright square each, as Ultralytics' loaders give it."""
+    images = 0.3 * torch.rand(2, 3, 64, 64)
+    images[:, :, 16:48, 16:48] = 1
+    batch = {"img": images, "cls": torch.zeros(2, 1), "bboxes": torch.tensor([[0.5, 0.5, 0.5, 0.5]] * 2)}
+    batch["batch_idx"] = torch.arange(2.0)
+    if model.task == "segment":
+        masks = torch.zeros(2, 16, 16)
+        masks[:, 4:12, 4:12] = 1
+        batch |= {"masks": masks, "sem_masks": masks.long()}
+    return batch
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_stock_export_equals_eager(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`yolo export format=onnx dynamic=True`, run by onnxruntime at another size and batch."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    yolo = YOLO(at_scale(name, "n"), verbose=False)
+    file = yolo.export(format="onnx", imgsz=64, dynamic=True, simplify=False, verbose=False)
+    session = onnxruntime.InferenceSession(file)
+    x = torch.rand(2, 3, 96, 128)
+    expected = flat(yolo.model.eval().fuse(verbose=False)(x))[0]
+    (y, *_) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    assert (torch.from_numpy(y) - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -27,7 +27,13 @@ class Probe(torch.nn.Conv2d):
         self, c1: int, c2: int, k: int = 3, s: int = 1, mode: str = "f", size: str | None = "3x3", n: int = 1
     ) -> None:
         super().__init__(c1, c2, k, s, k // 2)
-        calls.append(["Probe", c1, c2, k, s, mode, size, n])
+        note("Probe", c1, c2, k, s, mode, size, n)
+
+
+def note(*call: object) -> None:
+    """Keep a construction; the trial on the meta device before it is not one."""
+    if not torch.empty(0).is_meta:
+        calls.append(list(call))
 
 
 def record(name: str) -> None:
@@ -36,7 +42,7 @@ def record(name: str) -> None:
     stock = cls.__init__
 
     def init(self: object, *args: object) -> None:
-        calls.append(["host Probe" if name == "Probe" else name, *args])
+        note("host Probe" if name == "Probe" else name, *args)
         stock(self, *args)  # type: ignore[misc]
 
     cls.__init__ = init  # type: ignore[method-assign]

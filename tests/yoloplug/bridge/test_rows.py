@@ -1,0 +1,51 @@
+"""What a YAML row of ours may say, and how a wrong one is refused: file, row, reason, remedy."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from ultralytics.nn.tasks import DetectionModel, yaml_model_load
+
+
+def build(row: int, *change: Any, **config: Any) -> DetectionModel:
+    """Stock yolov8n with one backbone row replaced."""
+    model = yaml_model_load("yolov8n.yaml") | config
+    model["backbone"] = copy.deepcopy(model["backbone"])
+    model["backbone"][row] = list(change)
+    return DetectionModel(model, verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("row", "error", "message"),
+    [
+        ([-1, 3, "C2f_gnConv", [128, True, {"ordre": 3}]], TypeError, r"unexpected keyword argument 'ordre'"),
+        ([-1, 3, "C2f_gnConv", [128, True, {"order": 9}]], ValueError, r"c=16 is not divisible by .*use order <= 5"),
+        (
+            [-1, 3, "C2f_gnConv", ["wide", True]],
+            TypeError,
+            r"first argument is the width, a whole number, got \['wide'",
+        ),
+        ([[-1, 0], 3, "C2f_gnConv", [128, True]], ValueError, r"takes one input, got from=\[-1, 0\]"),
+        ([-1, 6, "gnConv", [256, 3, 2]], ValueError, r"2 repeats change width or size .*row of its own"),
+    ],
+)
+def test_a_wrong_row_names_file_and_row(row: list[Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=rf"yolov8n\.yaml, row 2: (C2f_)?gnConv: .*{message}"):
+        build(2, *row)
+
+
+def test_trying_a_row_draws_no_random_numbers() -> None:
+    """The trial on the meta device leaves the seed's sequence to the model itself."""
+    torch.manual_seed(0)
+    first = build(2, -1, 3, "C2f_gnConv", [128, True]).state_dict()
+    torch.manual_seed(0)
+    second = build(2, -1, 3, "C2f_gnConv", [128, True]).state_dict()
+    stock = torch.manual_seed(0) and DetectionModel("yolov8n.yaml", verbose=False).state_dict()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert all(torch.equal(first[key], stock[key]) for key in stock if key.startswith(("model.0.", "model.1.")))
+
+
+def test_repeats_that_change_nothing_are_a_sequence() -> None:
+    rows = build(2, -1, 6, "gnConv", [128, 3, 1]).model[2]
+    assert [type(m).__name__ for m in rows] == ["gnConv", "gnConv"]
