@@ -42,12 +42,12 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def count_flops(model: nn.Module, input: Tensor) -> Flops:
-    """FLOPs of one forward pass in eval mode, for the whole batch of `input`. Training mode is restored."""
+def count_flops(model: nn.Module, *inputs: Any) -> Flops:
+    """FLOPs of one forward pass in eval mode, for the whole batch of `inputs`. Training mode is restored."""
     recorder = _Recorder()
     counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
     with _eval_mode(model), _plain_attention(), torch.no_grad(), recorder, counter:
-        model(input)
+        model(*inputs)
     counted = {*flop_registry, *_FORMULAS}
     uncounted = {
         str(op): calls

@@ -9,11 +9,12 @@ __all__ = ["patch"]
 
 def patch(module: ModuleType) -> None:
     """Teach the freshly executed `ultralytics.nn.tasks` our names. Nothing on disk changes."""
-    from ultralytics.utils import checks
+    from ultralytics.utils import checks, torch_utils
 
-    from yoloplug.bridge import checkpoints, fusion, parse, yaml_files
+    from yoloplug.bridge import checkpoints, flops, fusion, parse, yaml_files
 
     yaml_files.patch(checks)
     parse.patch(module)
     fusion.patch(module)
     checkpoints.patch(module)
+    flops.patch(torch_utils)

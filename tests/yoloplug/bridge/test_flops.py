@@ -1,0 +1,91 @@
+"""What stock `model.info()` prints counts our blocks as `yoloplug profile` does; stock models keep their numbers."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import thop
+import torch
+from torch import Tensor, nn
+from ultralytics.nn.tasks import ClassificationModel, DetectionModel
+from ultralytics.utils import LOGGER, torch_utils
+
+from yoloplug import BLOCKS
+from yoloplug.profile import count_flops
+
+STOCK = torch_utils.get_flops.__wrapped__
+WIDTH = 32
+
+
+class Free(nn.Module):
+    """Costs nothing and gives the size that a block gives."""
+
+    def __init__(self, enlarge: int) -> None:
+        super().__init__()
+        self.enlarge = enlarge
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.repeat_interleave(self.enlarge, -1).repeat_interleave(self.enlarge, -2)
+
+
+def detector(name: str, options: dict[str, object]) -> DetectionModel:
+    rows = [[-1, 1, "Conv", [WIDTH, 3, 2]], [-1, 1, name, [WIDTH, 3, 1, options]]]
+    head = [[[1], 1, "Detect", ["nc"]]]
+    return DetectionModel({"nc": 2, "backbone": rows, "head": head, "yaml_file": "one.yaml"}, verbose=False)
+
+
+GF = ("gnConv", {"order": 3, "filter": "global_local"})
+
+
+@pytest.mark.parametrize(("name", "options"), [*((name, {}) for name in sorted(BLOCKS)), GF])
+@pytest.mark.parametrize("imgsz", [320, [64, 96]])
+def test_a_blocks_part_is_what_it_costs_alone(name, options, imgsz):
+    model = detector(name, options)
+    total = torch_utils.get_flops(model, imgsz)
+    block, side = model.model[1].block, [imgsz, imgsz] if isinstance(imgsz, int) else imgsz
+    x = torch.rand(1, WIDTH, side[0] // 2, side[1] // 2)
+    cost = count_flops(block, x).flops
+    assert cost > 0
+    model.model[1].block = Free(block.eval()(x).shape[-1] // x.shape[-1])
+    assert total - torch_utils.get_flops(model, imgsz) == pytest.approx(cost / 1e9, rel=1e-3)
+
+
+def test_info_of_a_whole_model_differs_from_stock_by_the_blocks_only():
+    """thop also counts normalisation and resizing: the same surplus over our count in both models."""
+    surplus = []
+    for yaml in ("yolov8n.yaml", "yolov8n-C2f_DCNv2.yaml"):
+        model = DetectionModel(yaml, verbose=False)
+        *_, gflops = model.info(imgsz=160)
+        surplus.append(gflops - count_flops(model, torch.rand(1, 3, 160, 160)).flops / 1e9)
+    assert surplus[0] == pytest.approx(surplus[1], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("build", "yaml"),
+    [(DetectionModel, "yolov8n.yaml"), (DetectionModel, "yolo11n.yaml"), (ClassificationModel, "yolov8n-cls.yaml")],
+)
+def test_stock_models_keep_their_number(build, yaml):
+    model = build(yaml, verbose=False)
+    assert torch_utils.get_flops(model) == STOCK(model) > 0
+
+
+def test_nothing_stays_behind():
+    model, rules = detector("gnConv", {}), thop.profile.__globals__["register_hooks"]
+    before = dict(rules)
+    assert torch_utils.get_flops(model) > 0
+    assert rules == before
+    assert not any(module._forward_pre_hooks or module._forward_hooks for module in model.modules())
+
+
+def test_a_failure_of_thop_is_said(monkeypatch, caplog):
+    model = detector("gnConv", {})
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(thop, "profile", fail)
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    with caplog.at_level(logging.WARNING, LOGGER.name):
+        assert torch_utils.get_flops(model) == 0.0
+    assert "yoloplug profile" in caplog.text
