@@ -27,9 +27,25 @@ WIDTH = 16  # the narrowest that every block's defaults accept
 NAMES = sorted(BLOCKS)
 
 EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("ACBlock", "affine"): "ends in its own BatchNorms: no host puts another behind it",
+    ("DBB", "affine"): "ends in its own BatchNorms: no host puts another behind it",
+    ("RepVGGBlock", "affine"): "ends in its own BatchNorms: no host puts another behind it",
+    ("RepVGGSEBlock", "affine"): "ends in a gate behind its own BatchNorms: no host puts another behind it",
     ("GBC", "affine"): "ends in ReLU and a sum: nothing linear to fold a BatchNorm into",
+    ("GatedConv", "affine"): "ends in a product with a gate: a shift cannot pass through it",
+    ("HorBlock", "affine"): "ends in a sum with its input and is complete: no host puts a BatchNorm behind it",
+    ("HorDownsample", "affine"): "complete, its norm stands in front: no host puts a BatchNorm behind it",
+    ("HorStem", "affine"): "ends in its own LayerNorm: no host puts a BatchNorm behind it",
     ("SCConv", "affine"): "ends in a product with attention computed from the features",
     ("SCConv", "tolerance"): "a value within rounding of the gate's threshold may flip, and its neighbours with it",
+    ("ShuffleUnit", "affine"): "ends in ReLU and is complete: no host puts a BatchNorm behind it",
+    ("ShuffleV2Unit", "affine"): "ends in ReLU and is complete: no host puts a BatchNorm behind it",
+    ("TransposedConv", "upsamples"): "its stride is the factor by which the map grows",
+    ("XceptionBlock", "affine"): "ends in a sum with its input and is complete: no host puts a BatchNorm behind it",
+    ("InceptionV1", "affine"): "ends in its branches' own BatchNorm and ReLU",
+    ("InceptionV2", "affine"): "ends in its branches' own BatchNorm and ReLU",
+    ("InceptionV3", "affine"): "ends in its branches' own BatchNorm and ReLU",
+    ("InceptionV4", "affine"): "ends in its branches' own BatchNorm and ReLU",
 }
 
 

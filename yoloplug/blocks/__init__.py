@@ -1,31 +1,100 @@
 """The papers' operations in pure torch. Knows nothing of Ultralytics. Importing this package fills the registry."""
 
+from yoloplug.blocks._local_filter import local_filter
+from yoloplug.blocks.ac_block import ACBlock
+from yoloplug.blocks.atrous_conv import AtrousConv
 from yoloplug.blocks.bott_conv import BottConv
+from yoloplug.blocks.cond_conv import CondConv
+from yoloplug.blocks.cond_conv_residual import CondConvResidual
+from yoloplug.blocks.dbb import DBB
 from yoloplug.blocks.dcn_v1 import DCNv1
 from yoloplug.blocks.dcn_v2 import DCNv2
 from yoloplug.blocks.dcn_v3 import DCNv3
+from yoloplug.blocks.dcn_v4 import DCNv4
+from yoloplug.blocks.ddf import DDF, DDFUp
 from yoloplug.blocks.deform_op import deform_conv2d
+from yoloplug.blocks.do_conv import DOConv
+from yoloplug.blocks.dynamic_filter import DynamicFilter, DynamicFilterLayer
+from yoloplug.blocks.expert_conv import ExpertConv2d
+from yoloplug.blocks.gated_conv import GatedConv
 from yoloplug.blocks.gbc import GBC
 from yoloplug.blocks.global_local_filter import GlobalLocalFilter
 from yoloplug.blocks.gn_conv import gnConv
+from yoloplug.blocks.graph_conv import GraphConv
 from yoloplug.blocks.group_batch_norm_2d import GroupBatchnorm2d
 from yoloplug.blocks.group_norm import GroupNorm
+from yoloplug.blocks.group_shuffle_conv import GroupShuffleConv
+from yoloplug.blocks.hdc import HDC
+from yoloplug.blocks.het_conv import HetConv
+from yoloplug.blocks.hor_block import HorBlock
+from yoloplug.blocks.hor_downsample import HorDownsample
+from yoloplug.blocks.hor_stem import HorStem
+from yoloplug.blocks.inception_v1 import InceptionV1
+from yoloplug.blocks.inception_v2 import InceptionV2
+from yoloplug.blocks.inception_v3 import InceptionV3
+from yoloplug.blocks.inception_v4 import InceptionV4
+from yoloplug.blocks.involution import Involution
 from yoloplug.blocks.layer_norm_2d import LayerNorm2d
+from yoloplug.blocks.partial_conv import PartialConv
+from yoloplug.blocks.pointwise_conv import PointwiseConv
+from yoloplug.blocks.rep_vgg_block import RepVGGBlock, RepVGGSEBlock
 from yoloplug.blocks.sc_conv import CRU, SRU, SCConv
+from yoloplug.blocks.separable_conv import SeparableConv
+from yoloplug.blocks.shuffle_unit import ShuffleUnit
+from yoloplug.blocks.shuffle_v2_unit import ShuffleV2Unit
+from yoloplug.blocks.spatial_sep_conv import SpatialSepConv
+from yoloplug.blocks.transposed_conv import TransposedConv
+from yoloplug.blocks.xception_block import XceptionBlock
 
 __all__ = [
     "CRU",
+    "DBB",
+    "DDF",
     "GBC",
+    "HDC",
     "SRU",
+    "ACBlock",
+    "AtrousConv",
     "BottConv",
+    "CondConv",
+    "CondConvResidual",
     "DCNv1",
     "DCNv2",
     "DCNv3",
+    "DCNv4",
+    "DDFUp",
+    "DOConv",
+    "DynamicFilter",
+    "DynamicFilterLayer",
+    "ExpertConv2d",
+    "GatedConv",
     "GlobalLocalFilter",
+    "GraphConv",
     "GroupBatchnorm2d",
     "GroupNorm",
+    "GroupShuffleConv",
+    "HetConv",
+    "HorBlock",
+    "HorDownsample",
+    "HorStem",
+    "InceptionV1",
+    "InceptionV2",
+    "InceptionV3",
+    "InceptionV4",
+    "Involution",
     "LayerNorm2d",
+    "PartialConv",
+    "PointwiseConv",
+    "RepVGGBlock",
+    "RepVGGSEBlock",
     "SCConv",
+    "SeparableConv",
+    "ShuffleUnit",
+    "ShuffleV2Unit",
+    "SpatialSepConv",
+    "TransposedConv",
+    "XceptionBlock",
     "deform_conv2d",
     "gnConv",
+    "local_filter",
 ]
