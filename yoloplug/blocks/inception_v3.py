@@ -1,0 +1,116 @@
+"""InceptionV3: Inception modules with factorised kernels, five forms for five depths of the network.
+
+Paper: Szegedy et al. 2016 (Rethinking the Inception architecture), https://arxiv.org/abs/1512.00567, figures 5 to 10.
+Mathematics: y = cat of branches, each a chain of convolutions with BatchNorm and ReLU (widths at the published c2):
+  A  1x1 64 | 1x1 48, 5x5 64 | 1x1 64, 3x3 96, 3x3 96 | avgpool, 1x1 64                                      c2 = 288
+  C  1x1 192 | 1x1, 1x7 160, 7x1 192 | 1x1, 7x1, 1x7, 7x1 160, 1x7 192 | avgpool, 1x1 192                    c2 = 768
+  E  1x1 320 | 1x1 384, (1x3 | 3x1) 384 | 1x1 448, 3x3 384, (1x3 | 3x1) 384 | avgpool, 1x1 192              c2 = 2048
+  B  3x3/2 384 | 1x1 64, 3x3 96, 3x3/2 96 | maxpool/2                                                   c2 = 480 + c1
+  D  1x1 192, 3x3/2 320 | 1x1, 1x7, 7x1 192, 3x3/2 192 | maxpool/2                                      c2 = 512 + c1
+Other c2 keep the proportions, rounded down; the (first) widest branch takes the rest. Cost formulas are form A's.
+Use it when several ranges must be seen at once: A on large maps, C (long and thin kernels, good for thin structures) on
+middle, E on small ones, B and D to halve a map while the width grows. Up to ten small convolutions: slow to launch.
+Departs: padding="same" in B and D gives ceil(H/2) as every YOLO row must (the paper's "valid" is an option); at s = 2
+the forms A, C, E stride in each branch's last layer.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from yoloplug.blocks._inception import POOL, Branches, Conv, Fork, Padding, Table, check_form
+from yoloplug.registry import register
+
+__all__ = ["InceptionV3"]
+
+Form = Literal["A", "B", "C", "D", "E"]
+
+_TABLES: dict[str, Table] = {
+    "A": {
+        "branch1x1": [Conv(64, 1)],
+        "branch5x5": [Conv(48, 1), Conv(64, 5)],
+        "branch3x3dbl": [Conv(64, 1), Conv(96, 3), Conv(96, 3)],
+        "branch_pool": [POOL, Conv(64, 1)],
+    },
+    "B": {
+        "branch3x3": [Conv(384, 3)],
+        "branch3x3dbl": [Conv(64, 1), Conv(96, 3), Conv(96, 3)],
+        "branch_pool": [POOL],
+    },
+    "C": {
+        "branch1x1": [Conv(192, 1)],
+        "branch7x7": [Conv(160, 1), Conv(160, (1, 7)), Conv(192, (7, 1))],
+        "branch7x7dbl": [
+            Conv(160, 1),
+            Conv(160, (7, 1)),
+            Conv(160, (1, 7)),
+            Conv(160, (7, 1)),
+            Conv(192, (1, 7)),
+        ],
+        "branch_pool": [POOL, Conv(192, 1)],
+    },
+    "D": {
+        "branch3x3": [Conv(192, 1), Conv(320, 3)],
+        "branch7x7x3": [Conv(192, 1), Conv(192, (1, 7)), Conv(192, (7, 1)), Conv(192, 3)],
+        "branch_pool": [POOL],
+    },
+    "E": {
+        "branch1x1": [Conv(320, 1)],
+        "branch3x3": [Conv(384, 1), Fork(Conv(384, (1, 3)), Conv(384, (3, 1)))],
+        "branch3x3dbl": [Conv(448, 1), Conv(384, 3), Fork(Conv(384, (1, 3)), Conv(384, (3, 1)))],
+        "branch_pool": [POOL, Conv(192, 1)],
+    },
+}
+_REDUCTIONS = ("B", "D")
+
+
+@register(
+    "InceptionV3",
+    kind="conv",
+    paper="arXiv:1512.00567",
+    constraints="c2 >= 5, k = 3; forms B, D: s = 2, c2 > c1 + 4",
+    params="c1*(c2//6 + 3*(2*c2//9)) + 25*(c2//6)*(2*c2//9) + 9*(c2//3)*(c2 - 2*(2*c2//9))"
+    " + 2*(c2 + c2//6 + 2*c2//9 + c2//3)  # form A",
+    macs="H*W*(c1*(c2//6 + 2*c2//9) + 9*(2*c2//9)*(c2//3)) + P*(2*c1*(2*c2//9) + 25*(c2//6)*(2*c2//9)"
+    " + 9*(c2//3)*(c2 - 3*(2*c2//9)))  # form A",
+    tail="none",
+)
+class InceptionV3(Branches):
+    """Branches with factorised kernels, concatenated; `form` names the paper's five modules.
+
+    Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); padding="valid" in B and D: (H - 3) // 2 + 1, from 3x3 on.
+    form: A, C, E for s = 1 or 2; B and D halve the map (s = 2) and pass the pooled input on, so c2 must exceed c1.
+    widths: of each convolution, branch by branch in the order of the table above.
+    """
+
+    def __init__(
+        self,
+        c1: int,
+        c2: int,
+        k: int = 3,
+        s: int = 1,
+        form: Form = "A",
+        padding: Padding = "same",
+        widths: Sequence[int] | None = None,
+    ) -> None:
+        check_form("InceptionV3", form, _TABLES, _REDUCTIONS, s)
+        if padding == "valid" and form not in _REDUCTIONS:
+            raise ValueError(f"InceptionV3: padding='valid' is for forms {_REDUCTIONS}, got form {form!r}")
+        reduces = form in _REDUCTIONS
+        pooling = nn.MaxPool2d(3, s, int(padding == "same")) if reduces else nn.AvgPool2d(3, s, 1)
+        super().__init__(c1, c2, k, s, _TABLES[form], pooling, widths, padding)
+
+    @staticmethod
+    def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Keys of one module of torchvision's Inception3, without its prefix (`Mixed_5b.`)."""
+        return {_converted(key): value for key, value in state_dict.items()}
+
+
+def _converted(key: str) -> str:
+    """branch3x3_2a.conv -> branch3x3.1.a.conv, branch_pool.bn -> branch_pool.1.bn, branch1x1.bn -> branch1x1.0.bn"""
+    if found := re.fullmatch(r"(\w+)_(\d)([ab]?)\.(.*)", key):
+        branch, number, fork, rest = found.groups()
+        return ".".join([branch, str(int(number) - 1), *fork, rest])
+    return re.sub(r"^(\w+)\.(conv|bn)", lambda m: f"{m[1]}.{int(m[1] == 'branch_pool')}.{m[2]}", key)

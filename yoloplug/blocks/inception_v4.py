@@ -1,0 +1,121 @@
+"""InceptionV4: the uniform Inception modules and reductions of Inception-v4.
+
+Paper: Szegedy et al. 2017 (Inception-v4), https://arxiv.org/abs/1602.07261, figures 4 to 8.
+Mathematics: y = cat of branches, each a chain of convolutions with BatchNorm and ReLU (widths at the published c2):
+  A  1x1 96 | 1x1 64, 3x3 96 | 1x1 64, 3x3 96, 3x3 96 | avgpool, 1x1 96                                      c2 = 384
+  B  1x1 384 | 1x1 192, 1x7 224, 7x1 256 | 1x1, 7x1 192, 1x7, 7x1 224, 1x7 256 | avgpool, 1x1 128           c2 = 1024
+  C  1x1 256 | 1x1 384, (1x3 | 3x1) 256 | 1x1 384, 3x1 448, 1x3 512, (1x3 | 3x1) 256 | avgpool, 1x1 256      c2 = 1536
+  reductionA  3x3/2 384 | 1x1 192, 3x3 224, 3x3/2 256 | maxpool/2                                       c2 = 640 + c1
+  reductionB  1x1 192, 3x3/2 192 | 1x1, 1x7 256, 7x1 320, 3x3/2 320 | maxpool/2                         c2 = 512 + c1
+Other c2 keep the proportions, rounded down; the (first) widest branch takes the rest. Cost formulas are form A's.
+Use it when InceptionV3's forms are too irregular: A on large, B on middle, C on small maps, the reductions to halve a
+map while the width grows. As all Inceptions: few FLOPs, many small kernels, so slower than its FLOPs say.
+Departs: padding="same" in the reductions gives ceil(H/2) as every YOLO row must (the paper's "valid" is an option); at
+s = 2 the forms A, B, C stride in each branch's last layer; order of 1x7 and 7x1 as in the released weights.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from yoloplug.blocks._inception import POOL, Branches, Conv, Fork, Padding, Table, check_form
+from yoloplug.registry import register
+
+__all__ = ["InceptionV4"]
+
+Form = Literal["A", "B", "C", "reductionA", "reductionB"]
+
+_TABLES: dict[str, Table] = {
+    "A": {
+        "branch0": [Conv(96, 1)],
+        "branch1": [Conv(64, 1), Conv(96, 3)],
+        "branch2": [Conv(64, 1), Conv(96, 3), Conv(96, 3)],
+        "branch3": [POOL, Conv(96, 1)],
+    },
+    "B": {
+        "branch0": [Conv(384, 1)],
+        "branch1": [Conv(192, 1), Conv(224, (1, 7)), Conv(256, (7, 1))],
+        "branch2": [
+            Conv(192, 1),
+            Conv(192, (7, 1)),
+            Conv(224, (1, 7)),
+            Conv(224, (7, 1)),
+            Conv(256, (1, 7)),
+        ],
+        "branch3": [POOL, Conv(128, 1)],
+    },
+    "C": {
+        "branch0": [Conv(256, 1)],
+        "branch1": [Conv(384, 1), Fork(Conv(256, (1, 3)), Conv(256, (3, 1)))],
+        "branch2": [
+            Conv(384, 1),
+            Conv(448, (3, 1)),
+            Conv(512, (1, 3)),
+            Fork(Conv(256, (1, 3)), Conv(256, (3, 1))),
+        ],
+        "branch3": [POOL, Conv(256, 1)],
+    },
+    "reductionA": {
+        "branch0": [Conv(384, 3)],
+        "branch1": [Conv(192, 1), Conv(224, 3), Conv(256, 3)],
+        "branch2": [POOL],
+    },
+    "reductionB": {
+        "branch0": [Conv(192, 1), Conv(192, 3)],
+        "branch1": [Conv(256, 1), Conv(256, (1, 7)), Conv(320, (7, 1)), Conv(320, 3)],
+        "branch2": [POOL],
+    },
+}
+_REDUCTIONS = ("reductionA", "reductionB")
+
+
+@register(
+    "InceptionV4",
+    kind="conv",
+    paper="arXiv:1602.07261",
+    constraints="c2 >= 4, k = 3; reductions: s = 2, c2 > c1 + 2",
+    params="c1*(c2 - 2*(c2//4) + 2*(c2//6)) + 18*(c2//6)*(c2//4) + 9*(c2//4)**2 + 2*(c2 + 2*(c2//6) + c2//4)  # form A",
+    macs="H*W*(c2//6)*(2*c1 + 9*(c2//4)) + P*(c1*(c2 - 2*(c2//4)) + 9*(c2//4)*(c2//6 + c2//4))  # form A",
+    tail="none",
+)
+class InceptionV4(Branches):
+    """Inception-v4's modules: branches of convolutions, concatenated; `form` names the paper's five.
+
+    Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); padding="valid" in reductions: (H - 3) // 2 + 1, from 3x3 on.
+    form: A, B, C for s = 1 or 2; the reductions halve the map (s = 2) and pass the pooled input on, so c2 must exceed
+    c1. widths: of each convolution, branch by branch in the order of the table above.
+    """
+
+    def __init__(
+        self,
+        c1: int,
+        c2: int,
+        k: int = 3,
+        s: int = 1,
+        form: Form = "A",
+        padding: Padding = "same",
+        widths: Sequence[int] | None = None,
+    ) -> None:
+        check_form("InceptionV4", form, _TABLES, _REDUCTIONS, s)
+        if padding == "valid" and form not in _REDUCTIONS:
+            raise ValueError(f"InceptionV4: padding='valid' is for forms {_REDUCTIONS}, got form {form!r}")
+        reduces = form in _REDUCTIONS
+        pooling = (
+            nn.MaxPool2d(3, s, int(padding == "same")) if reduces else nn.AvgPool2d(3, s, 1, count_include_pad=False)
+        )
+        super().__init__(c1, c2, k, s, _TABLES[form], pooling, widths, padding)
+
+    @staticmethod
+    def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Keys of one module of timm's InceptionV4, without its prefix (`features.6.`)."""
+        return {_converted(key): value for key, value in state_dict.items()}
+
+
+def _converted(key: str) -> str:
+    """branch1_1a.conv -> branch1.1.a.conv, branch0.bn -> branch0.0.bn; branch1.1.conv stays"""
+    if found := re.fullmatch(r"(\w+)_(\d)([ab]?)\.(.*)", key):
+        branch, number, fork, rest = found.groups()
+        return ".".join([branch, number, *fork, rest])
+    return re.sub(r"^(\w+)\.(conv|bn)", r"\1.0.\2", key)
