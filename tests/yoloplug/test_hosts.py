@@ -32,7 +32,7 @@ def test_fuse_keeps_the_output_and_removes_batch_norm(name: str, randomise_norms
     torch.testing.assert_close(row(x), before, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", sorted(BLOCKS))
+@pytest.mark.parametrize("name", [name for name in sorted(BLOCKS) if BLOCKS[name].place != "row"])
 @pytest.mark.parametrize("prefix", ["C2f", "C3", "C3k2"])
 def test_hosts_survive_pickle_and_deepcopy_and_use_the_block(name: str, prefix: str) -> None:
     module = hosts.host(f"{prefix}_{name}")(32, 64, 2).eval()
@@ -40,6 +40,12 @@ def test_hosts_survive_pickle_and_deepcopy_and_use_the_block(name: str, prefix: 
     x = torch.rand(1, 32, 9, 13)
     for copied in (pickle.loads(pickle.dumps(module)), copy.deepcopy(module)):
         assert torch.equal(copied(x), module(x))
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(BLOCKS) if BLOCKS[name].place == "row"])
+def test_a_block_that_is_only_a_row_is_refused_in_c2f(name: str) -> None:
+    with pytest.raises(KeyError, match=f"C2f_{name}: {name} only stands as a row of its own; use {name}"):
+        hosts.host(f"C2f_{name}")
 
 
 def test_c2f_host_is_a_c2f_with_the_stock_forward() -> None:
