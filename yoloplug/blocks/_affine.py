@@ -10,10 +10,15 @@ __all__ = ["absorb_affine"]
 def absorb_affine(layer: nn.Module, scale: Tensor, shift: Tensor) -> None:
     """Change a layer y = W x + b in place into scale * y + shift. A layer without bias gains one.
 
-    layer: has `weight` (c2, ...) and `bias` (c2,) or None. scale, shift: (c2,).
+    layer: has `weight` (c2, ...) and `bias` (c2,) or None; an nn.ConvTranspose2d has `weight` (c1, c2 / groups, k, k).
+    scale, shift: (c2,).
     """
     weight, bias = layer.get_parameter("weight"), layer._parameters["bias"]
-    weight.mul_(scale.to(weight).reshape(-1, *[1] * (weight.dim() - 1)))
+    if isinstance(layer, nn.ConvTranspose2d):
+        per_group = weight.view(layer.groups, -1, *weight.shape[1:])
+        per_group.mul_(scale.to(weight).reshape(layer.groups, 1, -1, 1, 1))
+    else:
+        weight.mul_(scale.to(weight).reshape(-1, *[1] * (weight.dim() - 1)))
     if bias is None:
         layer.register_parameter("bias", nn.Parameter(shift.to(weight).clone(), weight.requires_grad))
     else:

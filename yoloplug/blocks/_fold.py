@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks._affine import absorb_affine
 
-__all__ = ["bn_affine", "fold_bn", "fold_norms"]
+__all__ = ["bn_affine", "fold_bn", "fold_named", "fold_norms"]
 
 
 def bn_affine(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -23,18 +23,16 @@ def bn_affine(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 def fold_bn(conv: nn.Module, bn: nn.Module) -> nn.Identity:
     """Fold `bn` into `conv` in place; returns the Identity that takes the place of `bn`."""
     assert isinstance(bn, nn.BatchNorm2d)
-    scale, shift = bn_affine(bn)
-    if isinstance(conv, nn.ConvTranspose2d):  # its weight is (c1, c2 / groups, k, k)
-        c1, depth, *k = conv.weight.shape
-        grouped = conv.weight.reshape(conv.groups, c1 // conv.groups, depth, *k)
-        grouped.mul_(scale.reshape(conv.groups, 1, depth, 1, 1))
-        if conv.bias is None:
-            conv.bias = nn.Parameter(shift.clone(), conv.weight.requires_grad)
-        else:
-            conv.bias.mul_(scale).add_(shift)
-    else:
-        absorb_affine(conv, scale, shift)
+    absorb_affine(conv, *bn_affine(bn))
     return nn.Identity()
+
+
+def fold_named(module: nn.Module, **conv_of: str) -> None:
+    """Fold BatchNorms kept as attributes, in place; again is harmless: fold_named(self, bn1="conv1", bn2="conv2")."""
+    for name, conv in conv_of.items():
+        bn = module.get_submodule(name)
+        if isinstance(bn, nn.BatchNorm2d):
+            setattr(module, name, fold_bn(module.get_submodule(conv), bn))
 
 
 def fold_norms(module: nn.Module) -> None:
