@@ -1,0 +1,21 @@
+"""The channel shuffle of ShuffleNet: a fixed permutation that deals the channels of g groups out in turn.
+
+Paper: Zhang et al. 2018 (ShuffleNet), https://arxiv.org/abs/1707.01083, section 3.1.
+"""
+
+from torch import Tensor
+
+__all__ = ["channel_shuffle", "unshuffled"]
+
+
+def channel_shuffle(x: Tensor, groups: int) -> Tensor:
+    """Output channel i is input channel (i % groups) * (C / groups) + i // groups.
+
+    Shape: (N, C, H, W) -> same; groups divides C. Its inverse is channel_shuffle(x, C // groups).
+    """
+    return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+
+
+def unshuffled(values: Tensor, groups: int) -> Tensor:
+    """Values for the channels behind a shuffle, (C,), in the order that the channels have before it."""
+    return values.reshape(-1, groups).t().reshape(-1)
