@@ -1,0 +1,56 @@
+"""SpatialSepConv: a k x 1 convolution, then a 1 x k one.
+
+Paper: Szegedy et al. 2016 (Inception v3), https://arxiv.org/abs/1512.00567, section 3.2 (no paper is the block's own).
+Mathematics: y = H * (V * x) with V of shape (mid, c1, k, 1) and H of shape (c2, mid, 1, k); equal to one k x k
+convolution whose kernels are sums of `mid` rank-1 kernels, W[o, i] = sum_m V[m, i] H[o, m], borders included.
+Use it when kernels are large: cost grows with 2k, not k². At k = 3 it saves a third of the MACs and no time (1.08
+times a 3x3 Conv in training on a CPU); it pays from k = 5 on. The one dense convolution has more MACs, so it stays
+two.
+Departs: nothing lies between the two (Inception v3 puts BatchNorm and ReLU there).
+"""
+
+from torch import Tensor, nn
+
+from yoloplug.blocks._affine import absorb_affine
+from yoloplug.blocks._checks import at_least_one
+from yoloplug.blocks._padding import autopad
+from yoloplug.registry import register
+
+__all__ = ["SpatialSepConv"]
+
+
+@register(
+    "SpatialSepConv",
+    kind="conv",
+    paper="arXiv:1512.00567",
+    constraints="k odd",
+    params="k*c2*(c1 + c2) + c2*bias",
+    macs="k*c2*(c1*W + c2*ceil(W/s)) * ceil(H/s)",
+)
+class SpatialSepConv(nn.Module):
+    """Vertical convolution to `mid` channels, then horizontal to c2.
+
+    Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); k odd. mid: width between the two, default c2 (the cost
+    formulas take that); k·mid·(c1 + c2) parameters. bias: in the second only, behind the padding.
+    """
+
+    def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, mid: int | None = None, bias: bool = False) -> None:
+        super().__init__()
+        mid = c2 if mid is None else mid
+        at_least_one("SpatialSepConv", c1=c1, c2=c2, s=s, mid=mid)
+        self.vertical = nn.Conv2d(c1, mid, (k, 1), (s, 1), (autopad(k), 0), bias=False)
+        self.horizontal = nn.Conv2d(mid, c2, (1, k), (1, s), (0, autopad(k)), bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.horizontal(self.vertical(x))
+
+    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
+        """Make the output scale * y + shift per channel, in place."""
+        absorb_affine(self.horizontal, scale, shift)
+
+    @staticmethod
+    def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """From `nn.Sequential(vertical, horizontal)`."""
+        names = {"0": "vertical", "1": "horizontal"}
+        parts = ((*key.rpartition("."), value) for key, value in state.items())
+        return {f"{names.get(owner, owner)}.{leaf}": value for owner, _, leaf, value in parts}
