@@ -1,0 +1,43 @@
+"""AtrousConv: a dilated convolution, a wide view at the cost of a narrow one.
+
+Paper: Yu, Koltun 2016, https://arxiv.org/abs/1511.07122, section 2.
+Mathematics: y[p] = sum_t W[t]·x[p + d·t] over the taps t in {-(k-1)/2 .. (k-1)/2}²; the kernel spans d·(k-1) + 1
+pixels.
+Use it when context is missing and resolution must stay, in deep layers of few pixels. Parameters and MACs are those of
+a plain convolution; a large d is slower than its MACs say (no Winograd, poor locality). Two in a row with d >= 2 and a
+common factor leave holes in what a pixel sees: take HDC there. A d as large as the map reads padding only.
+"""
+
+from torch import Tensor, nn
+
+from yoloplug.blocks._affine import absorb_affine
+from yoloplug.blocks._checks import at_least_one, divides
+from yoloplug.blocks._padding import autopad
+from yoloplug.registry import register
+
+__all__ = ["AtrousConv"]
+
+
+@register(
+    "AtrousConv",
+    kind="conv",
+    paper="arXiv:1511.07122",
+    constraints="k odd; g divides c1 and c2",
+    params="c1*c2*k**2/g + c2*bias",
+    macs="c1*c2*k**2/g * P",
+)
+class AtrousConv(nn.Conv2d):
+    """Convolution whose taps lie d pixels apart, padded so that the size stays.
+
+    Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); k odd. d: dilation in pixels of the input. g: groups, a
+    divisor of c1 and c2.
+    """
+
+    def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, d: int = 2, g: int = 1, bias: bool = False) -> None:
+        at_least_one("AtrousConv", c1=c1, c2=c2, s=s)
+        divides("AtrousConv", "g", g, c1=c1, c2=c2)
+        super().__init__(c1, c2, k, s, autopad(k, d), dilation=d, groups=g, bias=bias)
+
+    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
+        """Make the output scale * y + shift per channel, in place."""
+        absorb_affine(self, scale, shift)
