@@ -27,6 +27,7 @@ WIDTH = 16  # the narrowest that every block's defaults accept
 NAMES = sorted(BLOCKS)
 
 EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("CondConvResidual", "affine"): "ends in its own BatchNorm or a sum with its input: no host puts another behind it",
     ("ACBlock", "affine"): "ends in its own BatchNorms: no host puts another behind it",
     ("DBB", "affine"): "ends in its own BatchNorms: no host puts another behind it",
     ("RepVGGBlock", "affine"): "ends in its own BatchNorms: no host puts another behind it",
@@ -46,6 +47,12 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("InceptionV2", "affine"): "ends in its branches' own BatchNorm and ReLU",
     ("InceptionV3", "affine"): "ends in its branches' own BatchNorm and ReLU",
     ("InceptionV4", "affine"): "ends in its branches' own BatchNorm and ReLU",
+    ("SelfCalConv", "affine"): "ends in its own BatchNorm",
+    ("SelfCalBottleneck", "affine"): "ends in BatchNorm, a sum and ReLU",
+    ("Res2NetBottleneck", "affine"): "ends in BatchNorm, a sum and ReLU",
+    ("ResNeStBottleneck", "affine"): "ends in BatchNorm, a sum and ReLU",
+    ("HSBlock", "affine"): "ends in its groups' own BatchNorm and ReLU",
+    ("SplitAttention", "affine"): "ends in a sum weighed by attention computed from the features",
 }
 
 

@@ -1,0 +1,79 @@
+"""CondConvResidual: an inverted residual unit whose three convolutions share one router.
+
+Paper: Yang et al. 2019 (CondConv), https://arxiv.org/abs/1904.04971, section 4. State as timm's `CondConvResidual`.
+Mathematics: r = sigmoid(R * GAP(x) + b);  y = x + BN(P'(r) * act(BN(D(r) * act(BN(P(r) * x))))), with 1x1 P and P',
+depthwise D, each mixed from experts by the same r; no x where width or size change.
+Use it when a bottleneck should hold more at the same speed: the paper's own seat for CondConv. With expand=2 and four
+experts it has about the parameters of a stock bottleneck and a quarter of its multiply-adds; depthwise work and many
+small layers make it slower than that on a GPU.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from yoloplug.blocks._fold import bn_affine
+from yoloplug.blocks.expert_conv import ExpertConv2d
+from yoloplug.registry import register
+
+__all__ = ["CondConvResidual"]
+
+
+@register(
+    "CondConvResidual",
+    kind="conv",
+    paper="arXiv:1904.04971",
+    constraints="k odd; c1 * expand >= 1",
+    params="experts * (floor(c1 * expand) * (c1 + c2 + k**2) + c1 + 1) + 4 * floor(c1 * expand) + 2 * c2",
+    macs="H * W * c1 * floor(c1 * expand) + P * floor(c1 * expand) * (c2 + k**2)"
+    " + experts * (floor(c1 * expand) * (c1 + c2 + k**2) + c1)",
+    tail="none",
+    place="bottleneck",
+)
+class CondConvResidual(nn.Module):
+    """Widen, filter by depth, narrow: three CondConvs with one router on the unit's input.
+
+    Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); k odd. x is added where c1 == c2 and s == 1.
+    experts: kernels to mix. expand: hidden width over c1 (the paper's networks: 6). act: class of the activation.
+    """
+
+    def __init__(
+        self,
+        c1: int,
+        c2: int,
+        k: int = 3,
+        s: int = 1,
+        experts: int = 4,
+        expand: float = 2.0,
+        act: type[nn.Module] = nn.SiLU,
+    ) -> None:
+        super().__init__()
+        hidden = int(c1 * expand)
+        if hidden < 1:
+            raise ValueError(
+                f"CondConvResidual: c1={c1} with expand={expand} leaves no hidden channel; use a larger one"
+            )
+        self.conv_pw = ExpertConv2d(c1, hidden, 1, 1, experts)
+        self.bn1: nn.Module = nn.BatchNorm2d(hidden)
+        self.conv_dw = ExpertConv2d(hidden, hidden, k, s, experts, g=hidden)
+        self.bn2: nn.Module = nn.BatchNorm2d(hidden)
+        self.conv_pwl = ExpertConv2d(hidden, c2, 1, 1, experts)
+        self.bn3: nn.Module = nn.BatchNorm2d(c2)
+        self.routing_fn = nn.Linear(c1, experts)
+        self.act = act()
+        self.residual = c1 == c2 and s == 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        routing = self.routing_fn(x.mean((2, 3))).sigmoid()
+        y = self.act(self.bn1(self.conv_pw(x, routing)))
+        y = self.act(self.bn2(self.conv_dw(y, routing)))
+        y = self.bn3(self.conv_pwl(y, routing))
+        return x + y if self.residual else y
+
+    @torch.no_grad()
+    def fold_norms(self) -> None:
+        """Fold the three BatchNorms into the experts, in place; again is harmless."""
+        for conv, bn in (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3")):
+            norm, layer = getattr(self, bn), getattr(self, conv)
+            if isinstance(norm, nn.BatchNorm2d):
+                layer.fold_affine(*bn_affine(norm))
+                setattr(self, bn, nn.Identity())
