@@ -5,6 +5,14 @@ The paper has no code; state and numbers follow https://github.com/cheng-haha/Sc
 Where that code leaves the paper, the paper's reading is an option: gate="hard" (0/1 masks only) and softmax="branches"
 (the two branches compete channel by channel; the code lets all 2c channels compete, which shrinks its output about 2c
 times, so a normalisation should follow).
+Mathematics:
+  SRU: r = sigmoid(GN(x) · gain / Σ gain)
+       rich = x where r > t, x · r elsewhere;  poor = 0 where r > t, x · r elsewhere
+       z = rich + (poor with its channel halves swapped)
+  CRU: u, l = 1x1 squeezes of a share alpha of z's channels and of the rest
+       Y1 = groupwise k x k(u) + 1x1(u),  Y2 = [1x1(l), l];  a = softmax of the pooled [Y1, Y2];  y = a1 ⊙ Y1 + a2 ⊙ Y2
+Use it when parameters count: about a fifth of a 3x3 Conv's. It takes more than twice that Conv's time on a CPU, and its
+many small steps hold a GPU back. The gate is a step at t: in half precision a value near it may fall on the other side.
 Departs: GroupNorm always in SCConv; the sum of gains is one operation.
 """
 
@@ -30,6 +38,10 @@ Softmax = Literal["channels", "branches"]
     kind="keep",
     paper="doi:10.1109/CVPR52729.2023.00596",
     constraints="c even, divisible by groups and conv_groups; int(alpha*c) // squeeze divisible by conv_groups",
+    params="3*c + floor(alpha*c)//squeeze * (floor(alpha*c) + k**2*c/conv_groups + c)"
+    " + (c - floor(alpha*c))//squeeze * (2*c - floor(alpha*c) - (c - floor(alpha*c))//squeeze)",
+    macs="P*(floor(alpha*c)//squeeze * (floor(alpha*c) + k**2*c/conv_groups + c)"
+    " + (c - floor(alpha*c))//squeeze * (2*c - floor(alpha*c) - (c - floor(alpha*c))//squeeze))",
 )
 class SCConv(nn.Module):
     """Spatial reconstruction unit, then channel reconstruction unit.

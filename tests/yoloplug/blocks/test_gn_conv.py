@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from yoloplug.blocks import GlobalLocalFilter, LayerNorm2d, gnConv
+from yoloplug.profile import count_flops, count_parameters
+from yoloplug.registry import BLOCKS
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,48 @@ def test_order_two_is_the_papers_formula():
             p = (module.pws[0].weight[:, :, 0, 0] @ p + module.pws[0].bias) * seen[4:]
             expected[:, row, column] = module.proj_out.weight[:, :, 0, 0] @ p + module.proj_out.bias
     torch.testing.assert_close(module(x)[0], expected)
+
+
+@pytest.mark.parametrize("filter", ["dw7", "global_local"])
+@pytest.mark.parametrize("order", [2, 3, 4, 5])
+def test_every_order_and_filter_is_the_recursion(order, filter):
+    """p <- W(p) * gate, `order` times, each gate twice as wide as the one before."""
+    torch.manual_seed(0)
+    module = gnConv(32, order=order, filter=filter).double()
+    x = torch.randn(1, 32, 7, 9, dtype=torch.float64, requires_grad=True)
+    projected = module.proj_in(x)
+    narrowest = 32 // 2 ** (order - 1)
+    p, gates = projected[:, :narrowest], module.dwconv(projected[:, narrowest:]) / 3
+    start = 0
+    for i in range(order):
+        width = narrowest * 2**i
+        p = (p if i == 0 else module.pws[i - 1](p)) * gates[:, start : start + width]
+        start += width
+    y = module(x)
+    torch.testing.assert_close(y, module.proj_out(p))
+    y.sum().backward()
+    assert all(tensor.grad.isfinite().all() and tensor.grad.any() for tensor in (x, *module.parameters()))
+
+
+@pytest.mark.parametrize("order", [2, 3, 4, 5])
+def test_cost_formulas_hold_for_every_order(order):
+    row, module = BLOCKS["gnConv"], gnConv(64, order=order)
+    names = {"c": 64, "order": order, "P": 7 * 9}
+    assert eval(row.params, names) == pytest.approx(count_parameters(module))
+    assert eval(row.macs, names) == pytest.approx(count_flops(module, torch.randn(1, 64, 7, 9)).flops / 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_global_filter_in_low_precision(dtype):
+    """The transform has no bfloat16 kernel: it runs in float32, under autocast and in a narrow model alike."""
+    module, x = gnConv(16, order=3, filter="global_local"), torch.randn(2, 16, 9, 11)
+    y = module(x)
+    with torch.autocast("cpu", dtype):
+        mixed = module(x)
+    narrow = module.to(dtype)(x.to(dtype))
+    assert narrow.dtype == dtype
+    for value in (mixed, narrow):
+        assert (value.float() - y).norm() <= 0.05 * y.norm()
 
 
 def test_global_half_sees_the_whole_map():
