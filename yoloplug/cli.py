@@ -7,6 +7,8 @@ import inspect
 import sys
 from collections.abc import Sequence
 
+from yoloplug import profile_command
+
 __all__ = ["main"]
 
 
@@ -15,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         args.command(args)
-    except (KeyError, FileNotFoundError) as error:
+    except (KeyError, FileNotFoundError, ValueError) as error:
         print(f"yoloplug: {error.args[-1]}", file=sys.stderr)
         return 2
     return 0
@@ -32,9 +34,17 @@ def _parser() -> argparse.ArgumentParser:
         ("blocks", _blocks, "list the blocks: paper, kind, YAML names, constraints", "yoloplug blocks"),
         ("show", _show, "one block: options, mathematics, a YAML example", "yoloplug show DCNv2"),
         ("models", _models, "list the model YAMLs that come with yoloplug", "yoloplug models"),
+        (
+            "profile",
+            profile_command.run,
+            "what models and blocks cost: parameters, FLOPs, latency, training step, memory",
+            "yoloplug profile yolov8n.yaml yolov8n-C2f_gnConv.yaml --imgsz 640 --plot cost.png",
+        ),
     ):
         sub = commands.add_parser(name, help=text, description=text, epilog=f"example: {example}")
         sub.set_defaults(command=command)
+        if command is profile_command.run:
+            profile_command.add_arguments(sub)
         if command is _show:
             sub.add_argument("name", metavar="NAME", help="a block name from `yoloplug blocks`, e.g. gnConv")
     return parser

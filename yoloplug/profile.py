@@ -30,11 +30,16 @@ class Flops(NamedTuple):
 
 
 class LatencyMs(NamedTuple):
-    """Milliseconds for one forward pass: the median, and the 10th and 90th percentile over the runs."""
+    """Milliseconds for one pass: the median, and the 10th and 90th percentile over the runs."""
 
     median: float
     p10: float
     p90: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> "LatencyMs":
+        ms = torch.tensor(seconds, dtype=torch.float64) * 1e3
+        return cls(*(float(ms.quantile(share)) for share in (0.5, 0.1, 0.9)))
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -73,10 +78,7 @@ def latency_ms(model: nn.Module, input: Tensor, runs: int = 50, warmup: int = 10
                 torch.cuda.synchronize(input.device)
             if run >= warmup:
                 seconds.append(time.perf_counter() - start)
-    p10, median, p90 = (
-        torch.tensor(seconds, dtype=torch.float64).mul(1e3).quantile(torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64))
-    )
-    return LatencyMs(float(median), float(p10), float(p90))
+    return LatencyMs.of(seconds)
 
 
 class _Recorder(TorchDispatchMode):
