@@ -7,6 +7,7 @@ from yoloplug.blocks.atrous_conv import AtrousConv
 from yoloplug.blocks.bott_conv import BottConv
 from yoloplug.blocks.cond_conv import CondConv
 from yoloplug.blocks.cond_conv_residual import CondConvResidual
+from yoloplug.blocks.cond_param_conv import CondParamConv
 from yoloplug.blocks.dbb import DBB
 from yoloplug.blocks.dcn_v1 import DCNv1
 from yoloplug.blocks.dcn_v2 import DCNv2
@@ -70,6 +71,7 @@ __all__ = [
     "BottConv",
     "CondConv",
     "CondConvResidual",
+    "CondParamConv",
     "DCNv1",
     "DCNv2",
     "DCNv3",
