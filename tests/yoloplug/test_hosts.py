@@ -17,7 +17,9 @@ from yoloplug import BLOCKS, hosts
 @pytest.mark.parametrize(("c1", "c2", "s"), [(16, 32, 2), (32, 32, 1), (32, 64, 1)])
 def test_conv_like_row_sets_width_and_stride(name: str, c1: int, c2: int, s: int) -> None:
     row = hosts.host(name)(c1, c2, 3, s).eval()
-    assert row(torch.rand(1, c1, 33, 47)).shape == (1, c2, -(-33 // s), -(-47 // s))
+    upsamples = isinstance(row.block, nn.ConvTranspose2d)
+    size = (33 * s, 47 * s) if upsamples else (-(-33 // s), -(-47 // s))
+    assert row(torch.rand(1, c1, 33, 47)).shape == (1, c2, *size)
 
 
 @pytest.mark.parametrize("name", sorted(BLOCKS))
