@@ -1,6 +1,6 @@
 """ACBlock: a square convolution strengthened by a vertical and a horizontal one, for training only.
 
-Paper: Ding et al. 2019 (ACNet), https://arxiv.org/abs/1908.03930, section 3.2.
+Paper: Ding et al. 2019 (ACNet), https://arxiv.org/abs/1908.03930, sections 3.2 and 3.3.
 Mathematics:
     y = BN₁(K * x) + BN₂(V * x) + BN₃(H * x);  K is k by k, V k by 1, H 1 by k
     A convolution is linear, and a BatchNorm in eval mode is a factor a and a shift b per channel. So, after training,

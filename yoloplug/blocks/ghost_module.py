@@ -1,7 +1,7 @@
 """GhostModule: half of the features by convolution, the other half by cheap depthwise filters of the first.
 
 Paper: Han et al. 2020 (GhostNet), https://arxiv.org/abs/1911.11907, section 3.1.
-Paper: Tang et al. 2022 (GhostNetV2), https://arxiv.org/abs/2211.12905, section 3.2 (attention).
+Paper: Tang et al. 2022 (GhostNetV2), https://arxiv.org/abs/2211.12905, section 4.1 (attention).
 Mathematics:
     p = ReLU(BN(K * x)) with c2/ratio channels;  q = ReLU(BN(depthwise * p)) with ratio - 1 maps per channel of p
     y = [p, q]; with attention y · up(sigmoid(BN(V * BN(U * BN(W * pool(x)))))), where U of 1x5 and V of 5x1 are
