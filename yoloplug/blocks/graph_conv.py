@@ -1,0 +1,89 @@
+"""GraphConv: graph convolution on the grid of pixels.
+
+Paper: Kipf and Welling 2017, https://arxiv.org/abs/1609.02907, section 2, equation 2. State as the authors' pygcn.
+Mathematics: Y = Â X W + b for the pixels' features X (HW x c1), with A the 4- or 8-neighbourhood, D the row sums of
+A + I, and Â = D^-½ (A + I) D^-½ (symmetric, the paper's) or D⁻¹ (A + I) (row, pygcn's).
+On the grid Â is a stencil: the sum over the window of x(q) / √deg(q), divided by √deg(p); then the 1x1 product with W.
+Use it when smoothing over neighbours plus a 1x1 Conv is enough: it has c1 c2 weights and costs little more than a 1x1
+Conv. It cannot tell left from right, so it does not replace every 3x3 Conv of a detector.
+Departs: symmetric normalisation by default as in the paper, row as an option (pygcn: row only).
+"""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from yoloplug.registry import register
+
+__all__ = ["GraphConv", "Normalise"]
+
+Normalise = Literal["symmetric", "row"]
+
+_STENCILS = {4: ((0, 1, 0), (1, 1, 1), (0, 1, 0)), 8: ((1, 1, 1), (1, 1, 1), (1, 1, 1))}
+
+
+@register(
+    "GraphConv",
+    kind="conv",
+    paper="arXiv:1609.02907",
+    constraints="k=3 (the neighbours of a pixel)",
+    params="c1 * c2 + c2 * bias",
+    macs="P * c1 * (c2 + 9) + 9 * H * W",
+)
+class GraphConv(nn.Module):
+    """Average every pixel with its neighbours, normalised by their degrees, then mix the channels.
+
+    Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); with s > 1 the graph stays that of all pixels.
+    connectivity: 4 or 8 neighbours. normalise: symmetric divides by both pixels' root degrees, row by the number of
+    pixels averaged.
+    """
+
+    stencil: Tensor
+
+    def __init__(
+        self,
+        c1: int,
+        c2: int,
+        k: int = 3,
+        s: int = 1,
+        connectivity: int = 4,
+        normalise: Normalise = "symmetric",
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if k != 3:
+            raise ValueError(f"GraphConv: k={k}, but the neighbours of a pixel lie in its 3x3 window; use k=3")
+        if min(c1, c2, s) < 1:
+            raise ValueError(f"GraphConv: c1, c2 and s must be at least 1, got c1={c1}, c2={c2}, s={s}")
+        if connectivity not in _STENCILS:
+            raise ValueError(f"GraphConv: connectivity must be one of {tuple(_STENCILS)}, got {connectivity!r}")
+        if normalise not in get_args(Normalise):
+            raise ValueError(f"GraphConv: normalise must be one of {get_args(Normalise)}, got {normalise!r}")
+        self.c1, self.s, self.normalise = c1, s, normalise
+        self.register_buffer("stencil", torch.tensor(_STENCILS[connectivity]).float()[None, None], persistent=False)
+        self.weight = nn.Parameter(torch.empty(c1, c2))
+        self.bias: nn.Parameter | None
+        self.register_parameter("bias", nn.Parameter(torch.empty(c2)) if bias else None)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -(c2**-0.5), c2**-0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        stencil = self.stencil.to(x.dtype)
+        degree = F.conv2d(torch.ones_like(x[:1, :1]), stencil, padding=1)
+        here = degree[:, :, :: self.s, :: self.s]
+        if self.normalise == "symmetric":
+            x, here = x * degree.rsqrt(), here.sqrt()
+        y = F.conv2d(x, stencil.expand(self.c1, 1, 3, 3), stride=self.s, padding=1, groups=self.c1) / here
+        return F.conv2d(y, self.weight.t()[:, :, None, None], self.bias)
+
+    @torch.no_grad()
+    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
+        """Make the output scale * y + shift per channel, in place."""
+        self.weight.mul_(scale.to(self.weight))
+        shift = shift.to(self.weight)
+        if self.bias is None:
+            self.bias = nn.Parameter(shift.clone(), self.weight.requires_grad)
+        else:
+            self.bias.mul_(scale.to(self.bias)).add_(shift)
