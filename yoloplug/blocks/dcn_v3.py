@@ -1,6 +1,10 @@
 """DCNv3: deformable aggregation with softmax weights, groups like attention heads, and cheap per-pixel predictors.
 
 Paper: Wang et al. 2023 (InternImage), https://arxiv.org/abs/2211.05778, section 3.1. State as its `DCNv3_pytorch`.
+Mathematics: v = W_v x; y_g(p) = Σ_t m_gt(p) v_g(p + s(t + Δ_gt(p))) over the k x k taps t of group g, bilinear, 0
+outside the map; Δ = W_Δ f, m = softmax_t(W_m f), f = GELU(LN(depthwise Conv(x))), s = offset_scale; output W_o y.
+Use it when shapes vary and parameters are few: less than half of a 3x3 Conv's. Softmax keeps it an average; DCNv4 drops
+that and the depthwise predictor, and is faster. Measured on your machine by docs/benchmarks/deformable.py.
 Departs: channels first in and out (the reference: last); any H, W in an exported file (there: fixed at export);
 positions in float64 for float64 input (there: always float32).
 """
@@ -14,7 +18,7 @@ from torch.nn import functional as F
 from yoloplug.blocks._affine import absorb_affine
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
-from yoloplug.blocks.deform_op import sample, tap_offsets
+from yoloplug.blocks.deform_aggregate import deform_aggregate
 from yoloplug.registry import register
 
 __all__ = ["DCNv3"]
@@ -22,7 +26,14 @@ __all__ = ["DCNv3"]
 Norm = Literal["LN", "BN"]
 
 
-@register("DCNv3", kind="keep", paper="arXiv:2211.05778", constraints="groups divides c; k and dw_k odd")
+@register(
+    "DCNv3",
+    kind="keep",
+    paper="arXiv:2211.05778",
+    constraints="groups divides c; k and dw_k odd",
+    params="c * ((dw_k or k)**2 + 3) + 3 * groups * k**2 * (c + 1) + 2 * (c**2 + c)",
+    macs="P * c * ((dw_k or k)**2 + 3 * groups * k**2 + 2 * c + 4 * k**2)",
+)
 class DCNv3(nn.Module):
     """Every pixel collects k x k values of its group at predicted places, with weights that sum to 1.
 
@@ -51,7 +62,8 @@ class DCNv3(nn.Module):
             raise ValueError(f"DCNv3: norm must be one of {get_args(Norm)}, got {norm!r}")
         if remove_center and k == 1:
             raise ValueError("DCNv3: remove_center leaves no tap of k=1; use k=3")
-        self.k, self.d, self.p, self.groups = k, d, autopad(k, d), groups
+        autopad(k, d)
+        self.k, self.d, self.groups = k, d, groups
         self.offset_scale, self.remove_center = offset_scale, remove_center
         taps = groups * (k * k - remove_center)
         dw_k = k if dw_k is None else dw_k
@@ -77,31 +89,17 @@ class DCNv3(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         features = self.dw_conv(x)
         value = self.input_proj(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        y = self._aggregate(value, self.offset(features), self.mask(features))
+        n, _, h, w = x.shape
+        offset = self.offset(features).reshape(n, h, w, self.groups, -1, 2).permute(5, 0, 3, 4, 1, 2)
+        weights = self.mask(features).reshape(n, h, w, self.groups, -1).softmax(-1).permute(0, 3, 4, 1, 2)
+        across, down = offset.unbind()
+        y = deform_aggregate(value, across, down, weights, self.k, self.d, self.offset_scale, self.remove_center)
         if self.center_feature_scale_proj_weight is not None:
             weight, bias = self.center_feature_scale_proj_weight, self.center_feature_scale_proj_bias
             share = F.linear(features, weight, bias).sigmoid().permute(0, 3, 1, 2)
             share = share.repeat_interleave(x.shape[1] // self.groups, dim=1)
             y = y * (1 - share) + value * share
         return self.output_proj(y.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-    def _aggregate(self, value: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
-        """value: (N, c, H, W); offset: (N, H, W, groups * taps * 2), dx then dy; mask: (N, H, W, groups * taps)."""
-        n, c, h, w = value.shape
-        exact = torch.float64 if value.dtype == torch.float64 else torch.float32
-        offset = offset.to(exact).reshape(n, h, w, self.groups, -1, 2).permute(5, 0, 3, 4, 1, 2).flatten(1, 2)
-        weights = mask.reshape(n, h, w, self.groups, -1).softmax(-1).permute(0, 3, 4, 1, 2).flatten(0, 1)[:, None]
-        # The reference runs through its taps column by column.
-        across, down = tap_offsets((self.k, self.k), (self.d, self.d), offset)
-        if self.remove_center:
-            kept = [tap for tap in range(self.k**2) if tap != self.k**2 // 2]
-            across, down = across[kept], down[kept]
-        rows = torch.arange(h, dtype=exact, device=value.device)[:, None]
-        columns = torch.arange(w, dtype=exact, device=value.device)
-        rows = rows + (offset[1] + down - self.p) * self.offset_scale
-        columns = columns + (offset[0] + across - self.p) * self.offset_scale
-        seen = sample(value.reshape(n * self.groups, c // self.groups, h, w), rows, columns)
-        return (seen * weights).sum(2).reshape(n, c, h, w).to(value.dtype)
 
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
         """Make the output scale * y + shift per channel, in place."""
