@@ -38,12 +38,12 @@ class Annealed(nn.Module):
 
 
 @torch.no_grad()
-def anneal_temperature(model: nn.Module, epoch: int, epochs: int = 10, start: float = 30.0) -> int:
+def anneal_temperature(model: nn.Module, epoch: int, epochs: int = 10, start: float = 30.0) -> float:
     """Lower every temperature in `model` to the line that falls from `start` at epoch 0 to 1 at epoch `epochs`.
 
     Never raises a temperature: a block that starts lower, or that a checkpoint brought already annealed, keeps its own
-    until the line has passed it. Returns the number of temperatures found. An averaged copy of the model (EMA) needs
-    the same call. Raises ValueError unless epoch >= 0, epochs >= 1 and start >= 1.
+    until the line has passed it. Returns the highest temperature now, 0 for a model without any. An averaged copy of
+    the model (EMA) needs the same call. Raises ValueError unless epoch >= 0, epochs >= 1 and start >= 1.
     """
     if epoch < 0 or epochs < 1 or start < 1:
         raise ValueError(f"epoch >= 0, epochs >= 1 and start >= 1, got epoch={epoch}, epochs={epochs}, start={start}")
@@ -51,4 +51,4 @@ def anneal_temperature(model: nn.Module, epoch: int, epochs: int = 10, start: fl
     found = [module for module in model.modules() if isinstance(module, Annealed)]
     for module in found:
         module.temperature.clamp_(max=limit)
-    return len(found)
+    return max((float(module.temperature) for module in found), default=0.0)

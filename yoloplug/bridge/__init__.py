@@ -9,12 +9,13 @@ __all__ = ["patch"]
 
 def patch(module: ModuleType) -> None:
     """Teach the freshly executed `ultralytics.nn.tasks` our names. Nothing on disk changes."""
-    from ultralytics.utils import checks, torch_utils
+    from ultralytics.utils import callbacks, checks, torch_utils
 
-    from yoloplug.bridge import checkpoints, flops, fusion, parse, yaml_files
+    from yoloplug.bridge import annealing, checkpoints, flops, fusion, parse, yaml_files
 
     yaml_files.patch(checks)
     parse.patch(module)
     fusion.patch(module)
     checkpoints.patch(module)
     flops.patch(torch_utils)
+    annealing.patch(callbacks)
