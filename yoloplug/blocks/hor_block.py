@@ -1,6 +1,6 @@
 """HorBlock: HorNet's residual unit, recursive gated convolution for space, then a two-layer perceptron for channels.
 
-Paper: Rao et al. 2022 (HorNet), https://arxiv.org/abs/2207.14284, section 3.2 ("Model Architectures"). State as the reference's `Block`.
+Paper: Rao et al. 2022 (HorNet), https://arxiv.org/abs/2207.14284, section 3.2. State as the reference's `Block`.
 Mathematics:
   x ← x + gamma₁ ⊙ gnConv(LN(x))
   x ← x + gamma₂ ⊙ W₂ GELU(W₁ LN(x)),  W₁: c -> 4c, W₂: 4c -> c in every pixel

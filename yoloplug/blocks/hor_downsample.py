@@ -1,6 +1,6 @@
 """HorDownsample: the layer between two stages of HorNet, half the size and more channels.
 
-Paper: Rao et al. 2022 (HorNet), https://arxiv.org/abs/2207.14284, section 3.2 ("Model Architectures"); the layer is ConvNeXt's,
+Paper: Rao et al. 2022 (HorNet), https://arxiv.org/abs/2207.14284, section 3.2; the layer is ConvNeXt's,
 arXiv:2201.03545, section 2.6. State as the reference's `downsample_layers.1` to `.3`.
 Mathematics:
   y = W * LN(x) + b,  W: k x k with stride s, 2 x 2 with stride 2 in HorNet; LN over the channels of a pixel

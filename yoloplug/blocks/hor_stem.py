@@ -1,6 +1,6 @@
 """HorStem: HorNet's first layer, a picture cut into patches.
 
-Paper: Rao et al. 2022 (HorNet), https://arxiv.org/abs/2207.14284, section 3.2 ("Model Architectures"); the layer is ConvNeXt's,
+Paper: Rao et al. 2022 (HorNet), https://arxiv.org/abs/2207.14284, section 3.2; the layer is ConvNeXt's,
 arXiv:2201.03545, section 2.2. State as the reference's `downsample_layers.0`.
 Mathematics:
   y = LN(W * x + b),  W: k x k with stride s, 4 x 4 with stride 4 in HorNet; LN over the channels of a pixel
