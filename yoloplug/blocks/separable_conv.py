@@ -4,7 +4,7 @@ Paper: Chollet 2017 (Xception), https://arxiv.org/abs/1610.02357, sections 1.1 a
 Mathematics: y[o] = sum_i V[o, i]·(U[i] * x[i]) with one k x k kernel U[i] per channel; equal to one dense convolution
 with the kernels W[o, i] = V[o, i]·U[i]. MobileNet's block of the same name has BatchNorm and activation between: not
 this one.
-Use it when parameters or MACs count: 1/9 + 1/c2 of a 3x3 Conv's. The depthwise half is bound by memory: about 0.7
+Use it when parameters or MACs count: 1/9 + 1/c2 of a 3x3 Conv's. The depthwise half is bound by memory: 0.4 to 0.7
 times the training time of a 3x3 Conv on a CPU at 64 channels, often no gain on a GPU. The dense form would cost the
 full MACs.
 """

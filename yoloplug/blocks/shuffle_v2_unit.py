@@ -3,8 +3,8 @@
 Paper: Ma et al. 2018 (ShuffleNet V2), https://arxiv.org/abs/1807.11164, section 3 and figures 3c, 3d.
 Mathematics: f(x) = ReLU(BN(Conv1(BN(DW_s(ReLU(BN(Conv1(x)))))))). Width and size kept: x = [a, b], y = shuffle([a,
 f(b)]). Otherwise y = shuffle([ReLU(BN(Conv1(BN(DW_s(x))))), f(x)]). The shuffle has two groups.
-Use it when latency on a phone or CPU counts: 0.66 times the training time of one 3x3 Conv at 64 channels with 7 % of
-its parameters. It leaves half of the features as they are, so a network needs several in a row.
+Use it when latency on a phone or CPU counts: 0.4 to 0.66 times the training time of one 3x3 Conv on a CPU at 64
+channels, with 7 % of its parameters. It leaves half of the features as they are, so a network needs several in a row.
 Departs: a unit whose width changes at stride 1 has the form of the stride-2 unit (torchvision refuses it).
 """
 
