@@ -1,7 +1,8 @@
 """OctaveConv: convolution that keeps part of the channels at half resolution.
 
 Paper: Chen et al. 2019 (Octave Convolution), https://arxiv.org/abs/1904.05049, sections 3.2 and 3.3.
-Mathematics, for a pair of maps h (full) and l (half resolution), pool by 2x2 average, up by nearest neighbour:
+Mathematics:
+    A pair of maps, h at full and l at half resolution; pool is the 2x2 average, up repeats the nearest pixel:
     h' = K₁ * h + up(K₂ * l)
     l' = K₃ * l + K₄ * pool(h)
     At stride 2: h' = K₁ * pool(h) + K₂ * l  and  l' = K₃ * pool(l) + K₄ * pool(pool(h)).
