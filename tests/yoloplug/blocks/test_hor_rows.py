@@ -9,15 +9,20 @@ from torch.nn import functional as F
 from yoloplug.blocks import HorDownsample, HorStem
 
 
-def test_where_the_stride_divides_the_size_nothing_is_padded():
-    stem, down, x = HorStem(3, 8), HorDownsample(8, 16), torch.randn(2, 3, 32, 48)
+def test_where_the_stride_divides_the_size_nothing_is_padded(measured):
+    stem, down = HorStem(3, 8).double(), HorDownsample(8, 16).double()
+    x = torch.randn(2, 3, 32, 48, dtype=torch.float64)
     conv, norm = stem
     y = F.conv2d(x, conv.weight, conv.bias, stride=4)
     y = F.layer_norm(y.permute(0, 2, 3, 1), (8,), norm.weight, norm.bias, 1e-6).permute(0, 3, 1, 2)
     torch.testing.assert_close(stem(x), y)
     norm, conv = down
     z = F.layer_norm(y.permute(0, 2, 3, 1), (8,), norm.weight, norm.bias, 1e-6).permute(0, 3, 1, 2)
-    torch.testing.assert_close(down(y), F.conv2d(z, conv.weight, conv.bias, stride=2))
+    z = F.conv2d(z, conv.weight, conv.bias, stride=2)
+    torch.testing.assert_close(down(y), z)
+    for name, value, expected in (("HorStem", stem(x), y), ("HorDownsample", down(y), z)):
+        error = (value - expected).abs().max() / expected.abs().max()
+        measured("parity", name, "torch's conv2d and layer_norm", error)
 
 
 @pytest.mark.parametrize(("k", "s"), [(4, 4), (2, 2), (3, 1), (3, 2), (5, 3), (7, 4)])
