@@ -27,37 +27,14 @@ WIDTH = 16  # the narrowest that every block's defaults accept
 NAMES = sorted(BLOCKS)
 
 EXCEPTIONS: dict[tuple[str, str], str] = {
-    ("CondConvResidual", "affine"): "ends in its own BatchNorm or a sum with its input: no host puts another behind it",
-    ("ACBlock", "affine"): "ends in its own BatchNorms: no host puts another behind it",
-    ("DBB", "affine"): "ends in its own BatchNorms: no host puts another behind it",
-    ("GhostModule", "affine"): "ends in ReLU and is complete: no host puts a BatchNorm behind it",
-    ("GhostUnit", "affine"): "ends in a sum with its input and is complete: no host puts a BatchNorm behind it",
-    ("RepVGGBlock", "affine"): "ends in its own BatchNorms: no host puts another behind it",
-    ("RepVGGSEBlock", "affine"): "ends in a gate behind its own BatchNorms: no host puts another behind it",
     ("DDF", "affine"): "ends in a sum weighted by filters computed from the features",
     ("DynamicFilter", "affine"): "ends in a sum weighted by filters that channels share",
     ("Involution", "affine"): "ends in a sum weighted by filters that channels share",
     ("GBC", "affine"): "ends in ReLU and a sum: nothing linear to fold a BatchNorm into",
     ("GatedConv", "affine"): "ends in a product with a gate: a shift cannot pass through it",
-    ("HorBlock", "affine"): "ends in a sum with its input and is complete: no host puts a BatchNorm behind it",
-    ("HorDownsample", "affine"): "complete, its norm stands in front: no host puts a BatchNorm behind it",
-    ("HorStem", "affine"): "ends in its own LayerNorm: no host puts a BatchNorm behind it",
     ("SCConv", "affine"): "ends in a product with attention computed from the features",
     ("SCConv", "tolerance"): "a value within rounding of the gate's threshold may flip, and its neighbours with it",
-    ("ShuffleUnit", "affine"): "ends in ReLU and is complete: no host puts a BatchNorm behind it",
-    ("ShuffleV2Unit", "affine"): "ends in ReLU and is complete: no host puts a BatchNorm behind it",
     ("TransposedConv", "upsamples"): "its stride is the factor by which the map grows",
-    ("XceptionBlock", "affine"): "ends in a sum with its input and is complete: no host puts a BatchNorm behind it",
-    ("InceptionV1", "affine"): "ends in its branches' own BatchNorm and ReLU",
-    ("InceptionV2", "affine"): "ends in its branches' own BatchNorm and ReLU",
-    ("InceptionV3", "affine"): "ends in its branches' own BatchNorm and ReLU",
-    ("InceptionV4", "affine"): "ends in its branches' own BatchNorm and ReLU",
-    ("SelfCalConv", "affine"): "ends in its own BatchNorm",
-    ("SelfCalBottleneck", "affine"): "ends in BatchNorm, a sum and ReLU",
-    ("Res2NetBottleneck", "affine"): "ends in BatchNorm, a sum and ReLU",
-    ("ResNeStBottleneck", "affine"): "ends in BatchNorm, a sum and ReLU",
-    ("HSBlock", "affine"): "ends in its groups' own BatchNorm and ReLU",
-    ("SplitAttention", "affine"): "ends in a sum weighed by attention computed from the features",
 }
 
 
@@ -185,7 +162,7 @@ def test_precisions_agree(name):
     assert (narrow.float() - y).norm() <= 0.05 * y.norm()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if BLOCKS[name].tail == "norm+act"])
 def test_affine_folds_exactly(name):
     if (name, "affine") in EXCEPTIONS:
         assert not hasattr(BLOCKS[name].cls, "fold_affine")
@@ -216,11 +193,17 @@ def test_compiled_training_step_equals_eager(name):
     torch._dynamo.reset()
     eager, x = build(name).train(), image()
     compiled = torch.compile(copy.deepcopy(eager))
-    for module in (eager, compiled):
-        module(x).square().mean().backward()
-    same(name, compiled(x), eager(x))
+    expected, value = eager(x), compiled(x)
+    same(name, value, expected)
+    cotangent = torch.randn_like(expected)
+    for y in (expected, value):
+        (y * cotangent).sum().backward()
+    # Relative to the largest gradient of all: a weight before another norm has a gradient of pure rounding.
+    scale = max(float(p.grad.abs().max()) for p in eager.parameters() if p.grad is not None)
     for a, b in zip(compiled.parameters(), eager.parameters(), strict=True):
-        torch.testing.assert_close(a.grad, b.grad, rtol=1e-3, atol=1e-4 * float(b.grad.abs().max()))
+        assert (a.grad is None) == (b.grad is None)
+        if b.grad is not None:
+            torch.testing.assert_close(a.grad, b.grad, rtol=1e-3, atol=1e-5 * scale)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if hasattr(BLOCKS[name].cls, "to_conv")])
