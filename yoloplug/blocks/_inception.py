@@ -54,7 +54,6 @@ class Branches(nn.Module):
         pooling: nn.Module,
         widths: Sequence[int] | None = None,
         padding: Padding = "same",
-        bias: bool = False,
         eps: float = 1e-3,
     ) -> None:
         super().__init__()
@@ -76,7 +75,7 @@ class Branches(nn.Module):
                 stride = s if position == len(layers) - 1 and POOL not in layers else 1
                 pad = padding == "same" or stride == 1
                 convs = [layer] if isinstance(layer, Conv) else [layer.a, layer.b]
-                built = [_ConvNormReLU(width, next(wide), conv.k, stride, pad, bias, eps) for conv in convs]
+                built = [_ConvNormReLU(width, next(wide), conv.k, stride, pad, eps) for conv in convs]
                 width = sum(conv.conv.out_channels for conv in built)
                 modules.append(built[0] if len(built) == 1 else _Forked(*built))
             self.add_module(branch, nn.Sequential(*modules))
@@ -86,10 +85,10 @@ class Branches(nn.Module):
 
 
 class _ConvNormReLU(nn.Module):
-    def __init__(self, c1: int, c2: int, k: Kernel, s: int, pad: bool, bias: bool, eps: float) -> None:
+    def __init__(self, c1: int, c2: int, k: Kernel, s: int, pad: bool, eps: float) -> None:
         super().__init__()
         tall, wide = (k, k) if isinstance(k, int) else k
-        self.conv = nn.Conv2d(c1, c2, (tall, wide), s, (autopad(tall), autopad(wide)) if pad else 0, bias=bias)
+        self.conv = nn.Conv2d(c1, c2, (tall, wide), s, (autopad(tall), autopad(wide)) if pad else 0, bias=False)
         self.bn: nn.Module = nn.BatchNorm2d(c2, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:

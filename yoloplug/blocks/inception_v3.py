@@ -9,7 +9,8 @@ Mathematics: y = cat of branches, each a chain of convolutions with BatchNorm an
   D  1x1 192, 3x3/2 320 | 1x1, 1x7, 7x1 192, 3x3/2 192 | maxpool/2                                      c2 = 512 + c1
 Other c2 keep the proportions, rounded down; the (first) widest branch takes the rest. Cost formulas are form A's.
 Use it when several ranges must be seen at once: A on large maps, C (long and thin kernels, good for thin structures) on
-middle, E on small ones, B and D to halve a map while the width grows. Up to ten small convolutions: slow to launch.
+middle, E on small ones, B and D to halve a map while the width grows. Form A: two fifths of a plain 3x3's
+FLOPs, but up to four times its time on a CPU.
 Departs: padding="same" in B and D gives ceil(H/2) as every YOLO row must (the paper's "valid" is an option); at s = 2
 the forms A, C, E stride in each branch's last layer.
 """

@@ -58,3 +58,14 @@ def test_later_groups_see_further():
 def test_refuses(c, splits, message):
     with pytest.raises(ValueError, match=message):
         HSBlock(c, splits)
+
+
+def test_published_biases_keep_their_effect():
+    """A bias in front of BatchNorm only shifts the running mean, where convert_reference puts it."""
+    module = HSBlock(8, splits=2).double().eval()
+    x = torch.randn(2, 8, 5, 6, dtype=torch.float64)
+    bias = torch.randn(4, dtype=torch.float64)
+    layers = module.module_list[1]
+    expected = layers[1](layers[0](x[:, 4:]) + bias[:, None, None]).relu()
+    module.load_state_dict(module.convert_reference(module.state_dict() | {"module_list.1.0.bias": bias}))
+    torch.testing.assert_close(module(x)[:, 4:], expected)
