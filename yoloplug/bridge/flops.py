@@ -24,7 +24,7 @@ from yoloplug.registry import BLOCKS
 __all__ = ["patch"]
 
 Size = Sequence[int]
-Rule = Callable[[nn.Module, tuple[Any, ...], Any], None]
+Rule = Callable[[Any, tuple[Any, ...], Any], None]
 
 
 def patch(torch_utils: ModuleType) -> None:
@@ -76,7 +76,7 @@ def _rule(full: Size, seen: list[Size]) -> Rule:
     """thop's rule of our blocks. full: image size asked for; seen: sizes of the images run, the last one now."""
     known: dict[tuple[Any, ...], int] = {}
 
-    def count(module: nn.Module, args: tuple[Any, ...], _: Any) -> None:
+    def count(module: Any, args: tuple[Any, ...], _: Any) -> None:
         (h, w), (full_h, full_w) = seen[-1], full
 
         def at_full_size(x: Any) -> Any:
