@@ -66,7 +66,7 @@ def same(name: str, value: Tensor, expected: Tensor, tolerance: float = 1e-5) ->
     """Largest difference over the largest expected value; at most `tolerance`, and returned."""
     tolerance = 0.02 if (name, "tolerance") in EXCEPTIONS else tolerance
     assert value.shape == expected.shape
-    error = float((value - expected).detach().abs().max() / expected.abs().max())
+    error = float((value - expected).detach().abs().max() / expected.detach().abs().max())
     assert error <= tolerance, f"differs by {error:.3g} of the largest value"
     return error
 
