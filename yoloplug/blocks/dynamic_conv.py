@@ -6,7 +6,7 @@ Mathematics: pi = softmax((B ReLU(A GAP(x)) + b) / T), which sums to 1 over K ke
 y = (pi_1 W_1 + ... + pi_K W_K) * x. T falls from 30 to 1, linearly, over the first 10 epochs: see `anneal_temperature`.
 Use it when a small model lacks capacity: K times the weights. On one CPU thread at batch 1 it takes the time of a plain
 convolution on 80x80 maps and 1.4 times that on 20x20. Larger batches run as one convolution of N groups, for which GPU
-kernels are poor (not measured here). The attention learns slowly without the annealing.
+kernels are poor (not measured here). Sharp attention from the start trains slowly, says the paper: hence the annealing.
 Departs: T is a buffer, saved with the model (there a Python attribute: a reloaded model infers with T=34, whatever it
 was trained to); a reference state without it keeps the T given here, so pass temperature=1 for trained weights.
 T starts at 30, the paper's (there: 34). bias defaults to False, because a BatchNorm follows in the hosts (there: True).

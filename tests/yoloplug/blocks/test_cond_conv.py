@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -74,6 +77,28 @@ def test_same_padding_gives_ceil(size, k, s, d):
     module = ExpertConv2d(3, 5, k, s, experts=2, d=d, padding="same")
     y = module(torch.randn(2, 3, *size), torch.rand(2, 2))
     assert y.shape[2:] == tuple(-(-n // s) for n in size)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"k": 5, "s": 2, "padding": "same", "bias": True},
+        {"k": 3, "s": 3, "padding": "same", "g": 2},
+        {"k": 1, "s": 2, "bias": "shared"},
+        {"k": 3, "d": 2, "g": 4},
+    ],
+)
+def test_options_in_onnx_at_other_batches_and_sizes(options):
+    torch.manual_seed(0)
+    module, file = CondConv(8, 12, **options).eval(), io.BytesIO()
+    axes = {"x": {0: "n", 2: "h", 3: "w"}}
+    x = torch.randn(2, 8, 12, 15)
+    torch.onnx.export(module, (x,), file, dynamo=False, opset_version=18, input_names=["x"], dynamic_axes=axes)
+    session = onnxruntime.InferenceSession(file.getvalue())
+    for other in (x, torch.randn(1, 8, 9, 20), torch.randn(3, 8, 7, 7)):
+        (y,) = session.run(None, {"x": other.numpy()})
+        torch.testing.assert_close(torch.from_numpy(y), module(other).detach(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("bias", [False, True, "shared"])
