@@ -139,6 +139,11 @@ def _grid_sampler_3d(x: list[int], grid: list[int], mode: int = 0, *_: Any, **__
     return (16, 0)[mode] * x[0] * x[1] * math.prod(grid[1:4])
 
 
+def _embedding_bag(table: list[int], indices: list[int], *_: Any, **__: Any) -> int:
+    """One MAC for each value of each row added: four a value where bilinear sampling is written so."""
+    return 2 * math.prod(indices) * table[1]
+
+
 def _fft(per_point: float) -> Callable[..., int]:
     """per_point * size * log2(size) of each transform: 5 for complex, half for real data (Cooley-Tukey)."""
 
@@ -155,6 +160,8 @@ _FORMULAS: dict[Any, Callable[..., int]] = {
     torch.ops.torchvision.deform_conv2d: _deform_conv2d,
     _aten.grid_sampler_2d: _grid_sampler_2d,
     _aten.grid_sampler_3d: _grid_sampler_3d,
+    _aten._embedding_bag: _embedding_bag,
+    _aten._embedding_bag_forward_only: _embedding_bag,
     _aten._fft_c2c: _fft(5.0),
     _aten._fft_r2c: _fft(2.5),
     _aten._fft_c2r: _fft(2.5),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import pytest
 import torch
 import torchvision
 from torch.nn import functional as F
 
 from yoloplug.blocks import DCNv1, DCNv2, deform_conv2d, deform_op
+from yoloplug.profile import count_flops
+from yoloplug.registry import BLOCKS
 
 
 @pytest.mark.parametrize(("name", "module"), [("dcnv1_pack", DCNv1(16, 12)), ("dcnv2_pack", DCNv2(16, 12, bias=True))])
@@ -27,9 +32,9 @@ class Operation(torch.nn.Module):
         return deform_conv2d(x, offset, self.weight, self.bias, mask=mask, **self.options)
 
 
-@pytest.mark.parametrize("operation", ["by_kernel", "by_sampling"])
+@pytest.mark.parametrize("operation", ["by_kernel", "by_sampling", "by_bags"])
 def test_operation_equals_reference(golden, monkeypatch, operation):
-    """Both ways: the kernel serves CUDA tensors, sampling the rest; neither asks for a device."""
+    """All ways: the kernel serves CUDA tensors, bags wide maps on a CPU, sampling the rest."""
     monkeypatch.setattr(deform_op, "by_kernel", getattr(deform_op, operation))
     monkeypatch.setattr(deform_op, "by_sampling", getattr(deform_op, operation))
     golden("dcnv1_op").check(Operation(16, 12, (3, 3), padding=(1, 1)), "x", "offset")
@@ -49,6 +54,41 @@ def test_operation_equals_torchvision_far_outside_the_map(stride, dilation, grou
     ours = deform_conv2d(x, offset, weight, bias, *pairs, offset_groups, mask)
     theirs = torchvision.ops.deform_conv2d(x, offset, weight, bias, *pairs, mask)
     torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(("block", "offset_groups", "c1"), [(DCNv1, 1, 64), (DCNv2, 1, 64), (DCNv2, 2, 128)])
+def test_wide_maps_equal_torchvision_in_training(monkeypatch, block, offset_groups, c1):
+    """On a CPU they take the way by bags: output and every gradient, with samples far outside the map."""
+    module = block(c1, 6, s=2, d=2, offset_groups=offset_groups, bias=True).double()
+    torch.nn.init.normal_(module.conv_offset.weight, std=0.1)
+    x, results = torch.randn(2, c1, 9, 12, dtype=torch.float64), []
+    used = []
+    for name in ("by_bags", "by_kernel"):
+        monkeypatch.setattr(deform_op, "by_bags", lambda *args, name=name: (used.append(name), ways[name](*args))[1])
+        given = x.clone().requires_grad_()
+        y = module(given)
+        results.append([y, *torch.autograd.grad(y.square().sum(), [given, *module.parameters()])])
+    assert used == ["by_bags", "by_kernel"]
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+ways = {name: getattr(deform_op, name) for name in ("by_bags", "by_kernel")}
+
+
+def test_offsets_that_are_not_numbers_give_no_number_there():
+    """A training that diverges shows it in its loss, as with the other ways, instead of failing on an index."""
+    x, offset, weight = torch.randn(1, 64, 5, 5), torch.zeros(1, 18, 5, 5), torch.randn(2, 64, 3, 3)
+    offset[0, 0, 2, 2] = torch.nan
+    y = deform_conv2d(x, offset, weight, padding=(1, 1))
+    assert y[:, :, 2, 2].isnan().all() and y.isnan().sum() == 2
+
+
+@pytest.mark.parametrize("c", [32, 64])
+def test_counted_work_does_not_depend_on_the_way(c):
+    given = {"c1": c, "c2": 8, "k": 3, "g": 1, "offset_groups": 1, "P": 5 * 7}
+    flops = count_flops(DCNv2(c, 8), torch.randn(1, c, 5, 7)).flops
+    assert flops == 2 * eval(BLOCKS["DCNv2"].macs, given)
 
 
 @pytest.mark.parametrize(("block", "factor"), [(DCNv1, 1.0), (DCNv2, 0.5)])
@@ -94,6 +134,22 @@ def test_offset_groups_move_their_channels_only():
         torch.testing.assert_close(module(x), before)
         module.conv_offset.bias[:18] = 0.5
         assert not torch.allclose(module(x), before)
+
+
+def test_benchmark_prints_a_row_for_each_block(capsys):
+    threads = torch.get_num_threads()
+    script = runpy.run_path(str(Path(__file__).parents[3] / "docs/benchmarks/deformable.py"))
+    made = script["rows"](64)
+    x = torch.randn(1, 64, 6, 7)
+    made[1][1].load_state_dict(made[3][1].state_dict())
+    torch.testing.assert_close(made[1][1](x), made[3][1](x), msg="both rows called DCNv2 compute the same")
+    script["main"](["--channels", "8", "--size", "6", "--rounds", "1", "--batch", "1", "--threads", str(threads)])
+    printed = capsys.readouterr().out
+    assert all(f"| {name} |" in printed for name in ("Conv 3x3", "torchvision (DCNv2)", "DCNv1", "DCNv4"))
+    for wrong in (["--rounds", "0"], ["--channels", "6"]):
+        with pytest.raises(SystemExit):
+            script["main"](wrong)
+        assert "at least 1, and --channels a multiple of 4" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("block", [DCNv1, DCNv2])
