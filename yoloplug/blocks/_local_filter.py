@@ -2,8 +2,8 @@
 
 One pass for each of the k * k taps over a shifted view of the padded map, never a k * k times larger copy of it; the
 backward pass does the same and stores nothing but the inputs. On a CPU at (4, 64, 80, 80), forward and
-backward, that takes a quarter to a third of the time of `unfold` in a third of its extra memory (k=7), and half (k=3) to
-a third (k=7) of the time of autograd over the same loop.
+backward, that takes a quarter to a third of the time of `unfold` in a third of its extra memory (k=7), and half (k=3)
+or a third (k=7) of the time of autograd over the same loop.
 """
 
 from collections.abc import Iterator

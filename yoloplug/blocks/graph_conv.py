@@ -4,8 +4,8 @@ Paper: Kipf and Welling 2017, https://arxiv.org/abs/1609.02907, section 2, equat
 Mathematics: Y = Â X W + b for the pixels' features X (HW x c1), with A the 4- or 8-neighbourhood, D the row sums of
 A + I, and Â = D^-½ (A + I) D^-½ (symmetric, the paper's) or D⁻¹ (A + I) (row, pygcn's).
 On the grid Â is a stencil: the sum over the window of x(q) / √deg(q), divided by √deg(p); then the 1x1 product with W.
-Use it when smoothing over neighbours plus a 1x1 Conv is enough: it has a ninth of a 3x3 Conv's
-weights and takes about half its time on a CPU. It cannot tell left from right, so it does not replace every 3x3 Conv of a detector.
+Use it when smoothing over neighbours plus a 1x1 Conv is enough: it has a ninth of a 3x3 Conv's weights and takes
+about half its time on a CPU. It cannot tell left from right, so it does not replace every 3x3 Conv of a detector.
 Departs: symmetric normalisation by default as in the paper, row as an option (pygcn: row only).
 """
 
