@@ -14,6 +14,9 @@ from torch.utils.checkpoint import checkpoint
 
 __all__ = ["selective_scan"]
 
+BLOCK = 128
+"""Features scanned together: their states fit the processor's cache, and in training they bound its memory."""
+
 
 def selective_scan(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor, chunk: int = 0) -> Tensor:
     """Scan K sequences that share step sizes: SAVSS permutes its input four ways, but not delta and C.
@@ -23,18 +26,20 @@ def selective_scan(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d:
     again in the backward pass instead of being kept. On CUDA mamba-ssm's kernel is used where it is installed.
     """
     if u.is_cuda and importlib.util.find_spec("mamba_ssm") is not None:
-        y = _by_kernel(u, delta, a, b, c)
-    elif torch.is_grad_enabled() and any(t.requires_grad for t in (u, delta, a, b, c)):
-        y = checkpoint(_by_chunks, u, delta, a, b, c, chunk, use_reentrant=False)
-    else:
-        y = _by_chunks(u, delta, a, b, c, chunk)
-    return y + u * d
+        return _by_kernel(u, delta, a, b, c) + u * d
+    learning = torch.is_grad_enabled() and any(t.requires_grad for t in (u, delta, a, b, c))
+    parts = []
+    for features in zip(u.split(BLOCK, -1), delta.split(BLOCK, -1), a.split(BLOCK), strict=True):
+        inputs = (*features, b, c, chunk)
+        parts.append(checkpoint(_by_chunks, *inputs, use_reentrant=False) if learning else _by_chunks(*inputs))
+    return torch.cat(parts, dim=-1) + u * d
 
 
 def _by_chunks(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, chunk: int) -> Tensor:
-    """All chunks advance together from a zero state, one step at a time; then each learns the state it starts from.
+    """All chunks advance together, one step at a time: first from zero, to learn which state each chunk hands on to
+    the next, then from the state it was handed.
 
-    Python runs chunk + L / chunk steps instead of L.
+    Python runs 2 * chunk + L / chunk steps instead of L.
     """
     n, k, length, e = u.shape
     steps = min(length, chunk or max(1, round(length**0.5)))
@@ -48,27 +53,25 @@ def _by_chunks(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, chunk:
 
     rates, inputs, into, out = cut(delta), cut(delta[:, None] * u), cut(b), cut(c)
     state = u.new_zeros(n, k, chunks, e, a.shape[1])
-    locals_ = []
     for t in range(steps):
-        decay = torch.exp(rates[t, ..., None] * a)[:, None]
-        state = torch.addcmul(decay * state, inputs[t, ..., None], into[t, ..., None, :])
-        locals_.append(_read(state, out[t]))
+        state = _step(state, torch.exp(rates[t, ..., None] * a)[:, None], inputs[t], into[t])
     whole = torch.exp(rates.sum(0)[..., None] * a)[:, None]  # decay over a whole chunk
-    entering = [torch.zeros_like(state[:, :, 0])]
+    handed = [torch.zeros_like(state[:, :, 0])]
     for i in range(chunks - 1):
-        entering.append(torch.addcmul(state[:, :, i], whole[:, :, i], entering[-1]))
-    carried = torch.stack(entering, dim=2).permute(0, 2, 3, 4, 1)  # (N, chunks, E, S, K)
-    past = rates.cumsum(0)
+        handed.append(torch.addcmul(state[:, :, i], whole[:, :, i], handed[-1]))
+    state = torch.stack(handed, dim=2)
     outputs = []
-    for t, local in enumerate(locals_):
-        reach = torch.exp(past[t, ..., None] * a) * out[t, :, :, None]
-        outputs.append(local + (reach[..., None, :] @ carried).squeeze(-2).permute(0, 3, 1, 2))
+    for t in range(steps):
+        state = _step(state, torch.exp(rates[t, ..., None] * a)[:, None], inputs[t], into[t])
+        outputs.append((state @ out[t, :, None, ..., None]).squeeze(-1))
     return torch.stack(outputs, dim=3).reshape(n, k, chunks * steps, e)[:, :, :length]
 
 
-def _read(state: Tensor, c: Tensor) -> Tensor:
-    """(N, K, chunks, E, S), (N, chunks, S) -> (N, K, chunks, E)"""
-    return (state @ c[:, None, ..., None]).squeeze(-1)
+def _step(state: Tensor, decay: Tensor, inputs: Tensor, into: Tensor) -> Tensor:
+    """The next state, (N, K, chunks, E, S); in the same memory where no gradient will ask for the last one."""
+    if torch.is_grad_enabled():
+        return torch.addcmul(decay * state, inputs[..., None], into[..., None, :])
+    return state.mul_(decay).addcmul_(inputs[..., None], into[..., None, :])
 
 
 def _by_kernel(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
