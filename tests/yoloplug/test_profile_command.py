@@ -10,6 +10,7 @@ import cv2
 import pytest
 import torch
 from torch import nn
+from ultralytics.nn.tasks import DetectionModel
 
 from yoloplug import BLOCKS, hosts
 from yoloplug.block_cost import block_costs, blocks_in, lone_seat
@@ -68,6 +69,18 @@ def test_blocks_of_a_model_are_found_once_per_shape_with_their_uses():
     assert cost.params == count_parameters(seats[0].module)
     assert cost.forward_ratio == cost.forward.median / cost.conv_forward.median > 0
     assert cost.step_ratio == cost.step.median / cost.conv_step.median > 0
+
+
+def test_a_row_with_two_inputs_is_measured_with_both():
+    rows = [
+        [-1, 1, "Conv", [16, 3, 2]],
+        [-1, 1, "Conv", [32, 3, 2]],
+        [[-1, 0], 1, "CondParamConv", [32]],
+    ]
+    config = {"nc": 2, "backbone": rows, "head": [[[2], 1, "Detect", ["nc"]]], "yaml_file": "two.yaml"}
+    (cost,) = block_costs(blocks_in(DetectionModel(config, verbose=False), torch.rand(1, 3, 64, 64)), QUICK)
+    assert cost.shape == "32x16x16+16x32x32 -> 32x16x16"
+    assert cost.step_ratio > 0
 
 
 def test_a_slower_block_has_a_larger_ratio():

@@ -29,6 +29,13 @@ class Free(nn.Module):
         return x.repeat_interleave(self.enlarge, -1).repeat_interleave(self.enlarge, -2)
 
 
+class First(nn.Module):
+    """Costs nothing and gives its first input."""
+
+    def forward(self, x: Tensor, _: Tensor) -> Tensor:
+        return x
+
+
 def detector(name: str, options: dict[str, object]) -> DetectionModel:
     rows = [[-1, 1, "Conv", [WIDTH, 3, 2]], [-1, 1, name, [WIDTH, 3, 1, options]]]
     head = [[[1], 1, "Detect", ["nc"]]]
@@ -49,6 +56,21 @@ def test_a_blocks_part_is_what_it_costs_alone(name, options, imgsz):
     assert cost > 0
     model.model[1].block = Free(block.eval()(x).shape[-1] // x.shape[-1])
     assert total - torch_utils.get_flops(model, imgsz) == pytest.approx(cost / 1e9, rel=1e-3)
+
+
+def test_a_row_with_two_inputs_is_counted_with_both():
+    rows = [
+        [-1, 1, "Conv", [16, 3, 2]],
+        [-1, 1, "Conv", [32, 3, 2]],
+        [-1, 1, "Conv", [32, 3, 1]],
+        [[-1, 0], 1, "CondParamConv", [32]],
+    ]
+    config = {"nc": 2, "backbone": rows, "head": [[[3], 1, "Detect", ["nc"]]], "yaml_file": "two.yaml"}
+    model = DetectionModel(config, verbose=False)
+    x, condition = torch.rand(1, 32, 24, 16), torch.rand(1, 16, 48, 32)
+    total, cost = torch_utils.get_flops(model, [96, 64]), count_flops(model.model[3].block, x, condition).flops
+    model.model[3].block = First()
+    assert total - torch_utils.get_flops(model, [96, 64]) == pytest.approx(cost / 1e9, rel=1e-3)
 
 
 def test_info_of_a_whole_model_differs_from_stock_by_the_blocks_only():
