@@ -1,13 +1,13 @@
 """DDF: decoupled dynamic filters, a depthwise filter per pixel made from one per place and one per channel.
 
-Paper: Zhou et al. 2021, https://arxiv.org/abs/2104.14107, figure 2 (the module), filter
-normalisation, DDF-Up. State as the authors' DDFPack and DDFUpPack.
+Paper: Zhou et al. 2021, https://arxiv.org/abs/2104.14107, figure 2 (the module), filter normalisation and DDF-Up.
+State as the authors' DDFPack and DDFUpPack.
 Mathematics: y_c(p) = Σ_t (S_t(p) · C_c,t) x_c(p + t) over the k x k taps t, or S + C with combine="add";
 S = norm(W x + b) at each pixel, C = norm(W₂ ReLU(W₁ mean(x) + b₁) + b₂) · std; norm(f) = (f - mean f) / std f over a
 filter's taps; S times gain / k. The k² c P products of the sum are element-wise: not in `macs`.
 Use it when a depthwise convolution should adapt to place and image: a quarter of a 3x3 Conv's parameters and, in
-training on a CPU at 64 channels, about 2.4 times its time. Its filters have mean 0, so with combine="add" a flat region
-gives 0: keep a path around it, as C2f does.
+training on a CPU at 64 channels, about 2.4 times its time. It filters every channel by itself: a 1x1 or 3x3 Conv beside
+it must mix them, as in C2f.
 Departs: k=1 is refused (the deviation of one value), s rounds odd sizes up; heads > 1 works (there: head=1 only), as
 does DDF-Up (the published module never had its scale, and passes head for combine).
 """
