@@ -13,7 +13,9 @@ def channel_shuffle(x: Tensor, groups: int) -> Tensor:
 
     Shape: (N, C, H, W) -> same; groups divides C. Its inverse is channel_shuffle(x, C // groups).
     """
-    return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+    # unflatten would do, but in an ONNX file of dynamic size the layers behind it would see the example's size.
+    n, c, h, w = x.shape
+    return x.reshape(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
 
 
 def unshuffled(values: Tensor, groups: int) -> Tensor:

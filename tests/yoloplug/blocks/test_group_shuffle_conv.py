@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -37,6 +40,29 @@ def test_equals_the_dense_convolution_with_permuted_rows(g, s):
         weight[i, group * (8 // g) : (group + 1) * (8 // g)] = module.conv.weight[row]
         bias[i] = module.conv.bias[row]
     torch.testing.assert_close(module(x), F.conv2d(x, weight, bias, s, 1))
+
+
+class Rows(nn.Module):
+    """What Detect does with a feature map: it reads its shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = GroupShuffleConv(8, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return y.view(y.shape[0], y.shape[1], -1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_onnx_keeps_the_size_dynamic_for_the_layers_behind():
+    module, file = Rows().eval(), io.BytesIO()
+    axes = {"x": {0: "n", 2: "h", 3: "w"}}
+    example = (torch.randn(1, 8, 8, 8),)
+    torch.onnx.export(module, example, file, dynamo=False, opset_version=18, input_names=["x"], dynamic_axes=axes)
+    x = torch.randn(2, 8, 12, 6)
+    (y,) = onnxruntime.InferenceSession(file.getvalue()).run(None, {"x": x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(y), module(x).detach(), rtol=1e-4, atol=1e-6)
 
 
 def test_two_in_a_row_mix_all_groups_and_plain_group_convolutions_do_not():
