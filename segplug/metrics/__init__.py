@@ -1,0 +1,35 @@
+"""Crack metrics, each exactly as its name says; DEFINITIONS holds them in words, one file a family in code."""
+
+from segplug.metrics.cldice import cldice, count_skeletons
+from segplug.metrics.counts import Counts, count, f1, iou_crack, miou, precision, recall
+from segplug.metrics.definitions import DEFINITIONS
+from segplug.metrics.distance import distance_to_outline, hd95_px
+from segplug.metrics.metric_sum import AllMetrics, MetricSum, Row
+from segplug.metrics.scs_compat import ScsCompat, saved_prediction, to_frame, truth_in_frame
+from segplug.metrics.tolerance import TOLERANCES_PX, ToleranceCounts, count_within, f1_tolerance
+
+__all__ = [
+    "DEFINITIONS",
+    "TOLERANCES_PX",
+    "AllMetrics",
+    "Counts",
+    "MetricSum",
+    "Row",
+    "ScsCompat",
+    "ToleranceCounts",
+    "cldice",
+    "count",
+    "count_skeletons",
+    "count_within",
+    "distance_to_outline",
+    "f1",
+    "f1_tolerance",
+    "hd95_px",
+    "iou_crack",
+    "miou",
+    "precision",
+    "recall",
+    "saved_prediction",
+    "to_frame",
+    "truth_in_frame",
+]

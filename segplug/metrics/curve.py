@@ -1,0 +1,71 @@
+"""Metrics over all thresholds, from one histogram of probabilities: ODS, OIS (BSDS, zero tolerance) and AP.
+
+ODS and OIS: Arbelaez et al. 2011, https://doi.org/10.1109/TPAMI.2010.161, section 3.1, with pixels in place of matched
+boundaries. ODS takes the one threshold best for the pooled counts, OIS each image's own best F1 threshold and then
+pools the counts found there. Thresholds are .01, .02 … .99.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segplug.metrics.counts import Counts, f1, iou_crack
+
+__all__ = ["AP_BINS", "CurveSum"]
+
+THRESHOLDS = 100
+AP_BINS = 10_000
+
+
+class CurveSum:
+    """Pixels of background and crack by floor(10000 p), summed over images."""
+
+    def __init__(self) -> None:
+        self._pooled = np.zeros((2, AP_BINS), dtype=np.int64)
+        self._ois = Counts()
+
+    def add(self, probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> None:
+        """Add one image's (pixels,) probabilities in [0, 1] and labels."""
+        histogram = _histogram(probability, truth)
+        self._pooled += histogram
+        self._ois += max(_curve(histogram), key=f1)
+
+    def scores(self) -> dict[str, float]:
+        """ods_f1, ods_iou, ods_threshold (of ods_f1; the lowest of equals), ois_f1, ap."""
+        curve = _curve(self._pooled)
+        return {
+            "ods_f1": max(map(f1, curve)),
+            "ods_iou": max(map(iou_crack, curve)),
+            "ods_threshold": (1 + max(range(len(curve)), key=lambda k: f1(curve[k]))) / THRESHOLDS,
+            "ois_f1": f1(self._ois),
+            "ap": _average_precision(self._pooled),
+        }
+
+
+def _histogram(probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> NDArray[np.int64]:
+    # In float64: a float32 product would round some values just below a threshold up to it.
+    bins = np.minimum((probability.astype(np.float64) * AP_BINS).astype(np.int64), AP_BINS - 1)
+    every, crack = np.bincount(bins, minlength=AP_BINS), np.bincount(bins[truth], minlength=AP_BINS)
+    return np.stack([every - crack, crack])
+
+
+def _curve(histogram: NDArray[np.int64]) -> list[Counts]:
+    """Counts at thresholds .01 … .99."""
+    coarse = histogram.reshape(2, THRESHOLDS, -1).sum(axis=2)
+    above = coarse[:, ::-1].cumsum(axis=1)[:, ::-1]
+    (negative, positive), (fp, tp) = above[:, 0], above[:, 1:]
+    return [Counts(int(t), int(f), int(positive - t), int(negative - f)) for t, f in zip(tp, fp, strict=True)]
+
+
+def _average_precision(histogram: NDArray[np.int64]) -> float:
+    """Sum over falling thresholds of (recall gained) x (precision there), as scikit-learn defines it.
+
+    Pixels of one bin count as equally likely. Without a labelled pixel: 1 when no probability reaches .5, else 0.
+    """
+    fp, tp = histogram[:, ::-1].cumsum(axis=1)
+    if tp[-1] == 0:
+        return float(histogram[0, AP_BINS // 2 :].sum() == 0)
+    gained = np.diff(tp, prepend=0)
+    reached = gained > 0
+    return float((gained[reached] / tp[-1] * (tp[reached] / (tp + fp)[reached])).sum())

@@ -1,0 +1,152 @@
+"""Sums over images: `MetricSum` holds what training watches, `AllMetrics` everything that `segplug eval` prints."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segplug.metrics.cldice import cldice, count_skeletons
+from segplug.metrics.counts import Counts, count, f1, iou_crack, miou, precision, recall
+from segplug.metrics.curve import CurveSum
+from segplug.metrics.distance import distance_to_outline, hd95_px
+from segplug.metrics.scs_compat import ScsCompat
+from segplug.metrics.tolerance import TOLERANCES_PX, ToleranceCounts, count_within, f1_tolerance
+
+__all__ = ["AllMetrics", "MetricSum"]
+
+Row = dict[str, str | int | float]
+
+
+class MetricSum:
+    """Pixel metrics; memory does not grow with the number or size of images."""
+
+    def __init__(self, threshold: float = 0.5) -> None:
+        if not 0 < threshold < 1:
+            raise ValueError(f"threshold must lie between 0 and 1, got {threshold}")
+        self.threshold = threshold
+        self.counts = Counts()
+        self.images = 0
+        self._iou_sum = 0.0
+        self._miou_sum = 0.0
+        self._curve = CurveSum()
+
+    def add(
+        self, probability: NDArray[np.floating], mask: NDArray[np.integer], valid: NDArray[np.bool_] | None = None
+    ) -> Counts:
+        """Add one image: (H, W) crack probability in [0, 1] and (H, W) mask of 0 and 1. Returns its counts.
+
+        Pixels where `valid` is False are left out. Raises ValueError on unequal shapes, NaN, no valid pixel.
+        """
+        shapes = {probability.shape, mask.shape} | (set() if valid is None else {valid.shape})
+        if len(shapes) > 1:
+            raise ValueError(f"probability {probability.shape}, mask {mask.shape} and valid differ in shape: {shapes}")
+        truth = mask.astype(bool)
+        flat, labels = (probability.ravel(), truth.ravel()) if valid is None else (probability[valid], truth[valid])
+        if flat.size == 0:
+            raise ValueError("no valid pixel")
+        if not np.isfinite(flat).all():
+            raise ValueError("probability holds NaN or infinity")
+        if flat.min() < 0 or flat.max() > 1:
+            raise ValueError(f"probability must lie in [0, 1], got {flat.min()} to {flat.max()}")
+        counts = count(flat >= self.threshold, labels)
+        self._curve.add(flat, labels)
+        self.counts += counts
+        self.images += 1
+        self._iou_sum += iou_crack(counts)
+        self._miou_sum += miou(counts)
+        return counts
+
+    def scores(self) -> dict[str, float]:
+        """Every metric by its name. Raises ValueError before the first image."""
+        if self.images == 0:
+            raise ValueError("no image was added")
+        return {
+            **_pixel_scores(self.counts),
+            "iou_per_image": self._iou_sum / self.images,
+            "miou_per_image": self._miou_sum / self.images,
+            **self._curve.scores(),
+        }
+
+
+class AllMetrics:
+    """Every metric of `segplug.metrics.DEFINITIONS`. A row an image is kept, nothing else grows."""
+
+    def __init__(self, threshold: float = 0.5) -> None:
+        self.rows: list[Row] = []
+        self._pixels = MetricSum(threshold)
+        self._near = dict.fromkeys(TOLERANCES_PX, ToleranceCounts())
+        self._lines = ToleranceCounts()
+        self._scs = ScsCompat()
+
+    def add(
+        self,
+        name: str,
+        probability: NDArray[np.floating],
+        mask: NDArray[np.integer],
+        saved: NDArray[np.uint8],
+        saved_truth: NDArray[np.bool_],
+        valid: NDArray[np.bool_] | None = None,
+    ) -> Row:
+        """Add one image as `MetricSum.add` takes it, and its prediction and label as SCSegamba's protocol saves them.
+
+        saved, saved_truth: of one shape, less the pixels without a label. Returns the image's row.
+        """
+        counts = self._pixels.add(probability, mask, valid)
+        found, truth = probability >= self._pixels.threshold, mask.astype(bool)
+        if valid is not None:
+            found, truth = found & valid, truth & valid
+        diagonal_px = math.hypot(*truth.shape)
+        found, truth = _crop(found, truth)
+        to_found, to_truth = distance_to_outline(found), distance_to_outline(truth)
+        near = {r: count_within(found, truth, to_found, to_truth, r) for r in TOLERANCES_PX}
+        lines = count_skeletons(found, truth)
+        self._near = {r: self._near[r] + near[r] for r in TOLERANCES_PX}
+        self._lines += lines
+        self._scs.add(saved, saved_truth)
+        row: Row = {
+            "name": name,
+            **asdict(counts),
+            **_pixel_scores(counts),
+            **_near_scores(near),
+            "cldice": cldice(lines),
+            "hd95_px": hd95_px(found, truth, to_found, to_truth, diagonal_px),
+            "one_mask_empty": int(found.any() != truth.any()),
+        }
+        self.rows.append(row)
+        return row
+
+    def scores(self) -> dict[str, float]:
+        """Every metric by its name, in the order of DEFINITIONS. Raises ValueError before the first image."""
+        pixels = self._pixels.scores()
+        distances = [float(row["hd95_px"]) for row in self.rows]
+        return {
+            **pixels,
+            **_near_scores(self._near),
+            "cldice": cldice(self._lines),
+            "cldice_per_image": sum(float(row["cldice"]) for row in self.rows) / len(self.rows),
+            "hd95_px": sum(distances) / len(distances),
+            "hd95_px_median": median(distances),
+            "one_mask_empty": sum(int(row["one_mask_empty"]) for row in self.rows),
+            **self._scs.scores(),
+        }
+
+
+def _pixel_scores(c: Counts) -> dict[str, float]:
+    return {metric.__name__: metric(c) for metric in (iou_crack, miou, f1, precision, recall)}
+
+
+def _crop(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Both masks cut to the box around them: nothing outside it is within reach of a distance or a skeleton."""
+    rows, columns = (np.flatnonzero((found | truth).any(axis=axis)) for axis in (1, 0))
+    if rows.size == 0:
+        return found[:1, :1], truth[:1, :1]
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return np.ascontiguousarray(found[box]), np.ascontiguousarray(truth[box])
+
+
+def _near_scores(near: dict[int, ToleranceCounts]) -> dict[str, float]:
+    return {f"f1_tol{r}px": f1_tolerance(counts) for r, counts in near.items()}

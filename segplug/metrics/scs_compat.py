@@ -1,0 +1,90 @@
+"""The protocol of SCSegamba (CVPR 2025, https://arxiv.org/abs/2503.01113), for comparison with its tables only.
+
+Pictures and labels are resized to 512x512 (cubic; labels cut above 127 of 255). A prediction is saved as
+round(255 logit / max(logit)), clipped to 0 … 255, without a sigmoid: 0 is about p = .5, and a picture whose logits
+are all negative comes out all white. Thresholds are 0, .01 … .99 of 255. P, R and F1: counts pooled at threshold 0.
+ODS: the best over thresholds of the mean per-image F1. OIS: mean of each image's best F1. mIoU: the best over
+thresholds of the mean per-image half of crack and background IoU. An image without labelled pixels scores F1 0, even
+when nothing was predicted. Where the published division is 0/0 over the whole set, recall and F1 are 0.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FRAME_PX", "ScsCompat", "saved_prediction", "to_frame", "truth_in_frame"]
+
+Pixels = TypeVar("Pixels", NDArray[np.uint8], NDArray[np.float32])
+FRAME_PX = 512
+STEPS = np.arange(0.0, 1.0, 0.01)
+# For each threshold the lowest 8-bit value above it, compared in float64 as the published code does.
+LOWEST = (np.arange(256) / 255 > STEPS[:, None]).argmax(axis=1)
+
+
+class ScsCompat:
+    """Sums over images what the six numbers need."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        self._pooled = np.zeros(3, dtype=np.int64)
+        self._f1 = np.zeros(len(STEPS))
+        self._miou = np.zeros(len(STEPS))
+        self._best_f1 = 0.0
+
+    def add(self, saved: NDArray[np.uint8], truth: NDArray[np.bool_]) -> None:
+        """Add one image: the saved prediction (see `saved_prediction`) and the label, of one shape."""
+        values, crack = np.bincount(saved.ravel(), minlength=256), np.bincount(saved[truth], minlength=256)
+        above = np.stack([values - crack, crack])[:, ::-1].cumsum(axis=1)[:, ::-1]
+        (negative, positive), (fp, tp) = above[:, 0], above[:, LOWEST]
+        fn, tn = positive - tp, negative - fp
+        f1 = _f1(tp, fp, fn)
+        iou = (_divide(tp, tp + fp + fn, 0.0) + _divide(tn, tn + fp + fn, 0.0)) / 2
+        self.images += 1
+        self._pooled += (tp[0], fp[0], fn[0])
+        self._f1 += f1
+        self._miou += np.where(tp + fp + fn == 0, 0.0, iou)
+        self._best_f1 += float(f1.max())
+
+    def scores(self) -> dict[str, float]:
+        """The six numbers of the published tables, each with the prefix `scs_compat_`."""
+        tp, fp, fn = (np.array([v]) for v in self._pooled)
+        return {
+            "scs_compat_ods": float(self._f1.max()) / self.images,
+            "scs_compat_ois": self._best_f1 / self.images,
+            "scs_compat_precision": float(_divide(tp, tp + fp, 1.0)[0]),
+            "scs_compat_recall": float(_divide(tp, tp + fn, 0.0)[0]),
+            "scs_compat_f1": float(_f1(tp, fp, fn)[0]),
+            "scs_compat_miou": float(self._miou.max()) / self.images,
+        }
+
+
+def saved_prediction(logits: NDArray[np.floating], valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    """(H, W) logits -> the 8-bit picture that the published code saves. The maximum is taken over `valid` pixels."""
+    highest = (logits if valid is None else logits[valid]).max()
+    if highest == 0:  # the published division gives NaN and infinity, which OpenCV saves as 0
+        return np.zeros(logits.shape, dtype=np.uint8)
+    return np.rint(255 * (logits / highest)).clip(0, 255).astype(np.uint8)  # OpenCV too rounds half to even
+
+
+def to_frame(picture: Pixels) -> Pixels:
+    """(H, W) or (H, W, 3) of 8-bit or float32 values -> 512x512, cubic."""
+    return cv2.resize(picture, (FRAME_PX, FRAME_PX), interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]
+
+
+def truth_in_frame(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(H, W) label -> 512x512, cut above 127 of 255."""
+    return to_frame(mask.astype(np.uint8) * 255) > 127
+
+
+def _f1(tp: NDArray[np.int64], fp: NDArray[np.int64], fn: NDArray[np.int64]) -> NDArray[np.float64]:
+    precision, recall = _divide(tp, tp + fp, 1.0), _divide(tp, tp + fn, 0.0)
+    both = precision + recall
+    return np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
+
+
+def _divide(part: NDArray[np.int64], whole: NDArray[np.int64], empty: float) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.full(part.shape, empty), where=whole > 0)

@@ -1,0 +1,141 @@
+"""Our metrics against slow, literal or foreign implementations: brute force, scikit-image, torchmetrics, SciPy."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+from skimage.metrics import hausdorff_distance
+from skimage.morphology import dilation, disk, skeletonize
+from skimage.segmentation import find_boundaries
+from torchmetrics.functional.classification import binary_average_precision
+
+from segplug.metrics import AllMetrics, ScsCompat, distance_to_outline, hd95_px, saved_prediction
+
+Masks = tuple[NDArray[np.bool_], NDArray[np.bool_]]
+
+
+def drawn(seed: int) -> Masks:
+    """Two (40, 56) masks of one crack, drawn by two hands, with a false alarm."""
+    rng = np.random.default_rng(seed)
+    points = np.stack([np.linspace(2, 53, 6), rng.uniform(8, 32, 6)], axis=1)
+    masks = []
+    for width in rng.integers(1, 5, 2):
+        mask = np.zeros((40, 56), dtype=np.uint8)
+        cv2.polylines(mask, [(points + rng.normal(0, 1.2, points.shape)).astype(np.int32)], False, 1, int(width))
+        masks.append(mask)
+    masks[0][2:5, 3:6] = 1
+    return masks[0] > 0, masks[1] > 0
+
+
+def scores_of(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, float]:
+    total = AllMetrics()
+    total.add("x", found.astype(np.float32), truth.astype(np.uint8), found.astype(np.uint8), truth)
+    return total.scores()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_tolerance_is_dilation_by_a_disk(seed: int) -> None:
+    found, truth = drawn(seed)
+    scores = scores_of(found, truth)
+    for r in (1, 2, 5):
+        precision = (found & dilation(truth, disk(r))).sum() / found.sum()
+        recall = (truth & dilation(found, disk(r))).sum() / truth.sum()
+        assert scores[f"f1_tol{r}px"] == pytest.approx(2 * precision * recall / (precision + recall))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_cldice_from_skeletons(seed: int) -> None:
+    found, truth = drawn(seed)
+    precision = truth[skeletonize(found)].mean()
+    sensitivity = found[skeletonize(truth)].mean()
+    expected = 2 * precision * sensitivity / (precision + sensitivity)
+    assert scores_of(found, truth)["cldice"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_hd95_from_all_pairs_of_outline_pixels(seed: int) -> None:
+    found, truth = drawn(seed)
+    outlines = []
+    for mask in (found, truth):
+        wide = np.pad(mask, 1)  # the picture's border counts as outside
+        outlines.append((find_boundaries(wide, connectivity=1, mode="inner") & wide)[1:-1, 1:-1])
+    apart = cdist(np.argwhere(outlines[0]), np.argwhere(outlines[1]))
+    expected = max(np.percentile(apart.min(axis=1), 95), np.percentile(apart.min(axis=0), 95))
+    assert scores_of(found, truth)["hd95_px"] == pytest.approx(expected, rel=1e-6)
+    distances = distance_to_outline(found), distance_to_outline(truth)
+    assert hd95_px(found, truth, *distances, diagonal_px=0, percentile=100) == pytest.approx(
+        hausdorff_distance(*outlines), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_average_precision_agrees_with_torchmetrics(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    total = AllMetrics()
+    images = []
+    for _ in range(3):
+        truth = rng.random((50, 70)) < 0.1
+        probability = np.clip(rng.normal(0.3 + 0.3 * truth, 0.15), 0, 0.999).astype(np.float32)
+        total.add("x", probability, truth.astype(np.uint8), np.zeros((1, 1), np.uint8), np.zeros((1, 1), bool))
+        images.append((probability, truth))
+    p, t = (torch.from_numpy(np.stack(a)) for a in zip(*images, strict=True))
+    expected = binary_average_precision(p, t.long()).item()
+    assert total.scores()["ap"] == pytest.approx(expected, abs=1e-4)
+    # With probabilities on the histogram's own grid nothing is lost.
+    exact = AllMetrics()
+    steps = [((np.floor(q.astype(np.float64) * 500) + 0.5) / 500, u) for q, u in images]
+    for q, u in steps:
+        exact.add("x", q, u.astype(np.uint8), np.zeros((1, 1), np.uint8), np.zeros((1, 1), bool))
+    p = torch.from_numpy(np.stack([q for q, _ in steps]))
+    assert exact.scores()["ap"] == pytest.approx(binary_average_precision(p, t.long()).item(), abs=1e-6)
+
+
+def literal_scs(saved: list[NDArray[np.uint8]], truths: list[NDArray[np.bool_]]) -> dict[str, float]:
+    """CRACKS' table, a threshold and an image at a time."""
+    f1 = np.zeros((100, len(saved)))
+    miou = np.zeros((100, len(saved)))
+    pooled = np.zeros(3)
+    for k in range(100):
+        for i, (picture, truth) in enumerate(zip(saved, truths, strict=True)):
+            hit = picture / 255 > np.arange(0.0, 1.0, 0.01)[k]
+            tp, fp = (hit & truth).sum(), (hit & ~truth).sum()
+            fn, tn = (~hit & truth).sum(), (~hit & ~truth).sum()
+            precision = 1.0 if tp == 0 and fp == 0 else tp / (tp + fp)
+            recall = 0.0 if tp + fn == 0 else tp / (tp + fn)
+            f1[k, i] = 0.0 if precision + recall == 0 else 2 * precision * recall / (precision + recall)
+            if tp + fp + fn > 0:
+                miou[k, i] = (tp / (tp + fp + fn) + tn / (tn + fp + fn)) / 2
+            if k == 0:
+                pooled += (tp, fp, fn)
+    tp, fp, fn = pooled
+    return {
+        "scs_compat_ods": f1.mean(axis=1).max(),
+        "scs_compat_ois": f1.max(axis=0).mean(),
+        "scs_compat_precision": tp / (tp + fp),
+        "scs_compat_recall": tp / (tp + fn),
+        "scs_compat_f1": 2 * tp / (2 * tp + fp + fn),
+        "scs_compat_miou": miou.mean(axis=1).max(),
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_published_protocol_step_by_step(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    total, saved, truths = ScsCompat(), [], []
+    for i in range(4):
+        truth = drawn(10 * seed + i)[1] if i else np.zeros((40, 56), dtype=bool)
+        logits = (rng.normal(-1, 1, truth.shape) + 3 * truth).astype(np.float32)
+        saved.append(saved_prediction(logits if i < 3 else logits - 20))  # the last one is all white
+        truths.append(truth)
+        total.add(saved[-1], truth)
+    assert saved[3].min() == 255
+    assert total.scores() == pytest.approx(literal_scs(saved, truths), rel=1e-12)
+
+
+def test_saved_predictions_equal_opencvs_rounding() -> None:
+    """The published code hands 255·logit/max(logit) as floats to OpenCV, which converts them to 8 bits."""
+    logits = np.random.default_rng(0).normal(0, 4, (64, 64)).astype(np.float32)
+    converted = cv2.add(255 * (logits / logits.max()), 0.0, dtype=cv2.CV_8U)
+    assert np.array_equal(saved_prediction(logits), converted)
