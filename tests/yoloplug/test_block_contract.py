@@ -222,7 +222,7 @@ def test_deploy_form_is_one_equal_convolution(name, s, randomise_norms):
 @pytest.mark.parametrize("name", NAMES)
 def test_onnx_equals_eager(name, measured):
     """The exporter that Ultralytics uses, at its default opset, batch and size dynamic."""
-    module, file = build(name).eval(), io.BytesIO()
+    module, file = nn.Sequential(build(name), ReadsSize()).eval(), io.BytesIO()
     axes = {"x": {0: "n", 2: "h", 3: "w"}}
     torch.onnx.export(
         module,
@@ -235,6 +235,13 @@ def test_onnx_equals_eager(name, measured):
         dynamic_axes=axes,
     )
     measured("onnx", name, "eager", compare_onnx(name, file.getvalue(), module))
+
+
+class ReadsSize(nn.Module):
+    """Stands for Detect: a block that bakes the size it was exported at into the graph is found out behind it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(x.shape[0], x.shape[1], x.shape[2] * x.shape[3])
 
 
 @pytest.mark.slow
