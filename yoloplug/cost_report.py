@@ -153,7 +153,7 @@ def _bars(axes: Any, names: list[str], series: list[list[LatencyMs]], labels: li
             )
     axes.set_yticks(range(len(names)), names, fontsize=7)
     axes.invert_yaxis()
-    axes.margins(x=0.12)
+    axes.margins(x=0.12, y=0.02)
     axes.legend(fontsize=7, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.3)
 
 
