@@ -69,12 +69,12 @@ def deform_conv2d(
     x: (N, c1, H, W). weight: (c2, c1 / groups, kh, kw). offset: (N, offset_groups * kh * kw * 2, H', W'), taps row by
     row, each dy then dx. mask: (N, offset_groups * kh * kw, H', W'). Returns (N, c2, H', W').
     """
-    traced = torch.jit.is_tracing() or torch.compiler.is_compiling()
-    wide = x.shape[1] // offset_groups >= _BAG_WIDTH and x.shape[1] == weight.shape[1]
-    if x.is_cuda and not torch.onnx.is_in_onnx_export():
-        operation = by_kernel
-    else:
-        operation = by_bags if wide and x.device.type == "cpu" and not traced else by_sampling
+    operation = by_sampling
+    if x.is_cuda:
+        operation = by_sampling if torch.onnx.is_in_onnx_export() else by_kernel
+    elif x.device.type == "cpu" and not (torch.jit.is_tracing() or torch.compiler.is_compiling()):
+        wide = x.shape[1] // offset_groups >= _BAG_WIDTH and x.shape[1] == weight.shape[1]
+        operation = by_bags if wide else by_sampling
     return operation(x, offset, weight, bias, stride, padding, dilation, offset_groups, mask)
 
 
