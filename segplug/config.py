@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_type_hints
 
 from segplug.errors import SegplugError
+from segplug.typed import typed
 
 __all__ = ["Precision", "TrainConfig"]
 
@@ -16,75 +17,96 @@ Precision = Literal["auto", "32", "bf16", "16"]
 FREE_ON_RESUME = {"data", "out", "resume", "device", "workers", "precision"}
 
 
+def _about(group: str, text: str) -> dict[str, str]:
+    return {"group": group, "help": text}
+
+
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of one training run. Raises SegplugError on a value outside its range."""
+    """Settings of one training run; `segplug train --help` shows each one's text.
 
-    data: str
-    """Folder with images/ and masks/, or with the splits train, val, test of either layout."""
-    model: str = "gbcnet"
-    """"gbcnet" or an smp architecture, see `segplug models`."""
-    encoder: str = "tu-mobilenetv3_large_100"
-    """smp encoder name, or "tu-" + timm name."""
-    encoder_weights: str | None = None
-    """None trains from scratch, "imagenet" downloads pretrained weights."""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Further arguments of the architecture, for example {"gate": "sigmoid"}."""
-    epochs: int = 50
-    """Passes over the training images."""
-    batch: int = 8
-    """Crops a step."""
-    crop: int = 256
-    """Side of the square training crop in pixels; a multiple of 32. Validation sees whole images."""
-    lr: float = 1e-3
-    """Peak learning rate of AdamW; cosine decay to 1 % of it."""
-    weight_decay: float = 1e-2
-    """AdamW decay of weights; biases and norms are spared."""
-    warmup_epochs: float = 1.0
-    """Epochs of linear rise to `lr`."""
-    seed: int = 0
-    """Decides initial weights, order, crops and the validation split."""
-    val_split: float = 0.1
-    """Share of the training images held out for choosing `best`, unless the data has a val split. 0: none."""
-    source_rule: str | None = None
-    r"""Regular expression whose first group names the source photo; crops of one photo stay on one side of the
-    validation split. DeepCrack: (.+?)(?:-\d+)?$"""
-    out: str = "runs/segplug/gbcnet"
-    """Folder for checkpoints, metrics.csv and config.json."""
-    workers: int = 0
-    """Loader processes; 0 loads in the training process."""
-    device: str = "auto"
-    """"auto", "cpu", "cuda", "cuda:1", "mps"."""
-    precision: Precision = "auto"
-    """"auto" is bf16 on a GPU that has it and 32 elsewhere."""
-    resume: bool = False
-    """Continue `out`/last.ckpt; starts anew when there is none."""
+    Numbers may come as text ("1e-3", which YAML does not take for a number) and paths as Path. Raises SegplugError on a
+    value of the wrong type or outside its range.
+    """
+
+    data: str = field(
+        metadata=_about(
+            "data", "folder with images/ + masks/, or with train, val, test splits of them; test is not read"
+        )
+    )
+    val_split: float = field(
+        default=0.1, metadata=_about("data", "share of the training images held out to choose best.ckpt; 0: none")
+    )
+    source_rule: str | None = field(
+        default=None,
+        metadata=_about(
+            "data",
+            "regular expression whose first group names a crop's source photo, which then stays on one side of the "
+            r"validation split; DeepCrack: (.+?)(?:-\d+)?$",
+        ),
+    )
+    model: str = field(default="gbcnet", metadata=_about("model", "see `segplug models`"))
+    encoder: str = field(
+        default="tu-mobilenetv3_large_100", metadata=_about("model", "smp encoder, or tu-<timm model>")
+    )
+    encoder_weights: str | None = field(
+        default=None, metadata=_about("model", "pretrained set to download, such as imagenet; none: from scratch")
+    )
+    options: Mapping[str, Any] = field(
+        default_factory=dict, metadata=_about("model", "further argument of the architecture, such as gate=sigmoid")
+    )
+    epochs: int = field(default=50, metadata=_about("optimisation", "passes over the training images"))
+    batch: int = field(default=8, metadata=_about("optimisation", "crops a step"))
+    lr: float = field(
+        default=1e-3, metadata=_about("optimisation", "peak learning rate of AdamW; cosine decay to 1 % of it")
+    )
+    warmup_epochs: float = field(default=1.0, metadata=_about("optimisation", "epochs of linear rise to lr"))
+    weight_decay: float = field(
+        default=1e-2, metadata=_about("optimisation", "AdamW decay of weights; biases and norms are spared")
+    )
+    crop: int = field(
+        default=256,
+        metadata=_about("images", "side of the square training crop in pixels; validation sees whole images"),
+    )
+    seed: int = field(
+        default=0, metadata=_about("run", "decides initial weights, order, crops and the validation split")
+    )
+    out: str = field(
+        default="runs/segplug/gbcnet", metadata=_about("run", "folder for checkpoints, metrics.csv and config.json")
+    )
+    resume: bool = field(
+        default=False, metadata=_about("run", "continue last.ckpt in out; starts anew when there is none")
+    )
+    workers: int = field(default=0, metadata=_about("run", "loader processes; 0 loads in the training process"))
+    device: str = field(default="auto", metadata=_about("run", "auto, cpu, cuda, cuda:1, mps"))
+    precision: Precision = field(
+        default="auto", metadata=_about("run", "auto is bf16 on a GPU that has it and 32 elsewhere")
+    )
 
     def __post_init__(self) -> None:
+        for name, hint in get_type_hints(TrainConfig).items():
+            object.__setattr__(self, name, typed(name, getattr(self, name), hint))
         for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise SegplugError(f"{name} must be at least 1, got {getattr(self, name)}")
+            self._check(name, getattr(self, name) >= 1, "at least 1")
         for name in ("weight_decay", "warmup_epochs", "seed", "workers"):
-            if getattr(self, name) < 0:
-                raise SegplugError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.crop < 32 or self.crop % 32:
-            raise SegplugError(f"crop must be a multiple of 32, got {self.crop}")
-        if not self.lr > 0:
-            raise SegplugError(f"lr must be positive, got {self.lr}")
-        if not 0 <= self.val_split < 1:
-            raise SegplugError(f"val_split must be at least 0 and below 1, got {self.val_split}")
+            self._check(name, getattr(self, name) >= 0, "0 or more")
+        self._check("crop", self.crop >= 32 and self.crop % 32 == 0, "a multiple of 32")
+        self._check("lr", self.lr > 0, "above 0")
+        self._check("val_split", 0 <= self.val_split < 1, "at least 0 and below 1")
         try:
             json.dumps(dict(self.options))
         except TypeError as error:
             raise SegplugError(
                 f"options must be numbers, text or lists of them, got {self.options} ({error})"
             ) from error
-        if self.precision not in get_args(Precision):
-            raise SegplugError(f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}")
+
+    def _check(self, name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise SegplugError(f"{name} must be {wanted}, got {getattr(self, name)}")
 
     def plain(self) -> dict[str, Any]:
         """The settings as JSON-able values."""
-        return json.loads(json.dumps({**asdict(self), "data": str(self.data), "out": str(self.out)}))
+        return json.loads(json.dumps(asdict(self)))
 
     def check_resume(self, saved: Mapping[str, Any], where: Path) -> None:
         """Raise SegplugError when a setting that shapes the result differs from the run being resumed."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from segplug.cli import main
+from segplug.config import TrainConfig
 
 TINY = ["--encoder", "tu-lcnet_050", "--option", "encoder_depth=4", "--option", "decoder_channels=[32,16,16]"]
 FAST = ["--option", "detail_channels=8", "--epochs", "1", "--batch", "2", "--crop", "32", "--device", "cpu"]
@@ -24,6 +25,18 @@ def test_train_eval_predict(cracks: Path, tmp_path: Path, capsys: pytest.Capture
     assert [p.relative_to(found).as_posix() for p in sorted(found.rglob("*.png"))] == ["masks/b.png", "overlays/b.png"]
 
 
+def test_flags_win_over_the_config_file(cracks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[TrainConfig] = []
+    monkeypatch.setattr("segplug.train.train", lambda config: seen.append(config) or Path(config.out))
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        "data: here\nlr: 1e-4\nencoder_weights: imagenet\nresume: true\noptions: {gate: sigmoid, groups: 4}\n"
+    )
+    flags = ["--lr", "0.1", "--encoder-weights", "none", "--no-resume", "--option", "groups=8"]
+    assert main(["train", "--config", str(file), *flags]) == 0
+    assert seen == [TrainConfig(data="here", lr=0.1, options={"gate": "sigmoid", "groups": 8})]
+
+
 @pytest.mark.parametrize("command", ["train", "eval", "predict", "models"])
 def test_help_ends_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
@@ -34,6 +47,8 @@ def test_help_ends_with_an_example(command: str, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["train"], "segplug train: no data: give --data DIR, or a line `data: DIR` in the config file"),
+        (["train", "--config", "none.yaml"], "segplug train: none.yaml: no such file"),
         (["train", "--data", "nowhere"], "segplug train: nowhere: no such data folder"),
         (["train", "--data", ".", "--epochs", "0"], "segplug train: epochs must be at least 1, got 0"),
         (["eval", "none.ckpt", "--data", "nowhere"], "segplug eval: nowhere: no such data folder"),
@@ -54,7 +69,8 @@ def test_mistakes_are_one_line_and_code_2(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["train"], ["train", "--data", "x", "--option", "gate"], ["train", "--epochs", "x"]]
+    "arguments",
+    [["train", "--data", "x", "--option", "gate"], ["train", "--epochs", "x"], ["train", "--precision", "64"]],
 )
 def test_wrong_usage_is_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):

@@ -1,0 +1,34 @@
+"""The `segplug` command: one module a subcommand. A mistake the user can cure ends in one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from segplug.cli import eval_command, models_command, predict_command, train_command
+from segplug.errors import SegplugError
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "train": train_command.add,
+    "eval": eval_command.add,
+    "predict": predict_command.add,
+    "models": models_command.add,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code."""
+    parser = argparse.ArgumentParser(prog="segplug", description="Train, score and use crack segmentation networks.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{" + ",".join(COMMANDS) + "}")
+    for add in COMMANDS.values():
+        add(commands)
+    args = parser.parse_args(argv)
+    try:
+        args.run(args)
+    except (SegplugError, OSError) as error:
+        print(f"segplug {args.command}: {error}", file=sys.stderr)
+        return 2
+    return 0

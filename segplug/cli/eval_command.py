@@ -1,0 +1,72 @@
+"""`segplug eval`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from segplug.cli.command import add_command, note
+from segplug.errors import SegplugError
+
+__all__ = ["add"]
+
+EXAMPLE = "segplug eval runs/segplug/gbcnet/best.ckpt --data data/deepcrack --out scores"
+
+
+def add(commands: Any) -> None:
+    """Add the subcommand's parser."""
+    about = "Score a checkpoint, or a folder of predictions, on whole images and print every metric."
+    p = add_command(commands, "eval", about, EXAMPLE)
+    p.add_argument("checkpoint", type=Path, nargs="?", help="last.ckpt or best.ckpt of a run")
+    p.add_argument("--predictions", type=Path, help="instead of a checkpoint: folder of masks or probability maps")
+    p.add_argument("--data", type=Path, required=True, help="data folder, as for training")
+    p.add_argument("--split", default="test", help="train, val, test; all for a folder without splits")
+    p.add_argument("--threshold", type=_threshold, default=0.5, help="probability from which a pixel is crack, or auto")
+    p.add_argument("--threshold-from", default="val", help="split that --threshold auto is chosen on; never the scored")
+    p.add_argument("--ignore", type=Path, help="folder of masks by image name, 0 where a pixel has no label")
+    p.add_argument("--out", type=Path, help="folder for JSON, CSV and pictures of the worst images, or a .json file")
+    p.add_argument("--worst", type=int, default=8, help="pictures of the images of lowest IoU")
+    p.add_argument(
+        "--tile", type=int, default=2048, help="larger images are scored from overlapping tiles of this side"
+    )
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    p.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from segplug.evaluate import evaluate, evaluate_predictions
+    from segplug.score_files import score_table
+
+    if (args.checkpoint is None) == (args.predictions is None):
+        raise SegplugError("name either a checkpoint or --predictions DIR")
+    shared = {"out": args.out, "note": note, "ignore": args.ignore, "worst": args.worst}
+    if args.predictions is not None:
+        if args.threshold == "auto":
+            raise SegplugError(
+                "--threshold auto needs a checkpoint; score the predictions of the validation split first and give its "
+                "ods_threshold as --threshold"
+            )
+        result = evaluate_predictions(args.predictions, args.data, args.split, args.threshold, **shared)
+    else:
+        result = evaluate(
+            args.checkpoint,
+            args.data,
+            args.split,
+            args.device,
+            args.threshold,
+            tile=args.tile,
+            threshold_from=args.threshold_from,
+            **shared,
+        )
+    print(
+        f"{result['images']} images of {args.data}, split {args.split}, threshold {result['threshold']:g} "
+        f"({result['threshold_from']})"
+    )
+    print(score_table(result["metrics"]))
+    if args.out is not None:
+        print(f"written to {args.out}")
+
+
+def _threshold(text: str) -> float | str:
+    return text if text == "auto" else float(text)
