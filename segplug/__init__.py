@@ -1,5 +1,28 @@
 """Crack segmentation: GBC models beside smp's, training, evaluation and prediction. Imports no Ultralytics.
 
-Entry points: `segplug.train.train(TrainConfig(…))`, `segplug.evaluate.evaluate(checkpoint, data)`,
-`segplug.predict.predict(checkpoint, source, out)`, `segplug.models.create_model(name, …)`, the command `segplug`.
+Entry points: `segplug.GBCNet`, `segplug.SCSegamba`, `segplug.create_model(name, …)`,
+`segplug.train.train(TrainConfig(…))`, `segplug.evaluate.evaluate(checkpoint, data)`,
+`segplug.predict.predict(checkpoint, source, out)`, the command `segplug`.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segplug.gbcnet import GBCNet
+    from segplug.models import create_model
+    from segplug.scsegamba import SCSegamba
+
+__all__ = ["GBCNet", "SCSegamba", "create_model"]
+
+_HOMES = {"GBCNet": "segplug.gbcnet", "SCSegamba": "segplug.scsegamba", "create_model": "segplug.models"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import torch and smp only when a name that needs them is asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'segplug' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -24,7 +24,7 @@ FORBIDDEN = {
     "yoloplug/hosts": ("yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/bridge": ("yoloplug.cli", "segplug", "experiments"),
     "yoloplug": ("segplug", "experiments"),
-    "segplug": ("ultralytics", "experiments", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "yoloplug.registry"),
+    "segplug": ("ultralytics", "experiments", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli"),
 }
 
 

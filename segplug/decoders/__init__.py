@@ -1,5 +1,6 @@
 """Decoders: features of an smp encoder in, one map for the segmentation head out."""
 
-from segplug.decoders.gbc import GBCDecoder
+from segplug.decoders.blocks import decoder_block
+from segplug.decoders.gbc import GBCDecoder, Upsample, resize
 
-__all__ = ["GBCDecoder"]
+__all__ = ["GBCDecoder", "Upsample", "decoder_block", "resize"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from segplug.scsegamba.dysample import DySample
+from segplug.dysample import DySample
 from yoloplug.blocks import GBC, BottConv, GroupNorm
 
 __all__ = ["MFS"]

@@ -7,10 +7,15 @@ Departs: images of any size (the published code takes 512 x 512); the inverse of
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from segplug.encoders.weights import read_weights
 from segplug.errors import SegplugError
 from segplug.padding import crop_to, pad_to_multiple
 from segplug.scsegamba.mfs import MFS
@@ -28,7 +33,8 @@ class SCSegamba(nn.Module):
     as_published: with the published code's wrong inverse of the third scan order, for weights trained with it.
     """
 
-    requires_divisible_input_shape = False
+    paper: ClassVar[str] = "arXiv:2503.01113"
+    default_encoder: ClassVar[None] = None
 
     def __init__(
         self, in_channels: int = 3, classes: int = 1, drop_path: float = 0.2, as_published: bool = False
@@ -39,10 +45,24 @@ class SCSegamba(nn.Module):
                 f"SCSegamba takes RGB images and has one class, got in_channels={in_channels}, classes={classes}; "
                 "use gbcnet or an smp architecture"
             )
-        self.config = {"in_channels": 3, "classes": 1, "drop_path": drop_path, "as_published": as_published}
         self.backbone = _Backbone(drop_path, as_published)
         self.MFS = MFS()
         self.name = "scsegamba"
+
+    @classmethod
+    def load_published(cls, path: Path | str) -> SCSegamba:
+        """The published network in eval mode from one of the authors' checkpoints (.pth), scan-order bug included.
+
+        Nothing in the file is run. It expects what they trained on: a 512 x 512 image, normalised as their
+        `datasets` does, not as `segplug.inference.normalise`. Raises SegplugError on a file of something else.
+        """
+        model = cls(as_published=True)
+        try:
+            # Beside the weights they keep the command line's arguments, a plain Namespace.
+            model.load_state_dict(read_weights(Path(path), safe_types=(argparse.Namespace,)))
+        except RuntimeError as error:
+            raise SegplugError(f"{path}: not SCSegamba's weights: {' '.join(str(error).split())}") from error
+        return model.eval()
 
     def forward(self, x: Tensor) -> Tensor:
         h, w = x.shape[-2:]

@@ -1,81 +1,69 @@
-"""GBCNet on every kind of encoder, by name beside smp's models."""
+"""Every model by name: any size, its encoder or its own backbone, and what is refused."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import segmentation_models_pytorch as smp
 import torch
-from segmentation_models_pytorch.encoders import get_encoder
 
+import segplug
 from segplug.errors import SegplugError
 from segplug.gbcnet import GBCNet
-from segplug.models import MODELS, create_model, parameters, register_with_smp
-from yoloplug.blocks import GBC
+from segplug.models import MODELS, create_model, encoder_for, encoder_names, parameters, register_with_smp
+from segplug.scsegamba import SCSegamba
 
-# With a stride-2 skip, without one (mit, timm's four-stage models), and one that starts at stride 1 (vgg).
-ENCODERS: list[Any] = ["tu-lcnet_050", "resnet18", "mit_b0", "tu-edgenext_xx_small", "tu-convnext_atto"]
-ENCODERS += [pytest.param("vgg11", marks=pytest.mark.slow)]
 SMALL = {"decoder_channels": (32, 32, 16, 16), "detail_channels": 8}
+TINY_ENCODERS = {"scsegamba": None, "dpt": "tu-vit_tiny_patch16_224"}
+NARROW = {
+    "unetplusplus": {"decoder_channels": (32, 16, 16, 8, 8)},
+    "manet": {"decoder_channels": (32, 16, 16, 8, 8), "decoder_pab_channels": 8},
+    "upernet": {"decoder_channels": 32},
+    "deeplabv3": {"decoder_channels": 16},
+    "deeplabv3plus": {"decoder_channels": 16},
+    "dpt": {"decoder_intermediate_channels": (16, 16, 16, 16), "decoder_fusion_channels": 16},
+}
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
-def test_any_encoder_and_any_size(encoder: str) -> None:
-    model = create_model("gbcnet", encoder, classes=2, **SMALL).eval()
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_takes_any_size(name: str) -> None:
+    model = create_model(name, TINY_ENCODERS.get(name, "tu-lcnet_050"), **NARROW.get(name, {})).eval()
     with torch.inference_mode():
-        assert model(torch.rand(1, 3, 33, 47)).shape == (1, 2, 33, 47)
+        assert model(torch.rand(1, 3, 33, 47)).shape == (1, 1, 33, 47)
 
 
-@pytest.mark.parametrize("depth", [3, 4, 5])
-@pytest.mark.parametrize("encoder", ["tu-lcnet_050", "mit_b0"])
-def test_depths(encoder: str, depth: int) -> None:
-    model = create_model("gbcnet", encoder, in_channels=1, encoder_depth=depth, **SMALL)
-    assert sum(isinstance(m, GBC) for m in model.decoder.modules()) == depth - 1
-    assert model(torch.rand(2, 1, 64, 64)).shape == (2, 1, 64, 64)
+@pytest.mark.parametrize("name", ["unet", "unetplusplus", "deeplabv3plus", "segformer", "upernet"])
+def test_baselines_train_on_their_default_encoder(name: str) -> None:
+    model = create_model(name)
+    assert encoder_for(name) == "tu-mobilenetv3_large_100" and isinstance(model, getattr(smp, type(model).__name__))
+    model(torch.rand(2, 3, 40, 56)).square().mean().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters()) and parameters(model) > 3e6
 
 
-@pytest.mark.parametrize("options", [{}, {"gate": "sigmoid", "blocks": 2}, {"zero_init": True}])
-def test_every_weight_learns(options: dict[str, object]) -> None:
+def test_padding_leaves_the_image_where_it_was() -> None:
+    """On a size that needs none the model is smp's own."""
     torch.manual_seed(0)
-    model = create_model("gbcnet", "tu-lcnet_050", **SMALL, **options)
-    zero = {n for n, p in model.named_parameters() if n.endswith("gain.weight")}
-    assert bool(zero) == bool(options.get("zero_init"))
-    optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    for _ in range(2):  # behind a zero gain the gradient arrives with the second step
-        optimizer.zero_grad()
-        torch.nn.functional.softplus(-model(torch.rand(2, 3, 64, 64))).mean().backward()
-        optimizer.step()
-    dead = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all() or not p.grad.any()]
-    assert dead == []
+    ours = create_model("unetplusplus", "tu-lcnet_050", **NARROW["unetplusplus"]).eval()
+    theirs = smp.UnetPlusPlus("tu-lcnet_050", encoder_weights=None, **NARROW["unetplusplus"]).eval()
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(ours(x), theirs(x))
 
 
-def test_zero_init_lets_features_pass_at_the_start() -> None:
-    model = create_model("gbcnet", "tu-lcnet_050", zero_init=True, **SMALL)
-    for block in (m for m in model.decoder.modules() if isinstance(m, GBC)):
-        x = torch.rand(1, block.gain.weight.numel(), 8, 8)
-        assert block(x).equal(x)
-
-
-def test_a_network_can_draw_a_line_of_one_pixel() -> None:
-    torch.manual_seed(0)
-    model = create_model("gbcnet", "tu-lcnet_050", encoder_depth=3, **SMALL)
-    image = torch.full((2, 3, 32, 32), 0.5)
-    target = torch.zeros(2, 1, 32, 32)
-    image[..., 13] = -0.5
-    target[..., 13] = 1
-    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
-    for _ in range(30):
-        optimizer.zero_grad()
-        torch.nn.functional.binary_cross_entropy_with_logits(model(image), target).backward()
-        optimizer.step()
-    assert ((model(image) > 0) == target.bool()).all()
+def test_scsegamba_has_its_own_backbone() -> None:
+    model = create_model("SCSegamba", as_published=True, drop_path=0.0)
+    assert isinstance(model, SCSegamba) and model.backbone.layers[0].SAVSS_2D.as_published
+    assert parameters(model) == 3_051_399 and encoder_for("scsegamba") is None
 
 
 def test_names() -> None:
-    assert {"gbcnet", "unet", "unetplusplus", "deeplabv3plus", "segformer", "upernet", "fpn"} <= set(MODELS)
-    model = create_model("FPN", "tu-lcnet_050")
-    assert isinstance(model, smp.FPN) and parameters(model) > 0
+    assert {"gbcnet", "scsegamba", "unet", "unetplusplus", "deeplabv3plus", "segformer", "upernet"} <= set(MODELS)
+    assert all(cls.paper.startswith(("arXiv:", "doi:")) for cls in MODELS.values())
+    assert set(smp.MODEL_ARCHITECTURES_MAPPING) <= set(MODELS) and "hornet_tiny" in encoder_names()
+    assert isinstance(create_model("FPN", "tu-lcnet_050"), smp.FPN)
+    assert segplug.GBCNet is GBCNet and segplug.SCSegamba is SCSegamba and segplug.create_model is create_model
+    with pytest.raises(AttributeError, match="no attribute 'GBCnet'"):
+        segplug.GBCnet  # noqa: B018
 
 
 @pytest.mark.parametrize(
@@ -87,11 +75,22 @@ def test_names() -> None:
         ("gbcnet", "tu-lcnet_050", {"encoder_depth": 2}, "encoder_depth must be 3, 4 or 5, got 2"),
         ("gbcnet", "tu-lcnet_050", {"decoder_channels": (32, 16)}, "4 decoder widths are needed"),
         ("gbcnet", "tu-lcnet_050", {"gate": "tanh"}, "gate must be one of"),
+        ("gbcnet", "tu-lcnet_050", {"upsample": "nearest"}, "upsample must be one of"),
         ("gbcnet", "tu-lcnet_050", {"colour": 1}, "cannot build gbcnet on tu-lcnet_050"),
-        ("unet", "resnet18", {"encoder_weights": "moon"}, "cannot build unet"),
+        ("gbcnet", "resnet18", {"blok": "GBC"}, "unknown option of gbcnet 'blok'; did you mean block"),
+        ("unet", "resnet18", {"encoder_weights": "moon"}, "cannot build unet on resnet18"),
+        ("unet", "resnet18", {"block": "gnConv"}, "unknown option of unet 'block'"),
+        ("unet", "resnet18", {"aux_params": {"classes": 2}}, "unknown option of unet 'aux_params'"),
+        ("scsegamba", "resnet18", {}, "scsegamba has its own backbone and takes no encoder; leave out encoder"),
+        ("scsegamba", None, {"encoder_weights": "imagenet"}, "leave out encoder_weights 'imagenet'"),
+        ("scsegamba", None, {"droppath": 0.1}, "unknown option of scsegamba 'droppath'; did you mean drop_path"),
+        ("gbcnet", "hornet_tiny", {"encoder_weights": "imagenet"}, "get the published .pth from https://github.com"),
+        ("gbcnet", "hornet_tiny", {"encoder_weights": "no.pth"}, "no.pth: no such weights file"),
+        ("unet", "hornet_tiny", {"encoder_depth": 1, "decoder_channels": (8,)}, "depth must be 2 to 5, got 1"),
+        ("deeplabv3", "hornet_tiny", {}, "HorNet has no dilated form for output stride 8"),
     ],
 )
-def test_wrong_names_and_options_are_explained(name: str, encoder: str, options: dict, message: str) -> None:
+def test_wrong_names_and_options_are_explained(name: str, encoder: str | None, options: dict, message: str) -> None:
     with pytest.raises(SegplugError, match=message):
         create_model(name, encoder, **options)
 
@@ -107,12 +106,6 @@ def test_smp_knows_gbcnet_once_registered(tmp_path: Path, monkeypatch: pytest.Mo
     x = torch.rand(1, 3, 40, 40)
     with torch.inference_mode():
         assert again(x).equal(model(x))
-
-
-def test_saved_models_ask_for_no_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segplug.gbcnet.get_encoder", lambda *a, **k: get_encoder(*a, **{**k, "weights": None}))
-    GBCNet("tu-lcnet_050", encoder_weights="imagenet", **SMALL).save_pretrained(tmp_path)
-    assert json.loads((tmp_path / "config.json").read_text())["encoder_weights"] is None
 
 
 def test_smp_with_a_foreign_gbcnet_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

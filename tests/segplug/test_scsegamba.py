@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import types
 from collections.abc import Iterator
@@ -13,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from segplug.dysample import DySample
 from segplug.errors import SegplugError
 from segplug.scsegamba import SCSegamba
-from segplug.scsegamba.dysample import DySample
 from segplug.scsegamba.mfs import MFS
 from segplug.scsegamba.orders import scan_orders
 from segplug.scsegamba.savss import PAF
@@ -148,6 +149,23 @@ def test_trains_on_any_size() -> None:
     unused = {name for name, p in model.named_parameters() if p.grad is None}
     assert unused and all(name.startswith(("MFS.GBC_8", "MFS.GN_C")) for name in unused)
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+def test_published_checkpoint_loads_with_its_arguments_and_its_bug(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    weights = SCSegamba().state_dict()
+    args = argparse.Namespace(lr=5e-4, device=torch.device("cpu"))
+    torch.save({"model": weights, "epoch": 49, "args": args}, tmp_path / "checkpoint_best.pth")
+    model = SCSegamba.load_published(tmp_path / "checkpoint_best.pth")
+    assert not model.training and model.backbone.layers[3].SAVSS_2D.as_published
+    assert all(tensor.equal(weights[name]) for name, tensor in model.state_dict().items())
+    assert argparse.Namespace not in torch.serialization.get_safe_globals()
+    torch.save({"model": {"conv.weight": torch.ones(1)}}, tmp_path / "other.pth")
+    with pytest.raises(SegplugError, match="not SCSegamba's weights"):
+        SCSegamba.load_published(tmp_path / "other.pth")
+    torch.save({"model": weights, "code": tmp_path}, tmp_path / "code.pth")
+    with pytest.raises(SegplugError, match="not a readable weights file"):
+        SCSegamba.load_published(tmp_path / "code.pth")
 
 
 def test_refuses_other_inputs_and_outputs() -> None:

@@ -1,0 +1,44 @@
+"""Any block of yoloplug's catalogue as a decoder block, so that an ablation is one argument.
+
+A block stands as in a YOLO row: kind `conv` gets a 3x3 kernel and stride 1, and what the registry calls its `tail`
+(batch norm and ReLU, or ReLU) follows. Only GBC stands bare, as in SCSegamba: it ends in its own norm and ReLU and adds
+its input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+import yoloplug.blocks  # noqa: F401  (fills the registry)
+from segplug.errors import SegplugError, unknown_name
+from yoloplug.registry import BLOCKS
+
+__all__ = ["decoder_block"]
+
+EPS = 1e-8  # torch's 1e-5 would drown blocks whose values are small, as SCConv's are behind its softmax over channels
+
+
+def decoder_block(name: str, c: int, options: Mapping[str, Any]) -> nn.Module:
+    """Shape: (N, c, H, W) -> same. name: a key of `yoloplug.registry.BLOCKS`; options: its further arguments by name.
+
+    Raises SegplugError on an unknown name and on a width or option that the block refuses.
+    """
+    if name not in BLOCKS:
+        raise unknown_name("decoder block", name, BLOCKS)
+    row = BLOCKS[name]
+    try:
+        block = row.cls(*((c,) if row.kind == "keep" else (c, c, 3, 1)), **options)
+    except (TypeError, ValueError) as error:
+        with_options = f" and {dict(options)}" if options else ""
+        raise SegplugError(
+            f"decoder block {name} refuses width {c}{with_options}: {error}; "
+            f"its limits: {row.constraints}. Set decoder_channels or block_options"
+        ) from error
+    tail = "none" if name == "GBC" else row.tail
+    if tail == "none":
+        return block
+    norm = [nn.BatchNorm2d(c, eps=EPS)] if tail == "norm+act" else []
+    return nn.Sequential(block, *norm, nn.ReLU(inplace=True))

@@ -1,0 +1,82 @@
+"""Pretrained encoder weights from a file: for encoders without a hub, and for machines without a network."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from segmentation_models_pytorch.encoders import TimmUniversalEncoder
+from torch import Tensor, nn
+
+from segplug.errors import SegplugError
+
+__all__ = ["load_encoder_weights", "read_weights"]
+
+
+def load_encoder_weights(encoder: nn.Module, path: Path) -> None:
+    """Fill an smp or timm encoder from a .pth or .safetensors file of the same network, its classifier left out.
+
+    Raises SegplugError when the file cannot be read safely or lacks a tensor of the encoder.
+    """
+    target = encoder.model if isinstance(encoder, TimmUniversalEncoder) else encoder
+    assert isinstance(target, nn.Module)
+    given, wanted = read_weights(path), target.state_dict()
+    sources = {name: name if name in given else _before_timm_renamed(name) for name in wanted}
+    missing = [name for name, source in sources.items() if source not in given]
+    if missing:
+        raise SegplugError(
+            f"{path}: not this encoder's weights: it lacks {len(missing)} of {len(wanted)} tensors, "
+            f"for example {missing[0]}; the file begins with {next(iter(given), 'nothing')}"
+        )
+    try:
+        target.load_state_dict({name: given[source] for name, source in sources.items()})
+    except RuntimeError as error:
+        raise SegplugError(f"{path}: not this encoder's weights: {' '.join(str(error).split())}") from error
+
+
+def read_weights(path: Path, safe_types: tuple[type, ...] = ()) -> dict[str, Tensor]:
+    """The tensors of a weights file by name, wherever training code put them: bare, under "model" or "state_dict".
+
+    Nothing in the file is run. safe_types: further classes that the file may hold. Raises SegplugError.
+    """
+    if not path.is_file():
+        raise SegplugError(f"{path}: no such weights file")
+    try:
+        if path.suffix == ".safetensors":
+            contents: Any = load_file(path)
+        else:
+            with _allowed(safe_types):
+                contents = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise SegplugError(f"{path}: not a readable weights file ({reason})") from error
+    for key in ("model", "state_dict"):
+        if isinstance(contents, dict) and isinstance(contents.get(key), dict):
+            contents = contents[key]
+    if not isinstance(contents, dict) or not all(isinstance(value, Tensor) for value in contents.values()):
+        raise SegplugError(f"{path}: holds no table of named tensors; use a file of state_dict()")
+    return {str(name).removeprefix("module."): tensor for name, tensor in contents.items()}
+
+
+def _before_timm_renamed(name: str) -> str:
+    """A feature extractor of timm calls `stages.0` of the published network `stages_0`."""
+    return re.sub(r"^(\w+?)_(\d+)\.", r"\1.\2.", name)
+
+
+@contextmanager
+def _allowed(types: tuple[type, ...]) -> Iterator[None]:
+    """`torch.serialization.safe_globals`, which torch 2.4 does not have."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals(list(types))
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
