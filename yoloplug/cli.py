@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import sys
 from collections.abc import Sequence
 
-from yoloplug import profile_command
+from yoloplug import check_command, profile_command, swap_command
 
 __all__ = ["main"]
 
@@ -35,6 +34,18 @@ def _parser() -> argparse.ArgumentParser:
         ("show", _show, "one block: options, mathematics, a YAML example", "yoloplug show DCNv2"),
         ("models", _models, "list the model YAMLs that come with yoloplug", "yoloplug models"),
         (
+            "swap",
+            swap_command.run,
+            "put blocks into a stock or own model YAML, at the stock model's budget if wished",
+            "yoloplug swap yolov8n.yaml C2f=C2f_gnConv --where backbone --match params -o yolov8-gn.yaml",
+        ),
+        (
+            "check",
+            check_command.run,
+            "explain every row of a model YAML: channels, parameters, FLOPs; name its mistakes",
+            "yoloplug check yolov8n-C2f_gnConv.yaml",
+        ),
+        (
             "profile",
             profile_command.run,
             "what models and blocks cost: parameters, FLOPs, latency, training step, memory",
@@ -43,51 +54,34 @@ def _parser() -> argparse.ArgumentParser:
     ):
         sub = commands.add_parser(name, help=text, description=text, epilog=f"example: {example}")
         sub.set_defaults(command=command)
-        if command is profile_command.run:
-            profile_command.add_arguments(sub)
+        if command in _ARGUMENTS:
+            _ARGUMENTS[command](sub)
         if command is _show:
             sub.add_argument("name", metavar="NAME", help="a block name from `yoloplug blocks`, e.g. gnConv")
     return parser
 
 
+_ARGUMENTS = {module.run: module.add_arguments for module in (swap_command, check_command, profile_command)}
+
+
 def _blocks(args: argparse.Namespace) -> None:
     from yoloplug import BLOCKS
+    from yoloplug.pages import KINDS
 
     for block in sorted(BLOCKS.values(), key=lambda b: b.name.lower()):
         print(f"{block.name}: {block.summary}")
         print(f"    paper        {block.paper}")
-        print(f"    kind         {block.kind} ({_KINDS[block.kind]})")
+        print(f"    kind         {block.kind} ({KINDS[block.kind]})")
         print(f"    YAML names   {', '.join(block.hosts)}")
         print(f"    constraints  {block.constraints}")
 
 
-_KINDS = {"conv": "sets width and stride itself", "keep": "keeps width and stride; the row's Conv sets them"}
-
-
 def _show(args: argparse.Namespace) -> None:
     from yoloplug import blocks  # noqa: F401
+    from yoloplug.pages import page
     from yoloplug.registry import block
 
-    found = block(args.name)
-    skipped = 1 if found.kind == "keep" else 4
-    parameters = list(inspect.signature(found.cls).parameters.values())[skipped:]
-    options = {p.name: p.default for p in parameters}
-    print(f"{found.name}  ({found.paper})\n")
-    print(inspect.cleandoc(sys.modules[found.cls.__module__].__doc__ or ""))
-    print(f"\n{inspect.getdoc(found.cls)}\n")
-    print(
-        f"kind: {found.kind} ({_KINDS[found.kind]})\nconstraints: {found.constraints}\noptions by name, with defaults:"
-    )
-    for name, default in options.items():
-        print(f"    {name}: {getattr(default, '__name__', default)!s}")
-    example = next(((k, v) for k, v in options.items() if isinstance(v, int | float | str) and k != "k"), None)
-    named = "" if example is None else f", {{{example[0]}: {example[1]}}}"
-    print(
-        f"\nin a model YAML:\n"
-        f"    - [-1, 1, {found.name}, [256, 3, 2]]  # where a Conv could stand: width, kernel, stride\n"
-        f"    - [-1, 1, {found.name}, [256, 3, 2{named}]]  # with an option by name\n"
-        f"    - [-1, 3, C2f_{found.name}, [256, True{named}]]  # in place of C2f; so do C3_ and C3k2_{found.name}"
-    )
+    print(page(block(args.name)), end="")
 
 
 def _models(args: argparse.Namespace) -> None:

@@ -1,0 +1,179 @@
+"""A model YAML as rows and as text: every row knows its line and its characters, so that it can be edited in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+import yaml
+
+__all__ = ["ModelFile", "ModelFileError", "Row", "nearest", "parse", "read"]
+
+KEYS = (
+    "nc scales depth_multiple width_multiple backbone head activation kpt_shape reg_max end2end channels ch names "
+    "scale max_channels strides path yaml_file task"
+).split()
+
+
+class ModelFileError(ValueError):
+    """A model file or a wish about it that cannot be served; the message names file, row, line and remedy."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row `[from, repeats, module, args]`. spans: (start, end) in the file's text of `repeats`, `name`, `args`."""
+
+    index: int
+    part: str
+    line: int
+    source: int | list[int]
+    repeats: int
+    name: str
+    args: list[Any]
+    spans: Mapping[str, tuple[int, int]] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """name: as the user called it. model: the parsed dict with `scale` and `yaml_file`, as Ultralytics builds it."""
+
+    name: str
+    text: str
+    model: dict[str, Any]
+    rows: list[Row]
+    scale_spans: list[tuple[int, int]]
+    """Characters of the width multiple and of max_channels at the model's scale; as many as the file gives."""
+
+    def where(self, index: int) -> str:
+        """`my.yaml, row 4 (line 23)`"""
+        return f"{self.name}, row {index} (line {self.rows[index].line})"
+
+
+def read(name: str) -> ModelFile:
+    """The file behind a model name, in which a scale letter picks the scale: `yolov8s.yaml`, `path/to/my.yaml`.
+
+    Raises ModelFileError for an unknown name and for a file that is not a model, with the line.
+    """
+    from yoloplug.bridge.yaml_files import locate
+
+    try:
+        path, scale = locate(name)
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise ModelFileError(str(error)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelFileError(f"{name}: cannot be read: {error}") from None
+    return parse(text, name, scale)
+
+
+def parse(text: str, name: str, scale: str = "") -> ModelFile:
+    """The text of a model YAML; `name` is for messages. Without a letter the first scale is taken, as stock does."""
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        model = loader.construct_document(root) if root else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ModelFileError(f"{name}{where}: not valid YAML: {error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise ModelFileError(f"{name}: not valid YAML: {error}") from None
+    finally:
+        loader.dispose()
+    if not isinstance(model, dict):
+        raise ModelFileError(f"{name}: a model YAML is a mapping with the keys nc, backbone and head")
+    lines, nodes = _keys(root, name)
+    _check_keys(model, lines, name)
+    rows: list[Row] = []
+    for part in ("backbone", "head"):
+        for node, values in zip(nodes[part].value, model[part], strict=True):
+            rows.append(_row(len(rows), part, node, values, name))
+    scales = model.get("scales") or {}
+    if scale and scales and scale not in scales:
+        raise ModelFileError(f"{name}: no scale {scale!r} in the file, which has {', '.join(map(str, scales))}")
+    model |= {"scale": (scale or next(iter(scales))) if scales else scale, "yaml_file": name}
+    return ModelFile(name, text, model, rows, _scale_spans(nodes, model))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean C2f or C3?`, or nothing where no name is near."""
+    lower = {k.lower(): k for k in known}
+    near = [lower[k] for k in get_close_matches(str(word).lower(), list(lower), n=3, cutoff=0.5)]
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _keys(root: yaml.MappingNode, name: str) -> tuple[dict[str, int], dict[str, Any]]:
+    """(line, value node) of each key."""
+    lines: dict[str, int] = {}
+    nodes: dict[str, Any] = {}
+    for key, value in root.value:
+        if key.value in nodes:
+            raise ModelFileError(f"{name}, line {key.start_mark.line + 1}: the key {key.value!r} is there twice")
+        lines[key.value], nodes[key.value] = key.start_mark.line + 1, value
+    return lines, nodes
+
+
+def _check_keys(model: dict[str, Any], lines: dict[str, int], name: str) -> None:
+    for key in ("nc", "backbone", "head"):
+        if key not in model:
+            unknown = [str(k) for k in model if k not in KEYS]
+            near = get_close_matches(key, unknown, n=1)
+            hint = f"; {near[0]!r} in line {lines[near[0]]} is not it" if near else ""
+            raise ModelFileError(f"{name}: the key {key!r} is missing{hint}")
+    for part in ("backbone", "head"):
+        if not isinstance(model[part], list) or not model[part]:
+            raise ModelFileError(
+                f"{name}, line {lines[part]}: {part!r} is a list of rows [from, repeats, module, args]"
+            )
+    scales = model.get("scales")
+    if scales is not None:
+        line = lines["scales"]
+        if not isinstance(scales, dict) or not scales:
+            raise ModelFileError(f"{name}, line {line}: 'scales' is a mapping such as n: [0.33, 0.25, 1024]")
+        for letter, values in scales.items():
+            if not isinstance(values, list) or len(values) != 3 or not all(_is_number(v) for v in values):
+                raise ModelFileError(
+                    f"{name}, line {line}: scale {letter} is {values}, not [depth, width, max_channels]"
+                )
+
+
+def _row(index: int, part: str, node: yaml.Node, values: Any, name: str) -> Row:
+    line = node.start_mark.line + 1
+    where = f"{name}, row {index} (line {line})"
+    if not isinstance(values, list) or len(values) != 4:
+        raise ModelFileError(f"{where}: a row is [from, repeats, module, args], got {values}")
+    source, repeats, module, args = values
+    sources = source if isinstance(source, list) else [source]
+    if not sources or not all(_is_whole(s) for s in sources):
+        raise ModelFileError(f"{where}: 'from' is a row number or a list of them, got {source}")
+    for s in sources:
+        if not (-max(index, 1) <= s < max(index, 0)):
+            reach = f"rows 0 to {index - 1} and -1 to -{index}" if index else "only -1, the image"
+            raise ModelFileError(f"{where}: there is no row {s} before it; 'from' can be {reach}")
+    if not _is_whole(repeats) or repeats < 1:
+        raise ModelFileError(f"{where}: 'repeats' is a whole number from 1 on, got {repeats!r}")
+    if not isinstance(module, str):
+        raise ModelFileError(f"{where}: the third entry is a module name, got {module!r}")
+    if not isinstance(args, list):
+        raise ModelFileError(f"{where}: the fourth entry is a list of arguments, got {args!r}")
+    nodes = dict(zip(("from", "repeats", "name", "args"), node.value, strict=True))
+    spans = {key: (n.start_mark.index, n.end_mark.index) for key, n in nodes.items()}
+    return Row(index, part, line, source, repeats, module, args, spans)
+
+
+def _scale_spans(nodes: dict[str, Any], model: dict[str, Any]) -> list[tuple[int, int]]:
+    found = [nodes["width_multiple"]] if "width_multiple" in nodes else []
+    if model.get("scales"):
+        row = next(value for key, value in nodes["scales"].value if key.value == str(model["scale"]))
+        found = row.value[1:]
+    return [(node.start_mark.index, node.end_mark.index) for node in found]
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
