@@ -46,17 +46,24 @@ class TrainConfig:
         ),
     )
     model: str = field(default="gbcnet", metadata=_about("model", "see `segplug models`"))
-    encoder: str = field(
-        default="tu-mobilenetv3_large_100", metadata=_about("model", "smp encoder, or tu-<timm model>")
+    encoder: str | None = field(
+        default=None, metadata=_about("model", "smp encoder, hornet_…, or tu-<timm model>; none: the model's default")
     )
     encoder_weights: str | None = field(
-        default=None, metadata=_about("model", "pretrained set to download, such as imagenet; none: from scratch")
+        default=None,
+        metadata=_about("model", "pretrained set to download, such as imagenet, or a .pth file; none: from scratch"),
     )
     options: Mapping[str, Any] = field(
         default_factory=dict, metadata=_about("model", "further argument of the architecture, such as gate=sigmoid")
     )
     epochs: int = field(default=50, metadata=_about("optimisation", "passes over the training images"))
     batch: int = field(default=8, metadata=_about("optimisation", "crops a step"))
+    loss: str = field(
+        default="bce + dice",
+        metadata=_about(
+            "optimisation", 'weighted sum of bce, dice, focal, tversky, lovasz, cldice: "0.83*bce + 0.17*dice"'
+        ),
+    )
     lr: float = field(
         default=1e-3, metadata=_about("optimisation", "peak learning rate of AdamW; cosine decay to 1 % of it")
     )
@@ -84,6 +91,8 @@ class TrainConfig:
     )
 
     def __post_init__(self) -> None:
+        from segplug.losses import LossSum  # here, for torch would slow down `segplug --help`
+
         for name, hint in get_type_hints(TrainConfig).items():
             object.__setattr__(self, name, typed(name, getattr(self, name), hint))
         for name in ("epochs", "batch"):
@@ -93,6 +102,7 @@ class TrainConfig:
         self._check("crop", self.crop >= 32 and self.crop % 32 == 0, "a multiple of 32")
         self._check("lr", self.lr > 0, "above 0")
         self._check("val_split", 0 <= self.val_split < 1, "at least 0 and below 1")
+        LossSum(self.loss)
         try:
             json.dumps(dict(self.options))
         except TypeError as error:

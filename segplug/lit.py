@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from segplug.checkpoint import FORMAT
 from segplug.config import TrainConfig
+from segplug.deep_supervision import supervised_loss
 from segplug.errors import SegplugError
-from segplug.inference import image_logits
-from segplug.losses import BCEDiceLoss
+from segplug.inference import image_logits, normalise
+from segplug.losses import LossSum
 from segplug.metrics import MetricSum
 
 __all__ = ["CrackModule", "cosine_with_warmup"]
@@ -29,7 +30,7 @@ class CrackModule(L.LightningModule):
         self.model = model
         self.config = config
         self.steps_per_epoch = steps_per_epoch
-        self.loss = BCEDiceLoss()
+        self.loss = LossSum(config.loss)
         self.row: dict[str, float] = {}
         self._train_losses: list[Tensor] = []
         self._val_losses: list[Tensor] = []
@@ -43,7 +44,7 @@ class CrackModule(L.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         images, masks = batch
-        loss = self.loss(image_logits(self.model, images), masks)
+        loss = supervised_loss(self.loss, self.model(normalise(images)), masks)
         if not torch.isfinite(loss):
             raise SegplugError(
                 f"loss became {loss.item()} in epoch {self.current_epoch + 1}, step {index + 1}; last.ckpt still "
