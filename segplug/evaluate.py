@@ -1,21 +1,36 @@
-"""Score a checkpoint on full-size images of a split, with one row an image for paired statistics."""
+"""Score a checkpoint, or a folder of saved predictions, on full-size images of a split, in one pass.
+
+One row an image is kept for paired statistics; everything else is sums, so memory does not grow with the set.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from segplug.checkpoint import json_writer, load_model, write_atomic
-from segplug.data import CrackDataset, find_pairs
+from segplug.checkpoint import load_model
+from segplug.data import CrackDataset, Pair, by_stem, find_pairs, image_files
 from segplug.errors import SegplugError
-from segplug.inference import OVERLAP, pick_device, tiled_crack_probability
-from segplug.metrics import ImageCounts, MetricSum
+from segplug.inference import OVERLAP, crack_logits, pick_device, tiled_crack_probability
+from segplug.masks import read_mask
+from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, to_frame, truth_in_frame
 from segplug.models import parameters
+from segplug.predictions import PredictionFolder, log_odds
+from segplug.score_files import check_out, write_scores
+from segplug.threshold import best_threshold, threshold_pairs
+from segplug.worst import WorstImages
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "evaluate_predictions"]
+
+CACHE_BYTES = 256 << 20
+Note = Callable[[str], None]
+# From a pair and its (H, W, 3) image: (H, W) probability, and (512, 512) logits for SCSegamba's protocol.
+Predictor = Callable[[Pair, NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 def evaluate(
@@ -23,46 +38,148 @@ def evaluate(
     data: Path | str,
     split: str = "test",
     device: str = "auto",
-    threshold: float = 0.5,
+    threshold: float | Literal["auto"] = 0.5,
     out: Path | str | None = None,
     tile: int = 2048,
-    note: Callable[[str], None] = lambda text: None,
+    note: Note = lambda text: None,
+    threshold_from: str = "val",
+    ignore: Path | str | None = None,
+    worst: int = 8,
 ) -> dict[str, Any]:
     """Metrics as segplug.metrics defines them, JSON-able: what was scored, "metrics", and "per_image" rows with counts.
 
-    split: "train", "val" or "test" of the data folder, "all" for a folder without splits. `out`: JSON file to write.
+    split: "train", "val" or "test" of the data folder, "all" for a folder without splits.
+    threshold: probability from which a pixel is crack, or "auto": the one best for F1 on the split `threshold_from`,
+    which must not be the scored one; without a val folder "val" is what training held out.
+    ignore: folder of masks by image name, 0 where a pixel has no label and counts nowhere.
+    out: .json file, or folder for JSON, CSV and pictures of the `worst` images by IoU.
     tile: images above it on a side are scored from blended tiles, to bound memory.
-    Raises SegplugError on bad data, a bad checkpoint or a threshold outside (0, 1).
+    Raises SegplugError on bad data, a bad checkpoint or a bad threshold.
     """
-    if not 0 < threshold < 1:
-        raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
+    _check_threshold(threshold)
     if tile < 2 * OVERLAP:
         raise SegplugError(f"tile must be at least {2 * OVERLAP} px, got {tile}")
     place = pick_device(device)
-    dataset = CrackDataset(find_pairs(Path(data), split), note=note)
+    scored = _Scored(data, split, ignore, out, worst, note)
     model, about = load_model(Path(checkpoint))
     model.to(place)
-    total, rows = MetricSum(threshold), []
-    for i, pair in enumerate(dataset.pairs):
-        image, mask = dataset.arrays(i)
-        probability = tiled_crack_probability(model, image, place, tile)
-        if not np.isfinite(probability).all():
+
+    def whole(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return tiled_crack_probability(model, image, place, tile)
+
+    def predict(pair: Pair, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        probability, logits = whole(image), crack_logits(model, to_frame(image), place)
+        if not (np.isfinite(probability).all() and np.isfinite(logits).all()):
             raise SegplugError(
                 f"{checkpoint}: the model gives NaN on {pair.image}; its weights are broken, train again"
             )
-        rows.append(ImageCounts(pair.name, total.add(probability, mask)).row())
-    result = {
+        return probability, logits
+
+    chosen_on = "given"
+    if threshold == "auto":
+        pairs = threshold_pairs(Path(data), threshold_from, scored.dataset.pairs, about["train"])
+        threshold = best_threshold(pairs, whole, note)
+        chosen_on = f"best F1 on {len(pairs)} images of {threshold_from}"
+    about_run = {
         "checkpoint": str(checkpoint),
         "epoch": int(about["row"]["epoch"]),
         "model": about["model"],
         "parameters": parameters(model),
-        "data": str(data),
-        "split": split,
-        "images": len(rows),
-        "threshold": threshold,
-        "metrics": total.scores(),
-        "per_image": rows,
     }
-    if out is not None:
-        write_atomic(Path(out), json_writer(result))
-    return result
+    return scored.score(predict, threshold, {**about_run, "threshold_from": chosen_on})
+
+
+def evaluate_predictions(
+    predictions: Path | str,
+    data: Path | str,
+    split: str = "test",
+    threshold: float = 0.5,
+    out: Path | str | None = None,
+    note: Note = lambda text: None,
+    ignore: Path | str | None = None,
+    worst: int = 8,
+) -> dict[str, Any]:
+    """`evaluate` for a folder of masks or probability maps of any program, see `PredictionFolder`.
+
+    SCSegamba's protocol wants logits: they are taken from the probabilities and resized to its frame.
+    Raises SegplugError on missing, additional, wrongly sized or ambiguous files.
+    """
+    _check_threshold(threshold)
+    scored = _Scored(data, split, ignore, out, worst, note)
+    shapes = [scored.dataset.arrays(i)[1].shape for i in range(len(scored.dataset))]
+    folder = PredictionFolder(Path(predictions), scored.dataset.pairs, shapes)
+
+    def predict(pair: Pair, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        probability, step = folder.probability(pair)
+        return probability, to_frame(log_odds(probability, step))
+
+    return scored.score(predict, threshold, {"predictions": str(predictions), "threshold_from": "given"})
+
+
+class _Scored:
+    """The images to score and where the scores go; everything that can be refused is refused in the constructor."""
+
+    def __init__(
+        self, data: Path | str, split: str, ignore: Path | str | None, out: Path | str | None, worst: int, note: Note
+    ) -> None:
+        if worst < 0:
+            raise SegplugError(f"worst must be at least 0, got {worst}")
+        self.out = None if out is None else Path(out)
+        check_out(self.out)
+        self.about = {"data": str(data), "split": split, "ignore": None if ignore is None else str(ignore)}
+        self.dataset = CrackDataset(find_pairs(Path(data), split), note=note, cache_bytes=CACHE_BYTES)
+        self.labelled = None if ignore is None else _labelled_files(Path(ignore), self.dataset.pairs)
+        self.worst = WorstImages(worst if self.out is not None and self.out.suffix != ".json" else 0)
+        self.note = note
+
+    def score(self, predict: Predictor, threshold: float, about: dict[str, Any]) -> dict[str, Any]:
+        total, images = AllMetrics(threshold), len(self.dataset)
+        for i, pair in enumerate(self.dataset.pairs):
+            image, mask = self.dataset.arrays(i)
+            valid = None if self.labelled is None else _valid_pixels(self.labelled[pair.name], mask.shape)
+            probability, logits = predict(pair, image)
+            seen = np.ones(logits.shape, dtype=bool) if valid is None else _in_frame(valid, logits.shape)
+            saved, saved_truth = saved_prediction(logits, seen), truth_in_frame(mask > 0)
+            row = total.add(pair.name, probability, mask, saved[seen], saved_truth[seen], valid)
+            self.worst.add(float(row["iou_crack"]), i, pair.name, probability >= threshold, valid)
+            if 10 * (i + 1) // images > 10 * i // images and images >= 20:
+                self.note(f"{i + 1}/{images} images")
+        result = {
+            **about,
+            **self.about,
+            "images": images,
+            "threshold": threshold,
+            "metrics": total.scores(),
+            "definitions": DEFINITIONS,
+            "per_image": total.rows,
+        }
+        if self.out is not None:
+            write_scores(result, self.worst, self.dataset, self.out)
+        return result
+
+
+def _check_threshold(threshold: float | Literal["auto"]) -> None:
+    if threshold != "auto" and not 0 < threshold < 1:
+        raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
+
+
+def _labelled_files(folder: Path, pairs: list[Pair]) -> dict[str, Path]:
+    files = by_stem(image_files(folder))
+    for pair in pairs:
+        if pair.name not in files:
+            raise SegplugError(f"{folder}: no mask {pair.name}.* of labelled pixels; add one (all 255 if all are)")
+    return files
+
+
+def _valid_pixels(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    valid = read_mask(path)[0] > 0
+    if valid.shape != shape:
+        raise SegplugError(f"{path}: {valid.shape[1]}x{valid.shape[0]} but its image is {shape[1]}x{shape[0]}; redo it")
+    if not valid.any():
+        raise SegplugError(f"{path}: 0 everywhere, no pixel to score; remove its image or set labelled pixels to 255")
+    return valid
+
+
+def _in_frame(valid: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    seen = cv2.resize(valid.view(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(seen) > 0

@@ -14,6 +14,7 @@ from segplug.tiling import tiled_probability
 __all__ = [
     "MULTIPLE",
     "OVERLAP",
+    "crack_logits",
     "crack_probability",
     "image_logits",
     "normalise",
@@ -41,10 +42,15 @@ def image_logits(model: nn.Module, images: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
+def crack_logits(model: nn.Module, image: NDArray[np.uint8], device: torch.device) -> NDArray[np.float32]:
+    """(H, W, 3) RGB uint8 -> (H, W) logits of crack. `model` must be in eval mode on `device`."""
+    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
+    return image_logits(model, pixels)[0, 0].float().cpu().numpy()
+
+
 def crack_probability(model: nn.Module, image: NDArray[np.uint8], device: torch.device) -> NDArray[np.float32]:
     """(H, W, 3) RGB uint8 -> (H, W) probability of crack. `model` must be in eval mode on `device`."""
-    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
-    return torch.sigmoid(image_logits(model, pixels)[0, 0].float()).cpu().numpy()
+    return torch.sigmoid(torch.from_numpy(crack_logits(model, image, device))).numpy()
 
 
 def tiled_crack_probability(

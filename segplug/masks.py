@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segplug.errors import SegplugError
 
-__all__ = ["binarise_mask", "read_image", "read_mask"]
+__all__ = ["binarise_mask", "read_grey", "read_image", "read_mask"]
 
 LOSSY_SUFFIXES = {".jpg", ".jpeg", ".webp"}
 LOSSY_LEVEL = 127
@@ -24,12 +24,16 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 def read_mask(path: Path) -> tuple[NDArray[np.uint8], bool]:
     """(H, W) uint8 of 0 and 1, and whether it was lossy (binarised at 127). Raises SegplugError naming the file."""
-    pixels = _decode(path, cv2.IMREAD_UNCHANGED)
-    if pixels.ndim == 3:
-        pixels = _single_channel(pixels, path)
+    pixels = read_grey(path)
     if pixels.dtype != np.uint8:
         raise SegplugError(f"{path}: mask has {pixels.dtype} pixels; save it as 8-bit 0/255 or 0/1")
     return binarise_mask(pixels, lossy=path.suffix.lower() in LOSSY_SUFFIXES, name=str(path))
+
+
+def read_grey(path: Path) -> NDArray[Any]:
+    """(H, W) values as stored, of whatever type. Raises SegplugError on a colour or transparent file, or no image."""
+    pixels = _decode(path, cv2.IMREAD_UNCHANGED)
+    return _single_channel(pixels, path) if pixels.ndim == 3 else pixels
 
 
 def binarise_mask(pixels: NDArray[np.uint8], lossy: bool, name: str) -> tuple[NDArray[np.uint8], bool]:

@@ -27,9 +27,7 @@ def add(commands: Any) -> None:
     p.add_argument("--ignore", type=Path, help="folder of masks by image name, 0 where a pixel has no label")
     p.add_argument("--out", type=Path, help="folder for JSON, CSV and pictures of the worst images, or a .json file")
     p.add_argument("--worst", type=int, default=8, help="pictures of the images of lowest IoU")
-    p.add_argument(
-        "--tile", type=int, default=2048, help="larger images are scored from overlapping tiles of this side"
-    )
+    p.add_argument("--tile", type=int, default=2048, help="larger images are cut into overlapping tiles of this side")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     p.set_defaults(run=_run)
 
@@ -69,4 +67,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _threshold(text: str) -> float | str:
-    return text if text == "auto" else float(text)
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor auto") from error

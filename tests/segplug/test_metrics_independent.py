@@ -82,7 +82,7 @@ def test_average_precision_agrees_with_torchmetrics(seed: int) -> None:
         images.append((probability, truth))
     p, t = (torch.from_numpy(np.stack(a)) for a in zip(*images, strict=True))
     expected = binary_average_precision(p, t.long()).item()
-    assert total.scores()["ap"] == pytest.approx(expected, abs=1e-4)
+    assert total.scores()["ap"] == pytest.approx(expected, abs=5e-4)
     # With probabilities on the histogram's own grid nothing is lost.
     exact = AllMetrics()
     steps = [((np.floor(q.astype(np.float64) * 500) + 0.5) / 500, u) for q, u in images]

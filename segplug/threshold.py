@@ -1,0 +1,61 @@
+"""Choose the probability from which a pixel is crack on validation images, never on the images being scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segplug.data import CrackDataset, Pair, find_pairs, find_splits
+from segplug.errors import SegplugError
+from segplug.metrics import MetricSum
+from segplug.split import split_train_val
+
+__all__ = ["best_threshold", "threshold_pairs"]
+
+
+def threshold_pairs(root: Path, source: str, scored: Sequence[Pair], trained: dict[str, Any]) -> list[Pair]:
+    """The pairs of split `source` ("val" or "train") to choose a threshold on.
+
+    Where the folder has no val split, "val" is what training held out, by the settings `trained` of the checkpoint.
+    Raises SegplugError when that is test, shares an image with `scored`, or cannot be had.
+    """
+    if source == "test":
+        raise SegplugError("threshold_from is test: a threshold is never chosen on test; use val or train")
+    splits = find_splits(root)
+    whole = "train" if "train" in splits else "all"
+    if source in splits:
+        pairs = find_pairs(root, source)
+    elif source == "val" and whole in splits and trained["val_split"] > 0:
+        pairs = split_train_val(find_pairs(root, whole), trained["val_split"], trained["seed"], trained["source_rule"])[
+            1
+        ]
+    else:
+        raise SegplugError(
+            f"{root}: no {source} images to choose a threshold on; found: {', '.join(splits)}. Add a val split, or "
+            "give the number that a run on the training data printed as ods_threshold"
+        )
+    shared = {pair.image for pair in pairs} & {pair.image for pair in scored}
+    if shared:
+        raise SegplugError(
+            f"{min(shared)}: would choose the threshold and be scored with it; score another split or give a number"
+        )
+    return pairs
+
+
+def best_threshold(
+    pairs: Sequence[Pair],
+    probability_of: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    note: Callable[[str], None] = lambda text: None,
+) -> float:
+    """The ods_threshold of `pairs`. Raises SegplugError when none of them has a labelled crack."""
+    dataset, total = CrackDataset(pairs, note=note), MetricSum()
+    for i in range(len(dataset)):
+        image, mask = dataset.arrays(i)
+        total.add(probability_of(image), mask)
+    if total.counts.tp + total.counts.fn == 0:
+        raise SegplugError(f"none of the {len(dataset)} validation images has a crack; give the threshold as a number")
+    return total.scores()["ods_threshold"]
