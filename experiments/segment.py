@@ -20,8 +20,8 @@ from segplug.data import CrackDataset, find_pairs, find_splits
 from segplug.errors import SegplugError
 from segplug.evaluate import evaluate
 from segplug.inference import crack_probability
-from segplug.models import create_model
-from segplug.split import split_train_val
+from segplug.models import create_model, encoder_for
+from segplug.split import train_val_pairs
 from segplug.train import TrainConfig, train
 
 __all__ = ["check_data", "check_model", "check_options", "measure_cost", "run_cell"]
@@ -36,9 +36,9 @@ _NAN_MESSAGE = "loss became"
 
 def check_model(model: Model) -> None:
     """Build the network once without pretrained weights."""
-    if not model.encoder:
-        raise SpecError(f"models: {model.model!r} needs an encoder: {{model: {model.model}, encoder: resnet18}}")
     try:
+        if encoder_for(model.model, model.encoder, model.encoder_weights) and not model.encoder:
+            raise SpecError(f"models: {model.model!r} needs an encoder: {{model: {model.model}, encoder: resnet18}}")
         create_model(model.model, model.encoder, None)
     except SegplugError as error:
         raise SpecError(f"models: {error}") from error
@@ -118,7 +118,7 @@ def _config(cell: Cell) -> TrainConfig:
     return TrainConfig(
         data=str(cell.data),
         model=model.model,
-        encoder=model.encoder or "",
+        encoder=model.encoder,
         encoder_weights=model.encoder_weights,
         epochs=budget.epochs,
         batch=budget.batch,
@@ -134,10 +134,8 @@ def _config(cell: Cell) -> TrainConfig:
 
 def _training_images(config: TrainConfig) -> int:
     """Images that are trained on: the train split less what segplug holds out for validation."""
-    pairs = find_pairs(Path(config.data), "train")
-    if "val" in find_splits(Path(config.data)) or config.val_split == 0:
-        return len(pairs)
-    return len(split_train_val(pairs, config.val_split, config.seed, config.source_rule)[0])
+    groups = None if config.groups is None else Path(config.groups)
+    return len(train_val_pairs(Path(config.data), config.val_split, config.seed, config.source_rule, groups)[0])
 
 
 def _save_examples(cell: Cell, model: torch.nn.Module, device: torch.device, threshold: float) -> None:

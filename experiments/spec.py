@@ -14,7 +14,7 @@ TASKS = ("detect", "segment")
 
 @dataclass(frozen=True)
 class Model:
-    """A YOLO YAML (detect), or an architecture with its encoder (segment)."""
+    """A YOLO YAML (detect), or an architecture with the encoder that it needs (segment)."""
 
     model: str
     encoder: str | None = None

@@ -1,27 +1,32 @@
-"""Train a network: `train(TrainConfig(data="…"))` -> folder with last.ckpt, best.ckpt, metrics.csv."""
+"""Train a network: `train(TrainConfig(data="…"))` -> folder with last.ckpt, best.ckpt, metrics.csv, results.png."""
 
 from __future__ import annotations
 
-import logging
+import csv
+import math
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
-from torch.utils.data import DataLoader
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from segplug.augmentation import read_augment
 from segplug.callbacks import EpochRecord, Progress
 from segplug.checkpoint import AtomicCheckpointIO, json_writer, read_checkpoint, write_atomic
 from segplug.config import TrainConfig
-from segplug.data import CrackDataset, EpochSampler, Pair, find_pairs, find_splits
+from segplug.data import CrackDataset, Pair
 from segplug.errors import SegplugError
 from segplug.inference import pick_device
 from segplug.lit import CrackModule
-from segplug.models import create_model, parameters
-from segplug.split import split_train_val
+from segplug.loaders import train_loader, val_loader
+from segplug.models import create_model, encoder_for, parameters
+from segplug.pictures import Curves, Samples
+from segplug.quiet import quiet_lightning
+from segplug.split import train_val_pairs
 from segplug.transforms import TrainCrop
 
 __all__ = ["TrainConfig", "train"]
@@ -30,44 +35,53 @@ __all__ = ["TrainConfig", "train"]
 def train(config: TrainConfig, callbacks: Sequence[L.Callback] = ()) -> Path:
     """Train and return the run's folder. Seeds torch; test images are never read.
 
-    Raises SegplugError on bad data or settings, a folder that already holds a run (unless `resume`), a loss that is not
-    finite, a full disk.
+    With config.devices above 1 the calling script is started once more for each further device, as Lightning's "ddp"
+    does. Raises SegplugError on bad data or settings, a folder that already holds a run (unless `resume`), a loss that is
+    not finite, a full disk.
     """
+    config = _resolved(config)
     out, last = Path(config.out), Path(config.out) / "last.ckpt"
     device = pick_device(config.device)
     resume = _resume_from(config, last)
-    train_pairs, val_pairs = _train_val_pairs(config)
-    training = CrackDataset(train_pairs, TrainCrop(config.crop), config.seed, note=_say)
+    groups = None if config.groups is None else Path(config.groups)
+    train_pairs, val_pairs = train_val_pairs(
+        Path(config.data), config.val_split, config.seed, config.source_rule, groups
+    )
+    if config.patience is not None and not val_pairs:
+        raise SegplugError("patience needs validation images: set val_split above 0, or leave patience out")
+    crop = TrainCrop(config.crop, config.crack_share, config.augment)  # type: ignore[arg-type]
+    training = CrackDataset(train_pairs, crop, config.seed, note=_say)
     validation = CrackDataset(val_pairs, note=_say) if val_pairs else None
 
     torch.manual_seed(config.seed)
     model = create_model(config.model, config.encoder, config.encoder_weights, **config.options)
-    loader = _train_loader(training, config, device)
-    module = CrackModule(model, config, steps_per_epoch=len(loader))
-    write_atomic(out / "config.json", json_writer(config.plain()))
-    _say(
-        f"{config.model} on {config.encoder}: {parameters(model) / 1e6:.2f} M parameters, "
-        f"{len(train_pairs)} training and {len(val_pairs)} validation images, {device}"
-        + (f", resuming after epoch {resume}" if resume else "")
-    )
-    with _quiet_lightning():
-        trainer = L.Trainer(
-            accelerator="gpu" if device.type == "cuda" else device.type,
-            devices=[device.index or 0] if device.type == "cuda" else 1,
-            precision=_precision(config, device),  # type: ignore[arg-type]
-            max_epochs=config.epochs,
-            callbacks=[EpochRecord(out), Progress(config.epochs), *callbacks],
-            plugins=[AtomicCheckpointIO()],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            default_root_dir=out,
+    record = EpochRecord(out, config.patience)
+    watchers = [record, Progress(config.epochs), Curves(record)]
+    if validation and config.samples_every:
+        watchers.append(Samples(out / "samples", validation, config.samples_every))
+    with quiet_lightning():
+        trainer = _trainer(config, device, [*watchers, *callbacks])
+        loader = train_loader(training, config, trainer.global_rank, pin=device.type == "cuda")
+        module = CrackModule(model, config, steps_per_epoch=math.ceil(len(loader) / config.accumulate))
+        if trainer.is_global_zero:
+            _record_split(out / "split.csv", train_pairs, val_pairs, resume)
+            write_atomic(out / "config.json", json_writer(config.plain()))
+        on = f" on {config.encoder}" if config.encoder else ""
+        _say(
+            f"{config.model}{on}: {parameters(model) / 1e6:.2f} M parameters, "
+            f"{len(train_pairs)} training and {len(val_pairs)} validation images, "
+            + (f"{config.devices} x {device.type}" if config.devices > 1 else f"{device}")
+            + (f", resuming after epoch {resume}" if resume else "")
         )
-        val_loader = DataLoader(validation, batch_size=1, generator=torch.Generator()) if validation else None
-        trainer.fit(module, loader, val_loader, ckpt_path=last if resume else None, weights_only=True)
+        to_validate = val_loader(validation, config, trainer.global_rank) if validation else None
+        trainer.fit(module, loader, to_validate, ckpt_path=last if resume else None, weights_only=True)
     return out
+
+
+def _resolved(config: TrainConfig) -> TrainConfig:
+    """The settings as they are saved: encoder named, augmentations in full."""
+    config = replace(config, encoder=encoder_for(config.model, config.encoder, config.encoder_weights))
+    return replace(config, augment=read_augment(Path(config.augment))) if isinstance(config.augment, str) else config
 
 
 def _resume_from(config: TrainConfig, last: Path) -> int:
@@ -83,31 +97,53 @@ def _resume_from(config: TrainConfig, last: Path) -> int:
     return int(about["row"]["epoch"])
 
 
-def _train_val_pairs(config: TrainConfig) -> tuple[list[Pair], list[Pair]]:
-    root = Path(config.data)
-    splits = find_splits(root)
-    if "train" not in splits and "all" not in splits:
-        raise SegplugError(f"{root}: no train split; found: {', '.join(splits)}")
-    pairs = find_pairs(root, "train" if "train" in splits else "all")
-    if "val" in splits:
-        return pairs, find_pairs(root, "val")
-    if config.val_split == 0:
-        return pairs, []
-    return split_train_val(pairs, config.val_split, config.seed, config.source_rule)
-
-
-def _train_loader(dataset: CrackDataset, config: TrainConfig, device: torch.device) -> DataLoader:
-    return DataLoader(
-        dataset,
-        batch_size=config.batch,
-        sampler=EpochSampler(len(dataset), config.seed),
-        # A last batch of one breaks batch norm on small maps.
-        drop_last=len(dataset) > config.batch,
-        num_workers=config.workers,
-        persistent_workers=config.workers > 0,
-        pin_memory=device.type == "cuda",
-        generator=torch.Generator(),  # its own, so that loading draws nothing from the model's random numbers
+def _trainer(config: TrainConfig, device: torch.device, callbacks: list[L.Callback]) -> L.Trainer:
+    devices: Any = config.devices
+    if device.type == "cuda" and devices > torch.cuda.device_count():
+        raise SegplugError(f"devices {devices} asked for, but torch sees {torch.cuda.device_count()} CUDA devices")
+    if device.type == "cuda" and devices == 1:
+        devices = [device.index or 0]
+    return L.Trainer(
+        accelerator="gpu" if device.type == "cuda" else device.type,
+        devices=devices,
+        strategy="auto" if config.devices == 1 else "ddp",
+        use_distributed_sampler=False,  # the loaders share out by themselves, each validation image once
+        precision=_precision(config, device),  # type: ignore[arg-type]
+        max_epochs=config.epochs,
+        accumulate_grad_batches=config.accumulate,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        logger=_tensorboard(Path(config.out)) if config.tensorboard else False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=config.out,
     )
+
+
+def _tensorboard(out: Path) -> Any:
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    try:
+        return TensorBoardLogger(out, name="", version="tensorboard")
+    except ModuleNotFoundError as error:
+        raise SegplugError("tensorboard is not installed; pip install tensorboard, or train without it") from error
+
+
+def _record_split(path: Path, train_pairs: list[Pair], val_pairs: list[Pair], resume: int) -> None:
+    """split.csv says which image was trained on and which chose the checkpoint. A resumed run must find the same."""
+    rows = [[p.image.name, split] for split, pairs in (("train", train_pairs), ("val", val_pairs)) for p in pairs]
+    if resume and path.exists():
+        with path.open(encoding="utf-8", newline="") as handle:
+            if list(csv.reader(handle))[1:] != rows:
+                raise SegplugError(f"{path}: the images or their groups changed since this run began; use a new out")
+
+    def write(part: Path) -> None:
+        with part.open("w", encoding="utf-8", newline="") as handle:
+            csv.writer(handle).writerows([["image", "split"], *rows])
+
+    write_atomic(path, write)
 
 
 def _precision(config: TrainConfig, device: torch.device) -> str:
@@ -116,25 +152,6 @@ def _precision(config: TrainConfig, device: torch.device) -> str:
     return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[config.precision]
 
 
+@rank_zero_only
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Hide Lightning's start-up tips; its warnings about our deliberate choices go with them."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=".*but have no `val_dataloader`.*")
-            warnings.filterwarnings("ignore", module="lightning.pytorch.utilities._pytree")
-            warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
-            warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -13,21 +13,35 @@ __all__ = ["add"]
 
 def add(commands: Any) -> None:
     """Add the subcommand's parser."""
-    about = "List architectures, and the encoders that contain a word."
+    about = "List architectures with their size and paper, and the encoders that contain a word."
     p = add_command(commands, "models", about, "segplug models --encoders mobilenetv3")
     p.add_argument("--encoders", metavar="WORD", help="list the encoders whose name contains WORD")
     p.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
-    from segplug.models import MODELS, encoder_names
+    from segplug.models import encoder_names
 
     if args.encoders is None:
-        for name, cls in MODELS.items():
-            print(f"{name:14} {cls.__module__}.{cls.__name__}")
-        print("encoders: `segplug models --encoders WORD`, for example --encoders mobilenetv3")
+        _list_models()
         return
     found = [name for name in encoder_names() if args.encoders in name]
     if not found:
         raise SegplugError(f"no encoder name contains {args.encoders!r}")
     print("\n".join(found))
+
+
+def _list_models() -> None:
+    """A row a model, its parameters counted on its default encoder without making their values."""
+    import torch
+
+    from segplug.models import MODELS, create_model, parameters
+
+    print(f"{'--model':14} {'M parameters':>12}  {'default --encoder':25} paper")
+    for name, cls in MODELS.items():
+        with torch.device("meta"):
+            millions = parameters(create_model(name)) / 1e6
+        encoder = cls.default_encoder or "none: has its own"
+        print(f"{name:14} {millions:12.2f}  {encoder:25} {cls.paper}", flush=True)
+    print("encoders: `segplug models --encoders WORD`, for example --encoders hornet")
+    print("blocks for gbcnet's decoder (--decoder-block): `yoloplug blocks`")

@@ -16,7 +16,7 @@ from segplug.errors import SegplugError
 
 __all__ = ["add"]
 
-EXAMPLE = "segplug train --data data/deepcrack --model gbcnet --encoder tu-mobilenetv3_large_100 --epochs 50"
+EXAMPLE = "segplug train --data data/deepcrack --model gbcnet --decoder-block GBC --epochs 50"
 
 
 def add(commands: Any) -> None:
@@ -35,6 +35,13 @@ def add(commands: Any) -> None:
     }
     for f in fields(TrainConfig):
         _add_flag(groups[f.metadata["group"]], f, hints[f.name])
+    groups["model"].add_argument(
+        "--decoder-block",
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        help="short for --option block=NAME: a block of `yoloplug blocks` in gbcnet's decoder, such as gnConv, SCConv, "
+        "DCNv2 (default: GBC)",
+    )
     p.set_defaults(run=_run)
 
 
@@ -71,6 +78,8 @@ def _run(args: argparse.Namespace) -> None:
 
     settings = read_settings(args.config) if "config" in args else {}
     given = {f.name: getattr(args, f.name) for f in fields(TrainConfig) if hasattr(args, f.name)}
+    if "decoder_block" in args:
+        given["options"] = [*given.get("options", []), ("block", args.decoder_block)]
     if "options" in given:
         given["options"] = {**settings.get("options", {}), **dict(given["options"])}
     settings.update(given)

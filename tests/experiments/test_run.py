@@ -122,6 +122,7 @@ def test_half_a_row_is_never_seen(fake: Fake, tmp_path: Path) -> None:
         ({"extra": "train: {mosaik: 0}"}, "train.mosaik: no such training argument; did you mean 'mosaic'"),
         ({"extra": "train: {seed: 3}"}, "train.seed: set by the runner"),
         ({"task": "segment", "models": "[unet]"}, "needs an encoder"),
+        ({"task": "segment", "models": "[{model: scsegamba, encoder: resnet18}]"}, "takes no encoder"),
         ({"task": "segment", "models": "[{model: unett, encoder: resnet18}]"}, "unet"),
         ({"task": "segment", "models": "[{model: unet, encoder: resnet18}]", "extra": "train: {lrr: 1}"}, "'lr'"),
         ({"task": "segment", "models": "[{model: unet, encoder: resnet18}]", "extra": "train: {lr: -1}"}, "positive"),

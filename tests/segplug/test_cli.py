@@ -76,10 +76,3 @@ def test_wrong_usage_is_code_2(arguments: list[str], capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert "usage: segplug train" in capsys.readouterr().err
-
-
-def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["models"]) == 0
-    assert {"gbcnet", "unet", "segformer"} <= {line.split()[0] for line in capsys.readouterr().out.splitlines()}
-    assert main(["models", "--encoders", "lcnet_050"]) == 0
-    assert capsys.readouterr().out == "tu-lcnet_050\n"
