@@ -125,7 +125,7 @@ def test_half_a_row_is_never_seen(fake: Fake, tmp_path: Path) -> None:
         ({"task": "segment", "models": "[{model: scsegamba, encoder: resnet18}]"}, "takes no encoder"),
         ({"task": "segment", "models": "[{model: unett, encoder: resnet18}]"}, "unet"),
         ({"task": "segment", "models": "[{model: unet, encoder: resnet18}]", "extra": "train: {lrr: 1}"}, "'lr'"),
-        ({"task": "segment", "models": "[{model: unet, encoder: resnet18}]", "extra": "train: {lr: -1}"}, "positive"),
+        ({"task": "segment", "models": "[{model: unet, encoder: resnet18}]", "extra": "train: {lr: -1}"}, "lr must be"),
     ],
 )
 def test_refused_before_anything_runs(
