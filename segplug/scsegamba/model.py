@@ -53,8 +53,8 @@ class SCSegamba(nn.Module):
     def load_published(cls, path: Path | str) -> SCSegamba:
         """The published network in eval mode from one of the authors' checkpoints (.pth), scan-order bug included.
 
-        Nothing in the file is run. It expects what they trained on: a 512 x 512 image, normalised as their
-        `datasets` does, not as `segplug.inference.normalise`. Raises SegplugError on a file of something else.
+        Nothing in the file is run. The weights expect what they were trained on: RGB resized to 512 x 512 (bicubic) and
+        scaled to -1 … 1, not `segplug.inference.normalise`. Raises SegplugError on a file of something else.
         """
         model = cls(as_published=True)
         try:
