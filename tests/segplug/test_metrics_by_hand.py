@@ -1,6 +1,7 @@
 """Every mask metric of a 4x4 picture counted by hand, both masks empty, and one of them empty."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,3 +140,8 @@ def test_published_protocol_never_looks_below_one_half() -> None:
     scores = total.scores()
     assert scores["scs_compat_f1"] == pytest.approx(2 * 9 / (2 * 9 + 1 + 1))
     assert scores["scs_compat_ods"] == scores["scs_compat_ois"] == 0.5
+
+
+def test_the_docs_table_is_the_printed_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` | {definition} |\n" in page for name, definition in DEFINITIONS.items())
