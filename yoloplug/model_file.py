@@ -43,8 +43,8 @@ class ModelFile:
     text: str
     model: dict[str, Any]
     rows: list[Row]
-    scale_spans: list[tuple[int, int]]
-    """Characters of the width multiple and of max_channels at the model's scale; as many as the file gives."""
+    width_span: tuple[int, int] | None
+    """Characters of the width multiple of the model's scale; None where the file gives none."""
 
     def where(self, index: int) -> str:
         """`my.yaml, row 4 (line 23)`"""
@@ -94,7 +94,7 @@ def parse(text: str, name: str, scale: str = "") -> ModelFile:
     if scale and scales and scale not in scales:
         raise ModelFileError(f"{name}: no scale {scale!r} in the file, which has {', '.join(map(str, scales))}")
     model |= {"scale": (scale or next(iter(scales))) if scales else scale, "yaml_file": name}
-    return ModelFile(name, text, model, rows, _scale_spans(nodes, model))
+    return ModelFile(name, text, model, rows, _width_span(nodes, model))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -163,12 +163,12 @@ def _row(index: int, part: str, node: yaml.Node, values: Any, name: str) -> Row:
     return Row(index, part, line, source, repeats, module, args, spans)
 
 
-def _scale_spans(nodes: dict[str, Any], model: dict[str, Any]) -> list[tuple[int, int]]:
-    found = [nodes["width_multiple"]] if "width_multiple" in nodes else []
+def _width_span(nodes: dict[str, Any], model: dict[str, Any]) -> tuple[int, int] | None:
+    node = nodes.get("width_multiple")
     if model.get("scales"):
         row = next(value for key, value in nodes["scales"].value if key.value == str(model["scale"]))
-        found = row.value[1:]
-    return [(node.start_mark.index, node.end_mark.index) for node in found]
+        node = row.value[1]
+    return (node.start_mark.index, node.end_mark.index) if node else None
 
 
 def _is_whole(value: object) -> bool:

@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
-from yoloplug.match import Scale, with_scale
-from yoloplug.model_file import ModelFile, ModelFileError
+from yoloplug.match import Change, with_change, with_e
+from yoloplug.model_file import ModelFile, ModelFileError, parse
 from yoloplug.translate import FAMILIES, translate
 
-__all__ = ["call_name", "command_line", "edited", "scale_replaced", "verified", "write"]
+__all__ = ["call_name", "change_written", "command_line", "edited", "verified", "write"]
 
 
 def edited(
@@ -63,19 +63,20 @@ def _flow(args: list[Any]) -> str:
     return f"[{', '.join(map(said, args))}]"
 
 
-def verified(new: ModelFile, old: ModelFile, chosen: set[int], scale: Scale | None = None) -> ModelFile:
-    """The edited file, after making sure that nothing but the chosen rows (and the scale) changed."""
-    expected = with_scale(old.model, scale) if scale is not None else old.model
-    same = {k: v for k, v in new.model.items() if k not in ("backbone", "head")} == {
-        k: v for k, v in expected.items() if k not in ("backbone", "head")
+def verified(new: ModelFile, old: ModelFile, chosen: set[int]) -> ModelFile:
+    """The edited file, after making sure that nothing but the chosen rows changed."""
+    rows = ("backbone", "head")
+    same = {k: v for k, v in new.model.items() if k not in rows} == {
+        k: v for k, v in old.model.items() if k not in rows
     }
     kept = [(r.part, r.source, r.repeats, r.name, r.args) for r in old.rows if r.index not in chosen]
     now = [(r.part, r.source, r.repeats, r.name, r.args) for r in new.rows if r.index not in chosen]
     if not same or kept != now:
-        raise ModelFileError(
-            f"{old.name}: the rows cannot be edited one by one (a YAML anchor shared by rows?); write them out"
-        )
+        raise ModelFileError(f"{old.name}: {_SHARED}")
     return new
+
+
+_SHARED = "the rows cannot be edited one by one (a YAML anchor shared by rows?); write them out"
 
 
 def command_line(
@@ -90,15 +91,21 @@ def command_line(
     return shlex.join([*words, *(["-o", str(output)] if output else [])])
 
 
-def scale_replaced(file: ModelFile, scale: Scale) -> str:
-    """The text with another width multiple and cap at the file's scale; a file without any gets the width as a key."""
+def change_written(file: ModelFile, change: Change) -> str:
+    """The text with the change of `match.find` in it; a file without any width multiple gets it as a key."""
     text = file.text
-    if not file.scale_spans:
+    edits = {(*file.rows[i].spans["args"], _flow(with_e(file, i, e))) for i, e in change.hidden}
+    if not change.hidden and file.width_span:
+        edits.add((*file.width_span, f"{change.width:g}"))
+    for start, end, new in sorted(edits, reverse=True):
+        text = text[:start] + new + text[end:]
+    if not change.hidden and not file.width_span:
         newline = "\r\n" if "\r\n" in text else "\n"
-        return re.sub(r"^(?=backbone\s*:)", f"width_multiple: {scale.width:g}{newline}", text, count=1, flags=re.M)
-    for (start, end), value in reversed(list(zip(file.scale_spans, scale, strict=False))):
-        if float(text[start:end]) != value:
-            text = f"{text[:start]}{value:g}{text[end:]}"
+        text = re.sub(r"^(?=backbone\s*:)", f"width_multiple: {change.width:g}{newline}", text, count=1, flags=re.M)
+    if with_change(file, change) | {"width_multiple": 0} != parse(text, file.name, file.model["scale"]).model | {
+        "width_multiple": 0
+    }:
+        raise ModelFileError(f"{file.name}: {_SHARED}")
     return text
 
 

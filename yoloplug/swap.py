@@ -11,21 +11,13 @@ from typing import Any, NamedTuple
 from yoloplug import rewrite
 from yoloplug.bridge.trace import RowError, build, scaling
 from yoloplug.check import level, traced, validate
-from yoloplug.match import TOLERANCE, Budget, Match, find_scale, with_scale
+from yoloplug.match import TOLERANCE, Budget, Cost, Match, find
 from yoloplug.model_file import ModelFile, ModelFileError, nearest, parse, read
 from yoloplug.translate import translatable
 
 __all__ = ["Cost", "Swapped", "select", "swap"]
 
 Pairs = Mapping[str, str]
-
-
-class Cost(NamedTuple):
-    """Parameters, FLOPs of one image, width multiple."""
-
-    params: int
-    flops: int
-    width: float
 
 
 class Swapped(NamedTuple):
@@ -60,8 +52,8 @@ def swap(
     """Replace modules by blocks, {"C2f": "C2f_gnConv"}, in the rows that `where` names.
 
     where: `backbone`, `neck`, `all`, levels `P3,P4`, row numbers `4,6`. options: of the blocks by name, or a dict of
-    them by block row, {"C2f_gnConv": {"order": 3}}. match: give the model's scale the width (and, if need be, the cap
-    on channels) at which parameters or FLOPs are within 2 % of the stock model. output: the file to write; force:
+    them by block row, {"C2f_gnConv": {"order": 3}}. match: find the width multiple of the scale, or the hidden width of
+    the swapped rows, at which parameters or FLOPs are within 2 % of the stock model. output: the file to write; force:
     overwrite it, and accept the nearest match.
     Raises ModelFileError, whose message says what to do.
     """
@@ -88,19 +80,19 @@ def swap(
     notes += _scales_that_fail(new)
     header = rewrite.command_line(name, pairs, where, options, match, imgsz, output)
     if match is not None:
-        found = find_scale(new, match, stock.params if match == "params" else stock.flops, imgsz)
-        matched = _cost(traced(new, with_scale(new.model, found.scale), imgsz), found.scale.width)
+        found = find(new, match, stock, chosen, imgsz)
+        matched = found.cost
         notes.append(_match_text(file, match, found))
         header += f"\n# {notes[-1]}"
-        text = rewrite.scale_replaced(new, found.scale)
-        rewrite.verified(parse(text, name, file.model["scale"]), file, chosen, found.scale)
+        text = rewrite.change_written(new, found.change)
     newline = "\r\n" if "\r\n" in text else "\n"
     text = f"# {header}\n".replace("\n", newline) + text
     result = Swapped(text, sorted(chosen), notes, stock, swapped, matched, call)
     if matched is not None and abs(found.off) > TOLERANCE and not force:
         why = f" ({found.refused})" if found.refused else ""
+        told = result._replace(call=None)
         raise ModelFileError(
-            f"no width within {TOLERANCE:.0%} of the stock {match}{why}; --force takes the nearest:\n{result._replace(call=None)}"
+            f"nothing within {TOLERANCE:.0%} of the stock {match}{why}; --force takes the nearest:\n{told}"
         )
     if output is not None:
         rewrite.write(Path(output), text)
@@ -199,11 +191,15 @@ def _scales_that_fail(new: ModelFile) -> list[str]:
 
 
 def _match_text(file: ModelFile, match: Budget, found: Match) -> str:
-    _, width, cap = scaling(file.model)
     scale = f"scale {file.model['scale']}: " if file.model.get("scales") else ""
-    capped = "" if found.scale.max_channels == cap else f", max_channels {cap:g} -> {found.scale.max_channels:g}"
+    width, hidden = scaling(file.model)[1], found.change.hidden
+    done = f"width {width:g} -> {found.change.width:g}"
+    if hidden:
+        done = (
+            f"hidden width e = {', '.join(f'{e:g}' for _, e in hidden)} in row {', '.join(str(i) for i, _ in hidden)}"
+        )
     others = "; other scales are not matched" if len(file.model.get("scales") or {}) > 1 else ""
-    return f"{scale}width {width:g} -> {found.scale.width:g}{capped}, {match} {100 * found.off:+.1f} % of stock{others}"
+    return f"{scale}{done}, {match} {100 * found.off:+.1f} % of stock{others}"
 
 
 def _off(value: int, stock: int) -> str:

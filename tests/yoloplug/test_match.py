@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from yoloplug.match import TOLERANCE, Scale, find_scale, with_scale
+from yoloplug.match import TOLERANCE, Change, Cost, find, with_change
 from yoloplug.model_file import ModelFileError, parse, read
 from yoloplug.swap import swap
 
@@ -33,8 +33,8 @@ def test_matched_model_is_within_the_tolerance_of_stock(budget: str, tmp_path: P
     assert abs(getattr(done.swapped, budget) / getattr(done.stock, budget) - 1) > TOLERANCE, "nothing to match"
     assert abs(getattr(done.matched, budget) / getattr(done.stock, budget) - 1) <= TOLERANCE
     scales = yaml.safe_load(out.read_text())["scales"]
-    assert scales["n"][1] == done.matched.width != 0.25 and scales["s"] == [0.33, 0.5, 1024]
-    assert "# scale n: width 0.25 -> " in out.read_text() and "other scales are not matched" in str(done)
+    assert scales["n"][1] == done.matched.width and scales["s"] == [0.33, 0.5, 1024]
+    assert "# scale n: hidden width e = " in out.read_text() and "other scales are not matched" in str(done)
 
 
 @pytest.mark.slow
@@ -52,13 +52,26 @@ def test_stock_models_match(name: str, pairs: dict, options: dict) -> None:
     assert done.matched is not None and abs(done.matched.params / done.stock.params - 1) <= TOLERANCE
 
 
+STOCK = Cost(1_000_000, 10**9, 0.25)
+
+
 @pytest.mark.slow
 def test_search_is_deterministic_and_passes_over_refused_widths() -> None:
     file = parse(TINY.replace("C2f, [512, True]", "C2f_gnConv, [512, True, {order: 5}]"), "my.yaml")
-    found = find_scale(file, "params", 1_000_000, imgsz=64)
-    assert found == find_scale(file, "params", 1_000_000, imgsz=64)
-    assert (512 * found.scale.width) % 32 < 1e-9 or -(-512 * found.scale.width // 8) * 8 % 32 == 0
+    found = find(file, "params", STOCK, {2}, imgsz=64)
+    assert found == find(file, "params", STOCK, {2}, imgsz=64)
     assert found.refused is not None and "gnConv: c=" in found.refused and "use order <= " in found.refused
+
+
+def test_the_way_that_keeps_the_other_budget_is_taken(tmp_path: Path) -> None:
+    """At scale n the width steps over the wish; the hidden width of the one swapped row does not move the others."""
+    source = tmp_path / "tiny.yaml"
+    source.write_text(TINY)
+    done = swap(str(source), {"C2f": "C2f_SCConv"}, match="params", imgsz=64)
+    assert done.matched is not None and abs(done.matched.flops / done.stock.flops - 1) < 0.1
+    assert "hidden width e = " in done.notes[-1] and done.matched.width == 0.25
+    row = yaml.safe_load(done.text)["backbone"][2]
+    assert row[2] == "C2f_SCConv" and row[3][:3] == [512, True, 1] and row[3][3] > 0.5
 
 
 def test_beyond_tolerance_is_exit_2_and_force_takes_the_nearest(
@@ -72,22 +85,23 @@ def test_beyond_tolerance_is_exit_2_and_force_takes_the_nearest(
     command += ["--options", "{order: 7}"]
     assert main(command) == 2
     text = capsys.readouterr().err
-    assert "no width within 2% of the stock flops" in text and "--force takes the nearest" in text
+    assert "nothing within 2% of the stock flops" in text and "--force takes the nearest" in text
     assert "stock" in text and "matched" in text and not Path("out.yaml").exists()
     assert main([*command, "--force"]) == 0 and Path("out.yaml").exists()
 
 
 def test_a_file_without_scales_gets_a_width(tmp_path: Path) -> None:
     text = TINY.replace(TINY[TINY.index("scales") : TINY.index("backbone")], "")
-    assert with_scale(parse(text, "my.yaml").model, Scale(0.5))["width_multiple"] == 0.5
-    source = tmp_path / "tiny.yaml"
+    assert with_change(parse(text, "my.yaml"), Change(0.5))["width_multiple"] == 0.5
+    source, out = tmp_path / "tiny.yaml", tmp_path / "out.yaml"
     source.write_text(text)
-    done = swap(str(source), {"C2f": "C2f_SCConv"}, match="params", imgsz=64, output=tmp_path / "out.yaml")
-    assert done.matched is not None and read(str(tmp_path / "out.yaml")).model["width_multiple"] == done.matched.width
+    done = swap(str(source), {"C2f": "SCConv"}, match="params", imgsz=64, output=out)
+    assert done.matched is not None and done.matched.width != 1
+    assert read(str(out)).model["width_multiple"] == done.matched.width
 
 
 @pytest.mark.slow
 def test_no_width_at_all_is_said() -> None:
     file = parse(TINY.replace("C2f, [512, True]", "C2f_gnConv, [512, True, {order: 99}]"), "my.yaml")
     with pytest.raises(ModelFileError, match=r"the blocks refuse every width; width .* is refused: row 2"):
-        find_scale(file, "params", 10**6, imgsz=64)
+        find(file, "params", STOCK, {2}, imgsz=64)

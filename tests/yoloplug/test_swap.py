@@ -312,8 +312,11 @@ def test_the_same_command_twice_needs_force_and_prints_the_costs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    rows = "  - [-1, 1, Conv, [16, 3, 2]]\n  - [-1, 1, C2f, [16]]\nhead:\n  - [-1, 1, Classify, [nc]]\n"
+    Path("yolov8.yaml").write_text(f"nc: 2\nscales:\n  n: [1, 1, 64]\nbackbone:\n{rows}")
     command = ["swap", "yolov8n.yaml", "C2f=C2f_SCConv", "--imgsz", "64", "-o", "yolov8-sc.yaml"]
     assert main(command) == 0
     text = capsys.readouterr().out
-    assert "3,157,200" in text and "swapped" in text and "yolo train model=yolov8n-sc.yaml" in text
+    assert "rows 1 of yolov8n.yaml changed" in text and "yolo train model=yolov8n-sc.yaml" in text
+    assert [line.split()[0] for line in text.splitlines()[3:5]] == ["stock", "swapped"]
     assert main(command) == 2 and main([*command, "--force"]) == 0
