@@ -169,5 +169,6 @@ def _method(cell: Cell, result: dict[str, Any], about: dict[str, Any]) -> dict[s
         "predictions": f"whole images at their own size, threshold {result['threshold']} unless the metric has its own",
         "metric": "TP, FP, FN, TN of crack pixels summed over the set, 0 px tolerance; "
         "iou_crack = TP/(TP+FP+FN), miou = mean with the background's IoU, f1 = 2TP/(2TP+FP+FN), "
-        "iou_per_image = mean over images, ods_* at the one best threshold, ois_* at each image's best",
+        "iou_per_image = mean over images, ods_* at the one best threshold, ois_* at each image's best; "
+        "f1_tol*, cldice, hd95_px, ap, scs_compat_*: as segplug.metrics.DEFINITIONS states",
     }
