@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from segplug.errors import SegplugError
 from segplug.padding import crop_to, pad_to_multiple
-from segplug.tiling import tiled_probability
+from segplug.tiling import OVERLAP, tiled_probability
 
 __all__ = [
+    "MEAN",
     "MULTIPLE",
     "OVERLAP",
+    "STD",
     "crack_logits",
     "crack_probability",
     "image_logits",
@@ -23,7 +25,6 @@ __all__ = [
 ]
 
 MULTIPLE = 32
-OVERLAP = 128
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.checkpoint import load_model, write_atomic
-from segplug.data import by_stem, image_files
+from segplug.atomic import write_atomic
+from segplug.checkpoint import load_model
 from segplug.errors import SegplugError
+from segplug.image_files import by_stem, image_files
 from segplug.inference import OVERLAP, pick_device, tiled_crack_probability
 from segplug.masks import read_image
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segplug.checkpoint import json_writer, write_atomic
+from segplug.atomic import json_writer, write_atomic
 from segplug.data import CrackDataset
 from segplug.errors import SegplugError
 from segplug.metrics import DEFINITIONS

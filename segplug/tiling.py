@@ -1,4 +1,8 @@
-"""Probability of a large image from overlapping tiles, blended so that no seam shows; memory stays that of one tile."""
+"""Probability of a large image from overlapping tiles, blended so that no seam shows.
+
+Tiles begin at multiples of ALIGN_PX, where a network of that stride lays its grid in the whole image too. Their weights
+fall off linearly to the borders and add up to 1 at each pixel.
+"""
 
 from __future__ import annotations
 
@@ -7,44 +11,80 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["tiled_probability"]
+__all__ = ["ALIGN_PX", "OVERLAP", "probability_strips", "tile_count", "tiled_probability"]
+
+ALIGN_PX = 32
+OVERLAP = 128
+"""Pixels that neighbouring tiles share at least."""
+
+Pixels = NDArray[np.uint8]
+ProbabilityOf = Callable[[Pixels], NDArray[np.float32]]
 
 
 def tiled_probability(
-    image: NDArray[np.uint8],
-    probability_of: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
-    tile: int,
-    overlap: int,
+    image: Pixels, probability_of: ProbabilityOf, tile: int, overlap: int = OVERLAP
 ) -> NDArray[np.float32]:
-    """(H, W, 3) -> (H, W). Tiles of `tile` pixels overlap by at least `overlap`; weights fall off to their borders.
-
-    An image that fits into one tile is predicted whole.
-    """
+    """(H, W, 3) -> (H, W). An image that fits into one tile is predicted whole."""
     h, w = image.shape[:2]
     if h <= tile and w <= tile:
         return probability_of(image)
-    if not 0 <= overlap < tile:
-        raise ValueError(f"overlap must be at least 0 and below the tile's {tile} px, got {overlap}")
-    total = np.zeros((h, w), dtype=np.float32)
-    weight = np.zeros((h, w), dtype=np.float32)
-    for top in _starts(h, tile, overlap):
-        for left in _starts(w, tile, overlap):
-            part = image[top : top + tile, left : left + tile]
-            ramp = np.multiply.outer(_ramp(part.shape[0], overlap), _ramp(part.shape[1], overlap))
-            total[top : top + tile, left : left + tile] += ramp * probability_of(part)
-            weight[top : top + tile, left : left + tile] += ramp
-    return total / weight
+
+    def read(top: int, left: int, height: int, width: int) -> Pixels:
+        return image[top : top + height, left : left + width]
+
+    return np.concatenate(list(probability_strips(read, (h, w), probability_of, tile, overlap)))
 
 
-def _starts(length: int, tile: int, overlap: int) -> Iterator[int]:
-    """Evenly spread first pixels; the last tile ends at the border."""
-    if length <= tile:
-        return iter([0])
-    count = -(-(length - overlap) // (tile - overlap))
-    return iter(round(i * (length - tile) / (count - 1)) for i in range(count))
+def probability_strips(
+    read: Callable[[int, int, int, int], Pixels | None],
+    size: tuple[int, int],
+    probability_of: ProbabilityOf,
+    tile: int,
+    overlap: int = OVERLAP,
+) -> Iterator[NDArray[np.float32]]:
+    """(rows, W) strips from the top, together (H, W); memory is that of one row of tiles.
+
+    read(top, left, height, width) gives a tile's pixels, None where there is nothing to predict (probability 0).
+    """
+    height, width = size
+    down, across = _spans(height, tile, overlap), _spans(width, tile, overlap)
+    carried = np.zeros((0, width), dtype=np.float32)
+    for i, (top, fall) in enumerate(down):
+        strip = np.zeros((len(fall), width), dtype=np.float32)
+        strip[: len(carried)] = carried
+        for left, slope in across:
+            part = read(top, left, len(fall), len(slope))
+            if part is not None:
+                strip[:, left : left + len(slope)] += np.multiply.outer(fall, slope) * probability_of(part)
+        finished = (down[i + 1][0] if i + 1 < len(down) else height) - top
+        yield strip[:finished]
+        carried = strip[finished:]
 
 
-def _ramp(length: int, overlap: int) -> NDArray[np.float32]:
+def tile_count(size: tuple[int, int], tile: int, overlap: int = OVERLAP) -> int:
+    """Tiles that an image of (height, width) is cut into."""
+    return len(_starts(size[0], tile, overlap)) * len(_starts(size[1], tile, overlap))
+
+
+def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, NDArray[np.float32]]]:
+    """First pixel and weights of each tile along one axis."""
+    spans = [(start, _ramp(min(tile, length - start), overlap)) for start in _starts(length, tile, overlap)]
+    total = np.zeros(length)
+    for start, ramp in spans:
+        total[start : start + len(ramp)] += ramp
+    return [(start, (ramp / total[start : start + len(ramp)]).astype(np.float32)) for start, ramp in spans]
+
+
+def _starts(length: int, tile: int, overlap: int) -> list[int]:
+    """Multiples of ALIGN_PX, evenly spread; the last tile ends at the border and may be up to ALIGN_PX - 1 shorter."""
+    if not 0 <= overlap <= tile - ALIGN_PX:
+        raise ValueError(f"overlap must be at least 0 and {ALIGN_PX} below the tile's {tile} px, got {overlap}")
+    last = max(0, -(-(length - tile) // ALIGN_PX))
+    gaps = -(-last // ((tile - overlap) // ALIGN_PX))
+    return [ALIGN_PX * (i * last // max(gaps, 1)) for i in range(gaps + 1)]
+
+
+def _ramp(length: int, overlap: int) -> NDArray[np.float64]:
     """1 inside, falling linearly over `overlap` pixels at both ends, never 0."""
     distance = np.minimum(np.arange(1, length + 1), np.arange(length, 0, -1))
-    return np.minimum(distance / (overlap + 1), 1).astype(np.float32)
+    return np.minimum(distance / (overlap + 1), 1)
