@@ -60,6 +60,7 @@ def test_every_block_is_complete(name: str) -> None:
     assert block.paper.startswith(("arXiv:", "doi:")), block.paper
     tests = "".join(path.read_text() for path in (ROOT / "tests/yoloplug/blocks").glob("test_*.py"))
     assert name in tests, "no test of its own"
+    assert f"`{name}`" in (ROOT / "README.md").read_text(encoding="utf-8"), "README's table does not name it"
     module = sys.modules[block.cls.__module__].__doc__ or ""
     assert "Paper:" in module, "the module docstring must name the paper and its section"
 
