@@ -108,7 +108,7 @@ def _checked(pairs: Pairs, file: ModelFile) -> Pairs:
         raise ModelFileError("nothing to swap; give pairs such as C2f=C2f_gnConv")
     for left, right in pairs.items():
         if left not in present:
-            hint = nearest(left, known) or "; "
+            hint = nearest(left, known)
             raise ModelFileError(f"{file.name} has no row {left!r}{hint} (rows to swap: {', '.join(known)})")
         if left not in known:
             raise ModelFileError(
