@@ -54,7 +54,7 @@ def check_data(path: Path) -> str:
         pairs = [pair for split in splits for pair in find_pairs(path, split)]
     except SegplugError as error:
         raise SpecError(str(error)) from error
-    return hash_files(file for pair in pairs for file in (pair.image, pair.mask))
+    return hash_files(file for pair in pairs for file in (pair.image, pair.label.path))
 
 
 def check_options(options: dict[str, Any]) -> None:

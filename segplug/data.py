@@ -1,12 +1,8 @@
-"""Find image/mask pairs in a folder, check them all at the start, and serve them as a torch dataset.
-
-Layouts: DIR/images + DIR/masks; DIR/train/images + DIR/train/masks; DIR/images/train + DIR/masks/train. A pair shares
-its file stem. Every refusal names the file.
-"""
+"""Labelled photographs as a torch dataset: every pair is read and checked once at the start. Readers find the pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from segplug.data_source import DataSource
 from segplug.errors import SegplugError
-from segplug.masks import read_image, read_mask
+from segplug.image_files import IMAGE_SUFFIXES, by_stem, image_files
+from segplug.labels import Label, MaskFile
+from segplug.mask_values import NO_LABEL, Encoding, MaskRules, Stored, find_encoding, refuse_inverted
+from segplug.masks import read_image, read_mask, stored
 
-__all__ = ["SPLITS", "CrackDataset", "EpochSampler", "Pair", "by_stem", "find_pairs", "find_splits", "image_files"]
+__all__ = ["IMAGE_SUFFIXES", "CrackDataset", "EpochSampler", "Pair", "by_stem", "image_files", "read_pair"]
 
-SPLITS = ("train", "val", "test")
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 CACHE_BYTES = 2 << 30
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -32,61 +30,25 @@ Transform = Callable[[NDArray[np.uint8], NDArray[np.uint8], int], Arrays]
 
 @dataclass(frozen=True)
 class Pair:
-    """One labelled photograph. `name` is the shared file stem."""
+    """One labelled photograph, its `name` unlike any other of the split.
+
+    valid: mask file that is 0 where the label says nothing. group: source photograph, where the data names it.
+    """
 
     name: str
     image: Path
-    mask: Path
-
-
-def image_files(folder: Path) -> list[Path]:
-    """Image files directly in `folder`, by name. Hidden files are left out."""
-    if not folder.is_dir():
-        raise SegplugError(f"{folder}: no such folder")
-    return sorted(f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith("."))
-
-
-def find_splits(root: Path) -> dict[str, tuple[Path, Path]]:
-    """Split name -> (images folder, masks folder); a folder without splits gives the one entry "all"."""
-    if not root.is_dir():
-        raise SegplugError(f"{root}: no such data folder")
-    splits: dict[str, tuple[Path, Path]] = {}
-    for split in SPLITS:
-        for images, masks in (
-            (root / split / "images", root / split / "masks"),
-            (root / "images" / split, root / "masks" / split),
-        ):
-            if images.is_dir() and split not in splits:
-                splits[split] = (images, masks)
-    if not splits and (root / "images").is_dir():
-        splits["all"] = (root / "images", root / "masks")
-    if not splits:
-        raise SegplugError(f"{root}: found neither images/ + masks/ nor train/images + train/masks in it")
-    return splits
-
-
-def find_pairs(root: Path, split: str) -> list[Pair]:
-    """The pairs of one split, sorted by name. Raises SegplugError on an unknown split, no image, a missing partner."""
-    splits = find_splits(root)
-    if split not in splits:
-        raise SegplugError(f"{root}: no split {split!r}; found: {', '.join(splits)}")
-    images_dir, masks_dir = splits[split]
-    images, masks = by_stem(image_files(images_dir)), by_stem(image_files(masks_dir))
-    if not images:
-        raise SegplugError(f"{images_dir}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    for stem in images.keys() - masks.keys():
-        raise SegplugError(f"{images[stem]}: no mask {stem}.* in {masks_dir}; add it or remove the image")
-    for stem in masks.keys() - images.keys():
-        raise SegplugError(f"{masks[stem]}: no image {stem}.* in {images_dir}; add it or remove the mask")
-    return [Pair(stem, images[stem], masks[stem]) for stem in sorted(images)]
+    label: Label
+    valid: Path | None = None
+    group: str | None = None
 
 
 class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Pairs as (3, H, W) uint8 image and (1, H, W) uint8 mask of 0 and 1.
+    """Pairs as (3, H, W) uint8 image and (1, H, W) uint8 mask: 0 background, 1 crack, 255 no label.
 
     Every pair is read once in the constructor, so that bad files are refused before training; it stays in memory while
-    `cache_bytes` lasts. `transform(image, mask, seed)` gets a seed made of `seed`, the epoch and the index, so that an
-    epoch's pictures depend on neither workers nor resumption. Index with i (epoch 0) or (epoch, i), see EpochSampler.
+    `cache_bytes` lasts. `note` hears how the mask files are encoded. `transform(image, mask, seed)` gets a seed made of
+    `seed`, the epoch and the index, so that an epoch's pictures depend on neither workers nor resumption. Index with i
+    (epoch 0) or (epoch, i), see EpochSampler.
     """
 
     def __init__(
@@ -103,24 +65,37 @@ class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
         self.transform = transform
         self.seed = seed
         self._cache: list[Arrays | None] = [None] * len(self.pairs)
-        lossy = 0
+        files: list[Stored] = []
         with ThreadPoolExecutor(4) as pool:
-            for i, (arrays, was_lossy) in enumerate(pool.map(_read_pair, self.pairs)):
-                lossy += was_lossy
+            for i, (arrays, file) in enumerate(pool.map(_read_stored, self.pairs)):
+                files += [file] if file else []
                 size = arrays[0].nbytes + arrays[1].nbytes
                 if size <= cache_bytes:
                     self._cache[i] = arrays
                     cache_bytes -= size
-        if lossy:
-            note(f"{lossy} of {len(self.pairs)} masks are lossy files with grey artefacts; binarised at 127")
+        self._encoding = _encoding(self.pairs, files)
+        if self._encoding is not None:
+            note(f"masks of {len(files)} images: {self._encoding.about}")
+        self._cache = [None if kept is None else self._decoded(i, kept) for i, kept in enumerate(self._cache)]
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def arrays(self, index: int) -> Arrays:
-        """(H, W, 3) RGB image and (H, W) mask, as in the file."""
+        """(H, W, 3) RGB image and (H, W) mask of 0, 1 and 255, in the file's size."""
         cached = self._cache[index]
-        return cached if cached is not None else _read_pair(self.pairs[index])[0]
+        return cached if cached is not None else self._decoded(index, read_pair(self.pairs[index]))
+
+    def _decoded(self, index: int, arrays: Arrays) -> Arrays:
+        image, mask = arrays
+        pair = self.pairs[index]
+        if self._encoding is not None and isinstance(pair.label, MaskFile):
+            mask = self._encoding.table[mask]
+        if pair.valid is not None:
+            mask = np.where(_valid(pair.valid, mask.shape), mask, np.uint8(NO_LABEL))
+        if (mask == NO_LABEL).all():
+            raise SegplugError(f"{pair.label.path}: no pixel has a label; remove the image or label it")
+        return image, mask
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, index = key if isinstance(key, tuple) else (0, key)
@@ -134,41 +109,71 @@ class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Shuffled (epoch, index) keys; the order depends on seed and epoch alone. Lightning calls `set_epoch`."""
+    """Shuffled (epoch, index) keys; the order depends on seed and epoch alone. Lightning calls `set_epoch`.
 
-    def __init__(self, length: int, seed: int) -> None:
+    Of several ranks each takes every world-th key; the few that do not go round are left out of this epoch.
+    """
+
+    def __init__(self, length: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        if length < world:
+            raise SegplugError(f"{length} training images cannot be shared by {world} devices; use fewer")
         self.length = length
         self.seed = seed
+        self.rank = rank
+        self.world = world
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.length
+        return self.length // self.world
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        return iter([(self.epoch, int(i)) for i in order])
+        mine = order[self.rank :: self.world][: len(self)]
+        return iter([(self.epoch, int(i)) for i in mine])
 
 
-def by_stem(files: Iterable[Path]) -> dict[str, Path]:
-    """File stem -> file. Raises SegplugError when two files share a stem (a.jpg, a.png): one would hide the other."""
-    found: dict[str, Path] = {}
-    for file in files:
-        if file.stem in found:
-            raise SegplugError(f"{file}: same name as {found[file.stem].name}; keep one of them")
-        found[file.stem] = file
-    return found
+def find_splits(source: DataSource | Path | str) -> dict[str, list[Pair]]:
+    from segplug.readers import open_data
+
+    return open_data(source).splits
 
 
-def _read_pair(pair: Pair) -> tuple[Arrays, bool]:
+def find_pairs(source: DataSource | Path | str, split: str) -> list[Pair]:
+    from segplug.readers import open_data
+
+    return open_data(source).pairs(split)
+
+
+def read_pair(pair: Pair) -> Arrays:
+    """(H, W, 3) RGB image and (H, W) label values, those of a MaskFile as stored. Raises SegplugError with the file."""
     image = read_image(pair.image)
-    mask, lossy = read_mask(pair.mask)
-    if image.shape[:2] != mask.shape:
-        (h, w), (mh, mw) = image.shape[:2], mask.shape
-        raise SegplugError(f"{pair.mask}: mask is {mw}x{mh} but {pair.image.name} is {w}x{h}; resize or redo the mask")
-    return (image, mask), lossy
+    return image, pair.label.values(image.shape[0], image.shape[1], pair.image)
+
+
+def _read_stored(pair: Pair) -> tuple[Arrays, Stored | None]:
+    arrays = read_pair(pair)
+    if pair.valid is not None:
+        _valid(pair.valid, arrays[1].shape)
+    return arrays, stored(pair.label.path, arrays[1]) if isinstance(pair.label, MaskFile) else None
+
+
+def _encoding(pairs: Sequence[Pair], files: Sequence[Stored]) -> Encoding | None:
+    rules = next((p.label.rules for p in pairs if isinstance(p.label, MaskFile)), MaskRules())
+    if not files:
+        return None
+    encoding = find_encoding(files, rules)
+    refuse_inverted(files, encoding, rules)
+    return encoding
+
+
+def _valid(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    valid = read_mask(path) > 0
+    if valid.shape != shape:
+        raise SegplugError(f"{path}: {valid.shape[1]}x{valid.shape[0]} but its image is {shape[1]}x{shape[0]}; redo it")
+    return valid
 
 
 def _mix(seed: int, epoch: int, index: int) -> int:

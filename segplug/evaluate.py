@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.checkpoint import load_model
-from segplug.data import CrackDataset, Pair, by_stem, find_pairs, image_files
+from segplug.data import CrackDataset, Pair
+from segplug.data_source import DataSource
 from segplug.errors import SegplugError
 from segplug.inference import OVERLAP, crack_logits, pick_device, tiled_crack_probability
-from segplug.masks import read_mask
+from segplug.mask_values import NO_LABEL
 from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, to_frame, truth_in_frame
 from segplug.models import parameters
 from segplug.predictions import PredictionFolder, log_odds
+from segplug.readers import open_data
 from segplug.score_files import check_out, write_scores
 from segplug.threshold import best_threshold, threshold_pairs
 from segplug.worst import WorstImages
@@ -35,7 +37,7 @@ Predictor = Callable[[Pair, NDArray[np.uint8]], tuple[NDArray[np.float32], NDArr
 
 def evaluate(
     checkpoint: Path | str,
-    data: Path | str,
+    data: DataSource | Path | str,
     split: str = "test",
     device: str = "auto",
     threshold: float | Literal["auto"] = 0.5,
@@ -43,15 +45,14 @@ def evaluate(
     tile: int = 2048,
     note: Note = lambda text: None,
     threshold_from: str = "val",
-    ignore: Path | str | None = None,
     worst: int = 8,
 ) -> dict[str, Any]:
     """Metrics as segplug.metrics defines them, JSON-able: what was scored, "metrics", and "per_image" rows with counts.
 
-    split: "train", "val" or "test" of the data folder, "all" for a folder without splits.
+    data: a folder or a `DataSource`; pixels that it gives no label count nowhere.
+    split: "train", "val" or "test" of the data, "all" where it has no splits.
     threshold: probability from which a pixel is crack, or "auto": the one best for F1 on the split `threshold_from`,
     which must not be the scored one; without a val folder "val" is what training held out.
-    ignore: folder of masks by image name, 0 where a pixel has no label and counts nowhere.
     out: .json file, or folder for JSON, CSV and pictures of the `worst` images by IoU.
     tile: images above it on a side are scored from blended tiles, to bound memory.
     Raises SegplugError on bad data, a bad checkpoint or a bad threshold.
@@ -60,7 +61,7 @@ def evaluate(
     if tile < 2 * OVERLAP:
         raise SegplugError(f"tile must be at least {2 * OVERLAP} px, got {tile}")
     place = pick_device(device)
-    scored = _Scored(data, split, ignore, out, worst, note)
+    scored = _Scored(DataSource.of(data), split, out, worst, note)
     model, about = load_model(Path(checkpoint))
     model.to(place)
 
@@ -77,7 +78,7 @@ def evaluate(
 
     chosen_on = "given"
     if threshold == "auto":
-        pairs = threshold_pairs(Path(data), threshold_from, scored.dataset.pairs, about["train"])
+        pairs = threshold_pairs(DataSource.of(data), threshold_from, scored.dataset.pairs, about["train"])
         threshold = best_threshold(pairs, whole, note)
         chosen_on = f"best F1 on {len(pairs)} images of {threshold_from}"
     about_run = {
@@ -91,12 +92,11 @@ def evaluate(
 
 def evaluate_predictions(
     predictions: Path | str,
-    data: Path | str,
+    data: DataSource | Path | str,
     split: str = "test",
     threshold: float = 0.5,
     out: Path | str | None = None,
     note: Note = lambda text: None,
-    ignore: Path | str | None = None,
     worst: int = 8,
 ) -> dict[str, Any]:
     """`evaluate` for a folder of masks or probability maps of any program, see `PredictionFolder`.
@@ -105,7 +105,7 @@ def evaluate_predictions(
     Raises SegplugError on missing, additional, wrongly sized or ambiguous files.
     """
     _check_threshold(threshold)
-    scored = _Scored(data, split, ignore, out, worst, note)
+    scored = _Scored(DataSource.of(data), split, out, worst, note)
     shapes = [scored.dataset.arrays(i)[1].shape for i in range(len(scored.dataset))]
     folder = PredictionFolder(Path(predictions), scored.dataset.pairs, shapes)
 
@@ -119,16 +119,15 @@ def evaluate_predictions(
 class _Scored:
     """The images to score and where the scores go; everything that can be refused is refused in the constructor."""
 
-    def __init__(
-        self, data: Path | str, split: str, ignore: Path | str | None, out: Path | str | None, worst: int, note: Note
-    ) -> None:
+    def __init__(self, data: DataSource, split: str, out: Path | str | None, worst: int, note: Note) -> None:
         if worst < 0:
             raise SegplugError(f"worst must be at least 0, got {worst}")
         self.out = None if out is None else Path(out)
         check_out(self.out)
-        self.about = {"data": str(data), "split": split, "ignore": None if ignore is None else str(ignore)}
-        self.dataset = CrackDataset(find_pairs(Path(data), split), note=note, cache_bytes=CACHE_BYTES)
-        self.labelled = None if ignore is None else _labelled_files(Path(ignore), self.dataset.pairs)
+        found = open_data(data)
+        note(str(found))
+        self.about = {"data": data.data, "format": found.about, "split": split}
+        self.dataset = CrackDataset(found.pairs(split), note=note, cache_bytes=CACHE_BYTES)
         self.worst = WorstImages(worst if self.out is not None and self.out.suffix != ".json" else 0)
         self.note = note
 
@@ -136,11 +135,12 @@ class _Scored:
         total, images = AllMetrics(threshold), len(self.dataset)
         for i, pair in enumerate(self.dataset.pairs):
             image, mask = self.dataset.arrays(i)
-            valid = None if self.labelled is None else _valid_pixels(self.labelled[pair.name], mask.shape)
+            truth, labelled = mask == 1, mask != NO_LABEL
+            valid = None if labelled.all() else labelled
             probability, logits = predict(pair, image)
             seen = np.ones(logits.shape, dtype=bool) if valid is None else _in_frame(valid, logits.shape)
-            saved, saved_truth = saved_prediction(logits, seen), truth_in_frame(mask > 0)
-            row = total.add(pair.name, probability, mask, saved[seen], saved_truth[seen], valid)
+            saved, saved_truth = saved_prediction(logits, seen), truth_in_frame(truth)
+            row = total.add(pair.name, probability, truth, saved[seen], saved_truth[seen], valid)
             self.worst.add(float(row["iou_crack"]), i, pair.name, probability >= threshold, valid)
             if 10 * (i + 1) // images > 10 * i // images and images >= 20:
                 self.note(f"{i + 1}/{images} images")
@@ -161,23 +161,6 @@ class _Scored:
 def _check_threshold(threshold: float | Literal["auto"]) -> None:
     if threshold != "auto" and not 0 < threshold < 1:
         raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
-
-
-def _labelled_files(folder: Path, pairs: list[Pair]) -> dict[str, Path]:
-    files = by_stem(image_files(folder))
-    for pair in pairs:
-        if pair.name not in files:
-            raise SegplugError(f"{folder}: no mask {pair.name}.* of labelled pixels; add one (all 255 if all are)")
-    return files
-
-
-def _valid_pixels(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    valid = read_mask(path)[0] > 0
-    if valid.shape != shape:
-        raise SegplugError(f"{path}: {valid.shape[1]}x{valid.shape[0]} but its image is {shape[1]}x{shape[0]}; redo it")
-    if not valid.any():
-        raise SegplugError(f"{path}: 0 everywhere, no pixel to score; remove its image or set labelled pixels to 255")
-    return valid
 
 
 def _in_frame(valid: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data import CrackDataset, Pair, find_pairs, find_splits
+from segplug.data import CrackDataset, Pair
+from segplug.data_source import DataSource
 from segplug.errors import SegplugError
+from segplug.mask_values import NO_LABEL
 from segplug.metrics import MetricSum
-from segplug.split import split_train_val
+from segplug.readers import open_data
+from segplug.split import read_groups, split_train_val
 
 __all__ = ["best_threshold", "threshold_pairs"]
 
 
-def threshold_pairs(root: Path, source: str, scored: Sequence[Pair], trained: dict[str, Any]) -> list[Pair]:
+def threshold_pairs(data: DataSource, source: str, scored: Sequence[Pair], trained: dict[str, Any]) -> list[Pair]:
     """The pairs of split `source` ("val" or "train") to choose a threshold on.
 
     Where the folder has no val split, "val" is what training held out, by the settings `trained` of the checkpoint.
@@ -25,18 +28,21 @@ def threshold_pairs(root: Path, source: str, scored: Sequence[Pair], trained: di
     """
     if source == "test":
         raise SegplugError("threshold_from is test: a threshold is never chosen on test; use val or train")
-    splits = find_splits(root)
+    found = open_data(data)
+    splits = found.splits
     whole = "train" if "train" in splits else "all"
     if source in splits:
-        pairs = find_pairs(root, source)
+        pairs = found.pairs(source)
     elif source == "val" and whole in splits and trained["val_split"] > 0:
-        pairs = split_train_val(find_pairs(root, whole), trained["val_split"], trained["seed"], trained["source_rule"])[
-            1
-        ]
+        groups = trained.get("groups")  # absent from older checkpoints
+        groups = None if groups is None else read_groups(Path(groups))
+        pairs = split_train_val(
+            found.pairs(whole), trained["val_split"], trained["seed"], trained["source_rule"], groups
+        )[1]
     else:
         raise SegplugError(
-            f"{root}: no {source} images to choose a threshold on; found: {', '.join(splits)}. Add a val split, or "
-            "give the number that a run on the training data printed as ods_threshold"
+            f"{data.data}: no {source} images to choose a threshold on; found: {', '.join(splits)}. Add a val split, "
+            "or give the number that a run on the training data printed as ods_threshold"
         )
     shared = {pair.image for pair in pairs} & {pair.image for pair in scored}
     if shared:
@@ -55,7 +61,7 @@ def best_threshold(
     dataset, total = CrackDataset(pairs, note=note), MetricSum()
     for i in range(len(dataset)):
         image, mask = dataset.arrays(i)
-        total.add(probability_of(image), mask)
+        total.add(probability_of(image), mask == 1, mask != NO_LABEL)
     if total.counts.tp + total.counts.fn == 0:
         raise SegplugError(f"none of the {len(dataset)} validation images has a crack; give the threshold as a number")
     return total.scores()["ods_threshold"]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.checkpoint import write_atomic
+from segplug.atomic import write_atomic
 from segplug.data import CrackDataset
 from segplug.errors import SegplugError
 
@@ -42,7 +42,7 @@ class WorstImages:
         files = []
         for rank, (iou, index, name, found, valid) in enumerate(sorted(self._heap, reverse=True), start=1):
             image, mask = dataset.arrays(-index)
-            done, encoded = cv2.imencode(".png", draw_comparison(image, mask > 0, found, valid, -iou)[..., ::-1])
+            done, encoded = cv2.imencode(".png", draw_comparison(image, mask == 1, found, valid, -iou)[..., ::-1])
             file = folder / f"{rank:02}_iou{-iou:.4f}_{name}.png"
             if not done:
                 raise SegplugError(f"{file}: OpenCV could not encode the picture of {name}")

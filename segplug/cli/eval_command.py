@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from segplug.cli.command import add_command, note
+from segplug.cli.flags import add_flags, given_flags
+from segplug.data_source import DataSource
 from segplug.errors import SegplugError
 
 __all__ = ["add"]
@@ -20,15 +22,14 @@ def add(commands: Any) -> None:
     p = add_command(commands, "eval", about, EXAMPLE)
     p.add_argument("checkpoint", type=Path, nargs="?", help="last.ckpt or best.ckpt of a run")
     p.add_argument("--predictions", type=Path, help="instead of a checkpoint: folder of masks or probability maps")
-    p.add_argument("--data", type=Path, required=True, help="data folder, as for training")
     p.add_argument("--split", default="test", help="train, val, test; all for a folder without splits")
     p.add_argument("--threshold", type=_threshold, default=0.5, help="probability from which a pixel is crack, or auto")
     p.add_argument("--threshold-from", default="val", help="split that --threshold auto is chosen on; never the scored")
-    p.add_argument("--ignore", type=Path, help="folder of masks by image name, 0 where a pixel has no label")
     p.add_argument("--out", type=Path, help="folder for JSON, CSV and pictures of the worst images, or a .json file")
     p.add_argument("--worst", type=int, default=8, help="pictures of the images of lowest IoU")
     p.add_argument("--tile", type=int, default=2048, help="larger images are cut into overlapping tiles of this side")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    add_flags(p, DataSource, leave_out=("source_rule", "groups"))
     p.set_defaults(run=_run)
 
 
@@ -38,18 +39,21 @@ def _run(args: argparse.Namespace) -> None:
 
     if (args.checkpoint is None) == (args.predictions is None):
         raise SegplugError("name either a checkpoint or --predictions DIR")
-    shared = {"out": args.out, "note": note, "ignore": args.ignore, "worst": args.worst}
+    if "data" not in args:
+        raise SegplugError("no data: give --data DIR")
+    data = DataSource(**given_flags(args, DataSource))
+    shared = {"out": args.out, "note": note, "worst": args.worst}
     if args.predictions is not None:
         if args.threshold == "auto":
             raise SegplugError(
                 "--threshold auto needs a checkpoint; score the predictions of the validation split first and give its "
                 "ods_threshold as --threshold"
             )
-        result = evaluate_predictions(args.predictions, args.data, args.split, args.threshold, **shared)
+        result = evaluate_predictions(args.predictions, data, args.split, args.threshold, **shared)
     else:
         result = evaluate(
             args.checkpoint,
-            args.data,
+            data,
             args.split,
             args.device,
             args.threshold,

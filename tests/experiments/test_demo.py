@@ -32,7 +32,7 @@ def test_cracks_are_darker_than_the_concrete(tmp_path: Path) -> None:
     draw_cracks(tmp_path, train=6, test=2)
     for pair in find_pairs(tmp_path, "train"):
         grey = cv2.imread(str(pair.image), cv2.IMREAD_GRAYSCALE).astype(float)
-        mask = cv2.imread(str(pair.mask), cv2.IMREAD_GRAYSCALE)
+        mask = cv2.imread(str(pair.label.path), cv2.IMREAD_GRAYSCALE)
         assert set(np.unique(mask)) == {0, 255} and 0.002 < (mask > 0).mean() < 0.2
         assert grey[mask == 0].mean() - grey[mask > 0].mean() > 20
 

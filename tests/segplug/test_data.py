@@ -31,20 +31,18 @@ def test_a_flat_folder_is_the_split_all(tmp_path: Path, add_crack: Callable[...,
 def test_folders_without_data_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SegplugError, match="no such data folder"):
         find_splits(tmp_path / "nowhere")
-    with pytest.raises(SegplugError, match="found neither images/"):
+    with pytest.raises(SegplugError, match="found none of images/"):
         find_splits(tmp_path)
     (tmp_path / "images").mkdir()
-    with pytest.raises(SegplugError, match="masks: no such folder"):
-        find_pairs(tmp_path, "all")
     (tmp_path / "masks").mkdir()
     with pytest.raises(SegplugError, match="holds no image"):
         find_pairs(tmp_path, "all")
 
 
-@pytest.mark.parametrize(("kind", "missing"), [("images", "no image"), ("masks", "no mask")])
+@pytest.mark.parametrize(("kind", "missing"), [("images", "no image photo1-0"), ("masks", "no label; 1 of 8 images")])
 def test_a_missing_partner_is_refused_with_the_file_name(cracks: Path, kind: str, missing: str) -> None:
     (cracks / "train" / kind / "photo1-0.png").unlink()
-    with pytest.raises(SegplugError, match=rf"photo1-0\.png: {missing} photo1-0"):
+    with pytest.raises(SegplugError, match=rf"photo1-0\.png: {missing}"):
         find_pairs(cracks, "train")
 
 
@@ -66,7 +64,7 @@ def test_lossy_masks_are_noted_once(tmp_path: Path, add_crack: Callable[..., Non
         add_crack(tmp_path, name, mask_suffix=".jpg")
     notes: list[str] = []
     CrackDataset(find_pairs(tmp_path, "all"), note=notes.append)
-    assert notes == ["2 of 2 masks are lossy files with grey artefacts; binarised at 127"]
+    assert notes == ["masks of 2 images: 0/255 with grey artefacts in 2 of 2 files, cut at 127"]
 
 
 def test_items_are_the_same_from_memory_and_from_disk(cracks: Path) -> None:

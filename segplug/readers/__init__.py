@@ -1,0 +1,162 @@
+"""Everything behind `--data`: `open_data` recognises the format and returns the labelled images of each split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from segplug.data import Pair, by_stem, image_files
+from segplug.data_source import DataSource
+from segplug.errors import SegplugError
+from segplug.finding import Finding, some
+from segplug.labels import CrackFree
+from segplug.readers import cfd, coco, csv_list, folders, semantic, yolo
+from segplug.readers.found import Found
+from segplug.readers.tables import read_groups
+
+__all__ = ["CrackData", "open_data"]
+
+
+class Reader(NamedTuple):
+    """recognises(path) says whether the data at `path` looks like its format; read(path, source) finds the pairs."""
+
+    wanted: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path, DataSource], Found]
+
+
+READERS: dict[str, Reader] = {
+    "folders": Reader("images/ + masks/", folders.recognises, folders.read),
+    "csv": Reader("a .csv list", csv_list.recognises, csv_list.read),
+    "yolo": Reader("images/ + labels/*.txt", yolo.recognises, yolo.read),
+    "coco": Reader("a COCO .json", coco.recognises, coco.read),
+    "cfd": Reader("images + groundTruth/*.mat", cfd.recognises, cfd.read),
+    "semantic": Reader("a YAML with masks_dir", semantic.recognises, semantic.read),
+}
+
+
+@dataclass(frozen=True)
+class CrackData:
+    """format: key of the reader. about: the labels in words. splits: "train", "val", "test", or "all" alone."""
+
+    root: Path
+    format: str
+    about: str
+    splits: dict[str, list[Pair]]
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+
+    def pairs(self, split: str) -> list[Pair]:
+        """The pairs of one split by name. Raises SegplugError on an unknown split and on anything wrong in it."""
+        if split not in self.splits:
+            raise SegplugError(f"{self.root}: no split {split!r}; found: {', '.join(self.splits)}")
+        Finding.refuse([f for f in self.findings if f.split in (None, split)])
+        return self.splits[split]
+
+    def __str__(self) -> str:
+        total = sum(map(len, self.splits.values()))
+        parts = "" if "all" in self.splits else f" ({', '.join(f'{s} {len(p)}' for s, p in self.splits.items())})"
+        return "; ".join([f"data: {self.about}, {total} images{parts}", *self.notes])
+
+
+def open_data(source: DataSource | Path | str) -> CrackData:
+    """Find the labelled images; no picture is opened.
+
+    Raises SegplugError when nothing or more than one format is recognised. Broken pairs are kept as `findings`; asking
+    for their split raises.
+    """
+    source = DataSource.of(source)
+    root = Path(source.data)
+    if not root.exists():
+        raise SegplugError(f"{root}: no such data folder")
+    name = source.data_format if source.data_format != "auto" else _recognise(root)
+    found = READERS[name].read(root, source)
+    for split, pairs in found.splits.items():
+        _unique_names(pairs)
+        if not pairs and not any(f.split in (None, split) for f in found.findings):
+            found.findings.append(Finding("empty", f"{root}: split {split} holds no image", "fill or remove it", split))
+    notes: list[str] = []
+    splits = {split: _with_valid(found, split, source, root, notes) for split in found.splits}
+    if source.groups is not None:
+        splits = _with_groups(splits, Path(source.groups))
+    _check_unlabelled(splits, source, found.findings, notes)
+    return CrackData(root, name, found.about, splits, tuple(found.findings), tuple(dict.fromkeys(notes)))
+
+
+def _recognise(root: Path) -> str:
+    names = [name for name, reader in READERS.items() if reader.recognises(root)]
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        wanted = ", ".join(reader.wanted for reader in READERS.values())
+        raise SegplugError(
+            f"{root}: found none of {wanted}; train/, val/, test/ may stand around or inside the folders"
+        )
+    raise SegplugError(f"{root}: could be {' or '.join(names)}; say which, as --data-format {names[0]}")
+
+
+def _unique_names(pairs: list[Pair]) -> None:
+    """Images of one stem in different folders are named by their paths below the common folder."""
+    if len({pair.name for pair in pairs}) < len(pairs):
+        parts = [pair.image.absolute().with_suffix("").parts for pair in pairs]
+        shared = next((i for i, level in enumerate(zip(*parts, strict=False)) if len(set(level)) > 1), 0)
+        pairs[:] = [replace(pair, name="-".join(p[shared:])) for pair, p in zip(pairs, parts, strict=True)]
+    pairs.sort(key=lambda pair: pair.name)
+
+
+def _with_valid(found: Found, split: str, source: DataSource, root: Path, notes: list[str]) -> list[Pair]:
+    """The pairs of a split with their masks of labelled pixels."""
+    pairs = found.splits[split]
+    folder = Path(source.ignore) if source.ignore is not None else found.valid.get(split)
+    if folder is None:
+        return pairs
+    files = by_stem(image_files(folder))
+    missing = [pair for pair in pairs if pair.image.stem not in files]
+    if missing:
+        found.findings.append(
+            Finding(
+                "no valid mask",
+                f"{folder}: no mask {missing[0].image.stem}.* of labelled pixels",
+                "add one (all 255 if all are)",
+                split,
+                tuple(str(pair.image) for pair in missing),
+            )
+        )
+    notes.append(f"{folder} marks the labelled pixels")
+    return [replace(pair, valid=files.get(pair.image.stem)) for pair in pairs]
+
+
+def _with_groups(splits: dict[str, list[Pair]], table: Path) -> dict[str, list[Pair]]:
+    groups = read_groups(table)
+    for pair in (pair for pairs in splits.values() for pair in pairs):
+        if pair.image.name not in groups and pair.image.stem not in groups:
+            raise SegplugError(f"{table}: no row for {pair.image.name}; add one with its source photo")
+    return {
+        split: [replace(p, group=groups.get(p.image.name, groups.get(p.image.stem))) for p in pairs]
+        for split, pairs in splits.items()
+    }
+
+
+def _check_unlabelled(
+    splits: dict[str, list[Pair]], source: DataSource, findings: list[Finding], notes: list[str]
+) -> None:
+    for split, pairs in splits.items():
+        bare: Sequence[Pair] = [pair for pair in pairs if isinstance(pair.label, CrackFree)]
+        if not bare:
+            continue
+        if source.unlabelled == "crack-free":
+            notes.append(f"{len(bare)} without label in {split} count as crack-free")
+            continue
+        images = [str(pair.image) for pair in bare]
+        findings.append(
+            Finding(
+                "unlabelled",
+                f"{images[0]}: no label; {len(bare)} of {len(pairs)} images have none: "
+                f"{some(p.image.name for p in bare)}",
+                "label or remove them, or say --unlabelled crack-free if they show no crack",
+                split,
+                tuple(images),
+            )
+        )

@@ -1,0 +1,59 @@
+"""Read a small CSV by its column names."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from segplug.errors import SegplugError
+
+__all__ = ["columns", "read_groups", "read_table"]
+
+
+def columns(path: Path) -> list[str]:
+    """The names in the first row, lower case; empty for a file that is no text."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            return [name.strip().lower() for name in next(csv.reader(handle), [])]
+    except (UnicodeDecodeError, csv.Error):
+        return []
+
+
+def read_table(path: Path, wanted: Sequence[str]) -> list[dict[str, str]]:
+    """Rows as column -> text, with `line` for messages. Raises SegplugError on a missing column or a broken row."""
+    if not path.is_file():
+        raise SegplugError(f"{path}: no such file")
+    names = columns(path)
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise SegplugError(
+            f"{path}: no column {', '.join(missing)} in the first row (found: {', '.join(names) or 'none'}); add it"
+        )
+    rows = []
+    with path.open(newline="", encoding="utf-8-sig") as handle:
+        reader = csv.reader(handle)
+        next(reader)
+        for values in reader:
+            if not values:
+                continue
+            if len(values) != len(names):
+                raise SegplugError(
+                    f"{path}, line {reader.line_num}: {len(values)} values for {len(names)} columns; quote commas"
+                )
+            rows.append({**dict(zip(names, map(str.strip, values), strict=True)), "line": str(reader.line_num)})
+    if not rows:
+        raise SegplugError(f"{path}: no row under the column names; add one an image")
+    return rows
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """Image name as written in column `image` (its last part) -> column `group`."""
+    groups: dict[str, str] = {}
+    for row in read_table(path, ("image", "group")):
+        name = Path(row["image"]).name
+        if not name or not row["group"]:
+            raise SegplugError(f"{path}, line {row['line']}: image or group is empty; fill it")
+        if groups.setdefault(name, row["group"]) != row["group"]:
+            raise SegplugError(f"{path}, line {row['line']}: {name} has two groups; keep one")
+    return groups
