@@ -30,9 +30,15 @@ def test_scsegamba_trains_loads_offline_and_predicts(tiny: Tiny, cracks: Path, t
         "name": "scsegamba", "encoder": None, "in_channels": 3, "classes": 1, "as_published": True
     }  # fmt: skip
     assert model.get_submodule("backbone.layers.0.SAVSS_2D").as_published
+    assert len(predict(out / "best.ckpt", cracks / "test" / "images" / "b.png", tmp_path / "found", device="cpu")) == 1
+
+
+@pytest.mark.slow
+def test_scsegamba_is_scored_like_any_model(tiny: Tiny, cracks: Path) -> None:
+    """Slow: each image goes through at 512 x 512 for the published protocol too."""
+    out = train(tiny(model="scsegamba", encoder=None, options={}, epochs=1, batch=6, crop=32))
     scores = evaluate(out / "best.ckpt", cracks, device="cpu")
     assert scores["parameters"] == 3_051_399 and scores["images"] == 2
-    assert len(predict(out / "best.ckpt", cracks / "test" / "images" / "b.png", tmp_path / "found", device="cpu")) == 1
 
 
 def test_scsegamba_with_an_encoder_is_refused_before_training(tiny: Tiny, tmp_path: Path) -> None:
