@@ -2,54 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
 import zipfile
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io import CheckpointIO
-from segmentation_models_pytorch.base import SegmentationModel
+from torch import nn
 
+from segplug.atomic import write_atomic
 from segplug.errors import SegplugError
 from segplug.models import create_model
 
-__all__ = ["FORMAT", "AtomicCheckpointIO", "json_writer", "load_model", "read_checkpoint", "write_atomic"]
+__all__ = [
+    "AVERAGE",
+    "FORMAT",
+    "MODEL",
+    "AtomicCheckpointIO",
+    "load_model",
+    "read_checkpoint",
+]
 
 FORMAT = 1
-PREFIX = "model."
-
-
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a file beside `path`, then put it in place in one step.
-
-    A kill or a full disk leaves the old file. Raises SegplugError when it cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(part)
-        with part.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        os.replace(part, path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        kept = f"the earlier {path.name} is kept; " if path.exists() else ""
-        raise SegplugError(f"cannot write {path} ({error}); {kept}free disk space or choose another folder") from error
-
-
-def json_writer(value: Any) -> Callable[[Path], None]:
-    """For `write_atomic`: `value` as indented JSON."""
-
-    def write(path: Path) -> None:
-        path.write_text(json.dumps(value, indent=2) + "\n")
-
-    return write
+MODEL = "model."
+AVERAGE = "average.module."
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -70,12 +47,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return contents
 
 
-def load_model(path: Path) -> tuple[SegmentationModel, dict[str, Any]]:
-    """The trained network in eval mode on the CPU, built offline, and what was saved beside it (model, train, row)."""
+def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The trained network in eval mode on the CPU, built offline, and what was saved beside it (model, train, row).
+
+    Of a run with a moving average of weights (`ema`) it is the average.
+    """
     contents = read_checkpoint(path)
     about = contents["segplug"]
     model = create_model(**about["model"], encoder_weights=None)
-    weights = {k.removeprefix(PREFIX): v for k, v in contents["state_dict"].items() if k.startswith(PREFIX)}
+    state = contents["state_dict"]
+    prefix = AVERAGE if any(key.startswith(AVERAGE) for key in state) else MODEL
+    weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from segplug.errors import SegplugError
+from segplug.schedules import Schedule
 from segplug.typed import typed
 
 __all__ = ["Precision", "TrainConfig"]
 
 Precision = Literal["auto", "32", "bf16", "16"]
-FREE_ON_RESUME = {"data", "out", "resume", "device", "workers", "precision"}
+FREE_ON_RESUME = {"data", "out", "resume", "device", "workers", "precision"} | {
+    "patience",
+    "tensorboard",
+    "samples_every",
+}
 
 
 def _about(group: str, text: str) -> dict[str, str]:
@@ -45,6 +50,12 @@ class TrainConfig:
             r"validation split; DeepCrack: (.+?)(?:-\d+)?$",
         ),
     )
+    groups: str | None = field(
+        default=None,
+        metadata=_about(
+            "data", "in place of source_rule: CSV file with columns image,group that names each image's source photo"
+        ),
+    )
     model: str = field(default="gbcnet", metadata=_about("model", "see `segplug models`"))
     encoder: str | None = field(
         default=None, metadata=_about("model", "smp encoder, hornet_…, or tu-<timm model>; none: the model's default")
@@ -57,37 +68,74 @@ class TrainConfig:
         default_factory=dict, metadata=_about("model", "further argument of the architecture, such as gate=sigmoid")
     )
     epochs: int = field(default=50, metadata=_about("optimisation", "passes over the training images"))
-    batch: int = field(default=8, metadata=_about("optimisation", "crops a step"))
+    batch: int = field(default=8, metadata=_about("optimisation", "crops a step and device"))
+    accumulate: int = field(
+        default=1, metadata=_about("optimisation", "steps whose gradients are averaged before the weights move")
+    )
     loss: str = field(
         default="bce + dice",
         metadata=_about(
             "optimisation", 'weighted sum of bce, dice, focal, tversky, lovasz, cldice: "0.83*bce + 0.17*dice"'
         ),
     )
-    lr: float = field(
-        default=1e-3, metadata=_about("optimisation", "peak learning rate of AdamW; cosine decay to 1 % of it")
+    lr: float = field(default=1e-3, metadata=_about("optimisation", "peak learning rate of AdamW"))
+    schedule: Schedule = field(
+        default="cosine", metadata=_about("optimisation", "how the rate falls from lr to final_lr times lr")
     )
+    power: float = field(default=0.9, metadata=_about("optimisation", "exponent of the poly schedule"))
+    final_lr: float = field(default=0.01, metadata=_about("optimisation", "share of lr that is left at the end"))
     warmup_epochs: float = field(default=1.0, metadata=_about("optimisation", "epochs of linear rise to lr"))
     weight_decay: float = field(
         default=1e-2, metadata=_about("optimisation", "AdamW decay of weights; biases and norms are spared")
+    )
+    ema: float | None = field(
+        default=None,
+        metadata=_about(
+            "optimisation", "decay of a moving average of the weights, such as 0.999, which is then validated and saved"
+        ),
+    )
+    patience: int | None = field(
+        default=None,
+        metadata=_about("optimisation", "stop when validation has not improved for so many epochs; none: never"),
     )
     crop: int = field(
         default=256,
         metadata=_about("images", "side of the square training crop in pixels; validation sees whole images"),
     )
+    crack_share: float = field(
+        default=0.5, metadata=_about("images", "share of crops laid around a crack, where the image has one")
+    )
+    augment: str | Sequence[Any] | None = field(
+        default=None,
+        metadata=_about(
+            "images",
+            "YAML file with a list of albumentations transforms (- HorizontalFlip: {p: 0.5}); none: flips, quarter "
+            "turns, mild light and noise",
+        ),
+    )
     seed: int = field(
         default=0, metadata=_about("run", "decides initial weights, order, crops and the validation split")
     )
     out: str = field(
-        default="runs/segplug/gbcnet", metadata=_about("run", "folder for checkpoints, metrics.csv and config.json")
+        default="runs/segplug/gbcnet",
+        metadata=_about("run", "folder for checkpoints, metrics.csv, results.png, config.json"),
     )
     resume: bool = field(
         default=False, metadata=_about("run", "continue last.ckpt in out; starts anew when there is none")
     )
     workers: int = field(default=0, metadata=_about("run", "loader processes; 0 loads in the training process"))
     device: str = field(default="auto", metadata=_about("run", "auto, cpu, cuda, cuda:1, mps"))
+    devices: int = field(
+        default=1,
+        metadata=_about("run", "GPUs, or processes on a CPU, that share each step (DDP); each takes batch crops"),
+    )
     precision: Precision = field(
         default="auto", metadata=_about("run", "auto is bf16 on a GPU that has it and 32 elsewhere")
+    )
+    tensorboard: bool = field(default=False, metadata=_about("run", "write TensorBoard events to out/tensorboard too"))
+    samples_every: int = field(
+        default=0,
+        metadata=_about("run", "every so many epochs draw fixed validation images into out/samples; 0: never"),
     )
 
     def __post_init__(self) -> None:
@@ -95,19 +143,28 @@ class TrainConfig:
 
         for name, hint in get_type_hints(TrainConfig).items():
             object.__setattr__(self, name, typed(name, getattr(self, name), hint))
-        for name in ("epochs", "batch"):
+        for name in ("epochs", "batch", "accumulate", "devices"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("weight_decay", "warmup_epochs", "seed", "workers"):
+        for name in ("weight_decay", "warmup_epochs", "seed", "workers", "samples_every"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         self._check("crop", self.crop >= 32 and self.crop % 32 == 0, "a multiple of 32")
         self._check("lr", self.lr > 0, "above 0")
+        self._check("power", self.power > 0, "above 0")
+        self._check("final_lr", 0 <= self.final_lr <= 1, "from 0 to 1")
+        self._check("crack_share", 0 <= self.crack_share <= 1, "from 0 to 1")
+        self._check("ema", self.ema is None or 0 < self.ema < 1, "above 0 and below 1")
+        self._check("patience", self.patience is None or self.patience >= 1, "at least 1")
+        self._check("device", self.devices == 1 or ":" not in self.device, "one without a number when devices > 1")
+        if self.groups is not None and self.source_rule is not None:
+            raise SegplugError("source_rule and groups both name the source photos; give one of them")
         self._check("val_split", 0 <= self.val_split < 1, "at least 0 and below 1")
         LossSum(self.loss)
         try:
-            json.dumps(dict(self.options))
+            json.dumps([dict(self.options), self.augment])
         except TypeError as error:
             raise SegplugError(
-                f"options must be numbers, text or lists of them, got {self.options} ({error})"
+                f"options and augment must hold numbers, text or lists of them, got {self.options} and {self.augment} "
+                f"({error})"
             ) from error
 
     def _check(self, name: str, holds: bool, wanted: str) -> None:

@@ -14,9 +14,10 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from segplug.atomic import json_writer, write_atomic
 from segplug.augmentation import read_augment
 from segplug.callbacks import EpochRecord, Progress
-from segplug.checkpoint import AtomicCheckpointIO, json_writer, read_checkpoint, write_atomic
+from segplug.checkpoint import AtomicCheckpointIO, read_checkpoint
 from segplug.config import TrainConfig
 from segplug.data import CrackDataset, Pair
 from segplug.errors import SegplugError
@@ -36,8 +37,8 @@ def train(config: TrainConfig, callbacks: Sequence[L.Callback] = ()) -> Path:
     """Train and return the run's folder. Seeds torch; test images are never read.
 
     With config.devices above 1 the calling script is started once more for each further device, as Lightning's "ddp"
-    does. Raises SegplugError on bad data or settings, a folder that already holds a run (unless `resume`), a loss that is
-    not finite, a full disk.
+    does. Raises SegplugError on bad data or settings, a folder that already holds a run (unless `resume`), a loss that
+    is not finite, a full disk.
     """
     config = _resolved(config)
     out, last = Path(config.out), Path(config.out) / "last.ckpt"
@@ -49,7 +50,7 @@ def train(config: TrainConfig, callbacks: Sequence[L.Callback] = ()) -> Path:
     )
     if config.patience is not None and not val_pairs:
         raise SegplugError("patience needs validation images: set val_split above 0, or leave patience out")
-    crop = TrainCrop(config.crop, config.crack_share, config.augment)  # type: ignore[arg-type]
+    crop = TrainCrop(config.crop, config.crack_share, config.augment)
     training = CrackDataset(train_pairs, crop, config.seed, note=_say)
     validation = CrackDataset(val_pairs, note=_say) if val_pairs else None
 
@@ -106,7 +107,8 @@ def _trainer(config: TrainConfig, device: torch.device, callbacks: list[L.Callba
     return L.Trainer(
         accelerator="gpu" if device.type == "cuda" else device.type,
         devices=devices,
-        strategy="auto" if config.devices == 1 else "ddp",
+        # Encoders cut short leave parameters unused.
+        strategy="auto" if config.devices == 1 else "ddp_find_unused_parameters_true",
         use_distributed_sampler=False,  # the loaders share out by themselves, each validation image once
         precision=_precision(config, device),  # type: ignore[arg-type]
         max_epochs=config.epochs,
@@ -114,6 +116,7 @@ def _trainer(config: TrainConfig, device: torch.device, callbacks: list[L.Callba
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
         logger=_tensorboard(Path(config.out)) if config.tensorboard else False,
+        log_every_n_steps=1,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -1,31 +1,37 @@
-"""Augmentation of a training crop. Photometric changes stay mild: a thin crack is only a few grey levels deep."""
+"""The training crop: where it is cut, then the augmentations."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import albumentations as A
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.augmentation import DEFAULT, build_transforms
+
 __all__ = ["TrainCrop"]
 
 
 class TrainCrop:
-    """Random crop of `size` pixels, half of the time around a crack, with flips, quarter turns, light and noise.
+    """Crop of `size` pixels, a share of them laid around a crack pixel, then augmented.
 
-    Images smaller than the crop are mirrored at their borders. The result depends only on the arrays and `seed`.
+    crack_share: share of the crops that hold crack wherever the image has any; the others are laid at random. augment:
+    transforms as `segplug.augmentation` reads them, None for its DEFAULT. Images smaller than the crop are mirrored at
+    their borders. The result depends only on the arrays and `seed`.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, crack_share: float = 0.5, augment: Sequence[Any] | None = None) -> None:
         cv2.setNumThreads(0)  # one OpenCV pool in each loader worker would fight with torch for the cores
+        anywhere = A.RandomCrop(size, size, p=1 - crack_share)  # in OneOf, p is the share
+        on_crack = A.CropNonEmptyMaskIfExists(size, size, p=crack_share)
         self._compose = A.Compose(
             [
                 A.PadIfNeeded(size, size, border_mode=cv2.BORDER_REFLECT_101),
-                A.OneOf([A.RandomCrop(size, size), A.CropNonEmptyMaskIfExists(size, size)], p=1.0),
-                A.D4(p=1.0),
-                A.RandomBrightnessContrast(0.2, 0.2, p=0.5),
-                A.HueSaturationValue(10, 20, 0, p=0.3),
-                A.OneOf([A.GaussNoise(std_range=(0.01, 0.04)), A.GaussianBlur((3, 3))], p=0.15),
+                A.OneOf([anywhere, on_crack], p=1.0),
+                *build_transforms(DEFAULT if augment is None else augment, size),
             ]
         )
 

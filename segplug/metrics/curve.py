@@ -31,6 +31,11 @@ class CurveSum:
         self._pooled += histogram
         self._ois += max(_curve(histogram), key=f1)
 
+    def __iadd__(self, other: CurveSum) -> CurveSum:
+        self._pooled += other._pooled
+        self._ois += other._ois
+        return self
+
     def scores(self) -> dict[str, float]:
         """ods_f1, ods_iou, ods_threshold (of ods_f1; the lowest of equals), ois_f1, ap."""
         curve = _curve(self._pooled)

@@ -60,6 +60,17 @@ class MetricSum:
         self._miou_sum += miou(counts)
         return counts
 
+    def __iadd__(self, other: MetricSum) -> MetricSum:
+        """Add the images of another sum of the same threshold, such as another process's share."""
+        if other.threshold != self.threshold:
+            raise ValueError(f"thresholds differ: {self.threshold} and {other.threshold}")
+        self.counts += other.counts
+        self.images += other.images
+        self._iou_sum += other._iou_sum
+        self._miou_sum += other._miou_sum
+        self._curve += other._curve
+        return self
+
     def scores(self) -> dict[str, float]:
         """Every metric by its name. Raises ValueError before the first image."""
         if self.images == 0:
