@@ -1,0 +1,60 @@
+"""`segplug measure`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from segplug.cli.command import add_command, note
+from segplug.errors import FilesFailed
+
+__all__ = ["add"]
+
+EXAMPLE = "segplug measure found/masks --images photos --mm-per-px 0.4 --out report"
+SCALES = (
+    ("mm_per_px", "known: millimetres a pixel"),
+    ("reference_px", "an object's length in the picture, with --reference-mm"),
+    ("reference_mm", "its true length"),
+    ("focal_mm", "camera at right angles: focal length, with --sensor-width-mm and --distance-mm"),
+    ("sensor_width_mm", "width of the sensor; 36 with a 35-mm-equivalent focal length"),
+    ("distance_mm", "from lens to wall"),
+)
+
+
+def add(commands: Any) -> None:
+    """Add the subcommand's parser."""
+    about = "Measure length, width and direction of each crack in masks: CSV, JSON, pictures and an HTML report."
+    p = add_command(commands, "measure", about, EXAMPLE)
+    p.add_argument("masks", type=Path, nargs="?", help="mask, folder of masks, or what `segplug predict` wrote")
+    p.add_argument(
+        "--out", type=Path, help="folder for report.html, measurements.csv and .json, images.csv, annotated/"
+    )
+    p.add_argument("--images", type=Path, help="photo or folder of photos with the masks' names, as background")
+    p.add_argument("--min-length-px", type=float, default=20.0, help="shorter pieces are left out, and counted")
+    p.add_argument("--self-check", action="store_true", help="print the errors on drawn cracks instead; minutes")
+    scale = p.add_argument_group("scale, exactly one of")
+    for name, text in SCALES:
+        scale.add_argument("--" + name.replace("_", "-"), type=float, metavar="NUMBER", help=text)
+    scale.add_argument("--px-only", action="store_true", help="no millimetres")
+    p.set_defaults(run=_run, fail=p.error)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from segplug.measure.accuracy import accuracy_table
+    from segplug.measure.folder import measure_folder
+    from segplug.measure.scale import Scale
+
+    if args.self_check:
+        print(accuracy_table(note=note))
+        return
+    if args.masks is None or args.out is None:
+        args.fail("the masks and --out DIR are needed")
+    scale = Scale(**{name: getattr(args, name) for name, _ in SCALES}, px_only=args.px_only)
+    run = measure_folder(args.masks, args.out, scale, args.images, args.min_length_px, note)
+    cracks = sum(len(mask.cracks) for _, mask in run.measured)
+    print(f"{cracks} cracks in {len(run.measured)} masks; open {args.out / 'report.html'}")
+    if run.failed:
+        reasons = "; ".join(reason for _, reason in run.failed)
+        total = len(run.measured) + len(run.failed)
+        raise FilesFailed(f"{len(run.failed)} of {total} masks failed, the rest is in {args.out}: {reasons}")

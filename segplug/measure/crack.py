@@ -1,0 +1,164 @@
+"""What is known of a crack, and of a mask with all its cracks. Units are in the names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Crack", "MaskMeasurement"]
+
+
+@dataclass(frozen=True)
+class Crack:
+    """One 8-connected component of a mask. The `_mm` values are None without a scale.
+
+    `number` counts from 1, longest first. `length_px`: all branches, end to end. `mean_width_px`: area by length away
+    from ends and junctions. `max_width_px`: the widest stretch, which is `max(5 px, mean width)` long and away from
+    junctions; its middle lies at `max_width_at_px`, x and y. `orientation_deg`: main axis, 0 horizontal, 90 vertical,
+    45 rising to the right, below 180; None where there is none (a ring). `loops`: enclosed pieces of wall.
+    `bbox_px`: left, top, width, height. `centre_lines_px`: a branch each, (N, 2) x and y, pixel centres whole numbers.
+    """
+
+    number: int
+    length_px: float
+    mean_width_px: float
+    max_width_px: float
+    max_width_at_px: tuple[float, float]
+    orientation_deg: float | None
+    area_px: int
+    branches: int
+    junctions: int
+    ends: int
+    loops: int
+    bbox_px: tuple[int, int, int, int]
+    mm_per_px: float | None = None
+    centre_lines_px: tuple[NDArray[np.float64], ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def length_mm(self) -> float | None:
+        return _scaled(self.length_px, self.mm_per_px)
+
+    @property
+    def mean_width_mm(self) -> float | None:
+        return _scaled(self.mean_width_px, self.mm_per_px)
+
+    @property
+    def max_width_mm(self) -> float | None:
+        return _scaled(self.max_width_px, self.mm_per_px)
+
+    @property
+    def area_mm2(self) -> float | None:
+        return _scaled(self.area_px, self.mm_per_px, power=2)
+
+    def row(self) -> dict[str, Any]:
+        """Rounded, for CSV and JSON; coordinates apart."""
+        return {
+            "crack": self.number,
+            "length_px": round(self.length_px, 2),
+            "length_mm": _rounded(self.length_mm),
+            "mean_width_px": round(self.mean_width_px, 2),
+            "mean_width_mm": _rounded(self.mean_width_mm),
+            "max_width_px": round(self.max_width_px, 2),
+            "max_width_mm": _rounded(self.max_width_mm),
+            "max_width_x_px": round(self.max_width_at_px[0], 1),
+            "max_width_y_px": round(self.max_width_at_px[1], 1),
+            "orientation_deg": None if self.orientation_deg is None else round(self.orientation_deg, 1),
+            "area_px": self.area_px,
+            "area_mm2": _rounded(self.area_mm2),
+            "branches": self.branches,
+            "junctions": self.junctions,
+            "ends": self.ends,
+            "loops": self.loops,
+            **dict(zip(("left_px", "top_px", "box_width_px", "box_height_px"), self.bbox_px, strict=True)),
+        }
+
+
+@dataclass(frozen=True)
+class MaskMeasurement:
+    """All cracks of a mask, longest first, and what was left out for being shorter than the limit.
+
+    `crack_share` is of all crack pixels, those left out included; lengths, widths and density are of `cracks`.
+    """
+
+    height_px: int
+    width_px: int
+    mm_per_px: float | None
+    cracks: tuple[Crack, ...]
+    crack_pixels: int
+    left_out: int
+    left_out_px: int
+
+    @property
+    def crack_share(self) -> float:
+        return self.crack_pixels / (self.height_px * self.width_px)
+
+    @property
+    def length_px(self) -> float:
+        return sum(crack.length_px for crack in self.cracks)
+
+    @property
+    def length_mm(self) -> float | None:
+        return _scaled(self.length_px, self.mm_per_px)
+
+    @property
+    def mean_width_px(self) -> float | None:
+        """Mean over the cracks' length; None without a crack."""
+        return sum(c.mean_width_px * c.length_px for c in self.cracks) / self.length_px if self.cracks else None
+
+    @property
+    def mean_width_mm(self) -> float | None:
+        return _scaled(self.mean_width_px, self.mm_per_px)
+
+    @property
+    def widest(self) -> Crack | None:
+        return max(self.cracks, key=lambda crack: crack.max_width_px, default=None)
+
+    @property
+    def max_width_px(self) -> float | None:
+        """None without a crack."""
+        return None if self.widest is None else self.widest.max_width_px
+
+    @property
+    def max_width_mm(self) -> float | None:
+        return _scaled(self.max_width_px, self.mm_per_px)
+
+    @property
+    def density_px_per_px2(self) -> float:
+        """Crack length by picture area."""
+        return self.length_px / (self.height_px * self.width_px)
+
+    @property
+    def density_mm_per_mm2(self) -> float | None:
+        return _scaled(self.density_px_per_px2, self.mm_per_px, power=-1)
+
+    def row(self) -> dict[str, Any]:
+        """Rounded totals, for CSV and JSON."""
+        return {
+            "width_px": self.width_px,
+            "height_px": self.height_px,
+            "mm_per_px": self.mm_per_px,
+            "cracks": len(self.cracks),
+            "left_out": self.left_out,
+            "left_out_px": self.left_out_px,
+            "length_px": round(self.length_px, 2),
+            "length_mm": _rounded(self.length_mm),
+            "mean_width_px": None if self.mean_width_px is None else round(self.mean_width_px, 2),
+            "mean_width_mm": _rounded(self.mean_width_mm),
+            "max_width_px": None if self.max_width_px is None else round(self.max_width_px, 2),
+            "max_width_mm": _rounded(self.max_width_mm),
+            "crack_share": round(self.crack_share, 8),
+            "density_px_per_px2": float(f"{self.density_px_per_px2:.4g}"),
+            "density_mm_per_mm2": _rounded(self.density_mm_per_mm2),
+        }
+
+
+def _scaled(value: float | None, mm_per_px: float | None, power: int = 1) -> float | None:
+    return None if value is None or mm_per_px is None else value * mm_per_px**power
+
+
+def _rounded(value: float | None) -> float | None:
+    """Five figures: more than any photo gives."""
+    return None if value is None else float(f"{value:.5g}")

@@ -1,0 +1,203 @@
+"""Measured cracks against drawn ones: width, length, direction, branches, and what is left out."""
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from segplug.errors import SegplugError
+from segplug.measure import Scale, measure_mask
+from segplug.measure.accuracy import accuracy_table, drawn_cracks, errors_of
+from segplug.measure.drawn import arc_crack, sine_crack, straight_crack
+
+WIDTH_LIMIT_PX = 0.5
+LENGTH_LIMIT_PERCENT = 3
+
+
+def ring(radius_px: float, width_px: float) -> NDArray[np.bool_]:
+    y, x = np.mgrid[:200, :200]
+    return abs(np.hypot(y - 100.3, x - 99.8) - radius_px) < width_px / 2
+
+
+def tee(width: int = 5) -> NDArray[np.bool_]:
+    mask = np.zeros((120, 200), dtype=bool)
+    mask[60 : 60 + width, 20:180] = True
+    mask[10:60, 100 : 100 + width] = True
+    return mask
+
+
+@pytest.mark.parametrize("width_px", [1, 2, 3, 7, 20])
+@pytest.mark.parametrize("angle_deg", [0, 20, 45, 113])
+def test_straight(width_px: int, angle_deg: float) -> None:
+    errors = errors_of("straight", straight_crack(width_px, angle_deg))
+    assert abs(errors.mean_width_px) <= WIDTH_LIMIT_PX
+    assert abs(errors.length_percent) <= LENGTH_LIMIT_PERCENT
+    assert abs(errors.max_width_px) <= 1
+
+
+@pytest.mark.parametrize("width_px", [1, 4, 12, 20])
+def test_curved(width_px: int) -> None:
+    for drawn in (arc_crack(width_px, 40, 150, seed=3), sine_crack(width_px, 15, 120, angle_deg=20, seed=3)):
+        errors = errors_of("curved", drawn)
+        assert abs(errors.mean_width_px) <= WIDTH_LIMIT_PX
+        assert abs(errors.length_percent) <= LENGTH_LIMIT_PERCENT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width_px", range(1, 21))
+def test_the_grid_of_the_docs(width_px: int) -> None:
+    errors = [errors_of(shape, drawn) for seed in (0, 1) for shape, drawn in drawn_cracks(width_px, seed)]
+    assert np.mean([abs(e.mean_width_px) for e in errors]) <= WIDTH_LIMIT_PX / 2
+    assert max(abs(e.mean_width_px) for e in errors if e.shape != "exact diagonal") <= WIDTH_LIMIT_PX
+    assert max(abs(e.mean_width_px) for e in errors) <= 0.5**0.5  # between rows of diagonal pixels
+    assert max(abs(e.length_percent) for e in errors) <= LENGTH_LIMIT_PERCENT
+
+
+@pytest.mark.slow
+def test_accuracy_table_has_a_line_for_each_width_and_shape() -> None:
+    lines = accuracy_table([2], seeds=1).splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [
+        "2 px wide",
+        "straight",
+        "exact diagonal",
+        "arc",
+        "sine",
+        "all",
+    ]
+
+
+@pytest.mark.parametrize("angle_deg", [0, 30, 90, 150])
+def test_orientation(angle_deg: float) -> None:
+    found = measure_mask(straight_crack(3, angle_deg).mask).cracks[0].orientation_deg
+    assert found is not None and abs((found - angle_deg + 90) % 180 - 90) < 1
+
+
+@pytest.mark.parametrize("width_px", [1, 3, 10])
+def test_ring_is_one_loop_without_direction(width_px: int) -> None:
+    (crack,) = measure_mask(ring(70, width_px)).cracks
+    assert (crack.branches, crack.junctions, crack.ends, crack.loops) == (1, 0, 0, 1)
+    assert crack.length_px == pytest.approx(2 * np.pi * 70, rel=0.01)
+    assert crack.mean_width_px == pytest.approx(width_px, abs=0.2)
+    assert crack.orientation_deg is None
+
+
+@pytest.mark.parametrize("width", [1, 5, 13])
+def test_branches_meet_in_one_junction(width: int) -> None:
+    (crack,) = measure_mask(tee(width)).cracks
+    assert (crack.branches, crack.junctions, crack.ends, crack.loops) == (3, 1, 3, 0)
+    assert crack.length_px == pytest.approx(160 + 50 + width / 2, abs=3)
+    assert crack.mean_width_px == pytest.approx(width, abs=0.2)
+
+
+@pytest.mark.parametrize("width", [1, 8, 15])
+def test_crossing_is_one_junction_of_four(width: int) -> None:
+    mask = np.zeros((200, 200), dtype=np.uint8)
+    cv2.line(mask, (20, 40), (180, 150), 1, width)
+    cv2.line(mask, (60, 180), (140, 20), 1, width)
+    (crack,) = measure_mask(mask).cracks
+    assert (crack.branches, crack.junctions, crack.ends, crack.loops) == (4, 1, 4, 0)
+
+
+def test_spurs_and_pinholes_change_nothing() -> None:
+    clean = np.zeros((60, 160), dtype=bool)
+    clean[25:35, 10:150] = True
+    rough = clean.copy()
+    rough[22:25, 40:42] = rough[35:38, 90:92] = True
+    rough[29:31, 60:62] = False
+    (a,), (b,) = measure_mask(clean).cracks, measure_mask(rough).cracks
+    assert (b.branches, b.junctions, b.loops) == (1, 0, 0)
+    assert b.length_px == pytest.approx(a.length_px, abs=1)
+    assert b.area_px == a.area_px + 12 - 4
+
+
+def test_widest_place_is_found() -> None:
+    mask = np.zeros((60, 200), dtype=bool)
+    mask[28:32, 10:190] = True
+    mask[24:36, 110:130] = True
+    (crack,) = measure_mask(mask).cracks
+    assert 105 <= crack.max_width_at_px[0] <= 135 and abs(crack.max_width_at_px[1] - 29.5) < 2
+    assert 11 <= crack.max_width_px <= 12.5
+
+
+def test_crack_that_leaves_the_picture_is_measured_to_its_edge() -> None:
+    mask = np.zeros((40, 100), dtype=bool)
+    mask[10:14] = True
+    (crack,) = measure_mask(mask).cracks
+    assert crack.length_px == pytest.approx(100, abs=0.5)
+    assert crack.mean_width_px == pytest.approx(4, abs=0.1)
+    assert crack.bbox_px == (0, 10, 100, 4)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (1, 30), (9, 9)])
+def test_smallest_and_square_pieces(shape: tuple[int, int]) -> None:
+    (crack,) = measure_mask(np.ones(shape, dtype=bool), min_length_px=0).cracks
+    assert crack.length_px == pytest.approx(max(shape), abs=0.5)
+    assert crack.mean_width_px == pytest.approx(min(shape), abs=0.2)
+    assert (crack.branches, crack.ends, crack.loops) == (1, 2, 0)
+
+
+def test_short_pieces_are_counted_and_left_out() -> None:
+    mask = np.zeros((50, 100), dtype=np.uint8)
+    mask[10, 10:60] = mask[30, 10:17] = mask[40, 40] = 255
+    found = measure_mask(mask, min_length_px=20)
+    assert (len(found.cracks), found.left_out, found.left_out_px, found.crack_pixels) == (1, 2, 8, 58)
+    assert found.crack_share == 58 / 5000
+    assert [crack.number for crack in measure_mask(mask, min_length_px=0).cracks] == [1, 2, 3]
+
+
+def test_millimetres() -> None:
+    mask = arc_crack(4, 60).mask
+    (px,), (mm,) = measure_mask(mask).cracks, measure_mask(mask, mm_per_px=0.25).cracks
+    assert px.length_mm is None and px.area_mm2 is None
+    assert mm.length_mm == pytest.approx(px.length_px / 4) and mm.area_mm2 == pytest.approx(px.area_px / 16)
+    assert mm.mean_width_mm == pytest.approx(px.mean_width_px / 4)
+    total = measure_mask(mask, mm_per_px=0.25)
+    assert total.density_mm_per_mm2 == pytest.approx(mm.length_mm / (mask.size / 16))
+
+
+def test_empty_mask_has_no_crack() -> None:
+    found = measure_mask(np.zeros((20, 30), dtype=bool), mm_per_px=1)
+    assert found.cracks == () and found.widest is None and found.mean_width_mm is None
+    assert found.length_mm == 0 and found.density_mm_per_mm2 == 0
+
+
+@pytest.mark.parametrize(
+    ("mask", "arguments", "message"),
+    [
+        (np.zeros((2, 2, 3), dtype=bool), {}, "a mask is"),
+        (np.zeros((0, 4), dtype=bool), {}, "a mask is"),
+        (np.full((4, 4), 7, dtype=np.uint8), {}, "0/1, 0/255 or bool"),
+        (np.full((4, 4), np.nan), {}, "0/1, 0/255 or bool"),
+        (np.zeros((4, 4), dtype=bool), {"mm_per_px": 0}, "mm_per_px must be above 0"),
+        (np.zeros((4, 4), dtype=bool), {"mm_per_px": float("nan")}, "mm_per_px must be above 0"),
+        (np.zeros((4, 4), dtype=bool), {"min_length_px": -1}, "min_length_px must be at least 0"),
+    ],
+)
+def test_bad_input_is_refused(mask: NDArray[np.uint8], arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(SegplugError, match=message):
+        measure_mask(mask, **arguments)
+
+
+def test_scales() -> None:
+    assert Scale(mm_per_px=0.4).for_picture(10, 10) == 0.4
+    assert Scale(reference_px=600, reference_mm=150).for_picture(10, 10) == 0.25
+    camera = Scale(focal_mm=36, sensor_width_mm=36, distance_mm=2000)
+    assert camera.for_picture(4000, 3000) == camera.for_picture(3000, 4000) == 0.5
+    assert Scale(px_only=True).for_picture(10, 10) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "no scale: give one of --mm-per-px"),
+        ({"mm_per_px": 1, "px_only": True}, "2 scales .--mm-per-px, --px-only.: keep one"),
+        ({"mm_per_px": 1, "focal_mm": 1}, "2 scales .--mm-per-px, --focal-mm.: keep one"),
+        ({"reference_px": 812}, "add --reference-mm"),
+        ({"focal_mm": 35, "distance_mm": 2000}, "add --sensor-width-mm"),
+        ({"mm_per_px": -1}, "--mm-per-px must be above 0, got -1"),
+        ({"reference_px": float("inf"), "reference_mm": 1}, "--reference-px must be above 0"),
+    ],
+)
+def test_a_scale_is_given_exactly_once(arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(SegplugError, match=message):
+        Scale(**arguments)

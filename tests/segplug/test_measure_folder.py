@@ -1,0 +1,166 @@
+"""`segplug measure` as typed: its files, pictures, report, exit codes and mistakes."""
+
+import base64
+import csv
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from segplug.cli import main
+from segplug.masks import read_image
+from segplug.measure import measure_mask
+from segplug.measure.drawn import straight_crack
+from segplug.measure.picture import draw_measurement, mask_background
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Path:
+    """What `segplug predict` writes: masks/ of two walls, one of them without crack; photos/ beside it."""
+    mask = np.zeros((120, 160), dtype=np.uint8)
+    mask[50:54, 20:140] = 255
+    for folder in ("found/masks", "photos"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name, pixels in (("wall <1>", mask), ("wall 2", mask * 0)):
+        assert cv2.imwrite(str(tmp_path / f"found/masks/{name}.png"), pixels)
+        assert cv2.imwrite(str(tmp_path / f"photos/{name}.jpg"), np.full((120, 160, 3), 170, np.uint8))
+    return tmp_path / "found"
+
+
+def measure(*arguments: object) -> int:
+    return main(["measure", *map(str, arguments)])
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_folder_with_photos(found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "report"
+    assert measure(found, "--images", tmp_path / "photos", "--mm-per-px", 0.4, "--out", out) == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"1 cracks in 2 masks; open {out / 'report.html'}\n"
+    assert "1/2 wall 2.png: no crack" in shown.err and "2/2 wall <1>.png: 1 crack, 48 mm long" in shown.err
+    (crack,) = rows(out / "measurements.csv")
+    assert crack["image"] == "wall <1>" and float(crack["length_mm"]) == pytest.approx(48, rel=0.03)
+    assert float(crack["mean_width_mm"]) == pytest.approx(1.6, abs=0.2) and float(crack["area_mm2"]) == 76.8
+    images = {row["image"]: row for row in rows(out / "images.csv")}
+    assert images["wall 2"]["cracks"] == "0" and images["wall 2"]["max_width_mm"] == ""
+    assert float(images["wall <1>"]["crack_share"]) == 480 / 19200
+    assert float(images["wall <1>"]["density_mm_per_mm2"]) == pytest.approx(48 / (64 * 48), rel=0.03)
+    stored = json.loads((out / "measurements.json").read_text(encoding="utf-8"))
+    assert stored["images"][1]["cracks"][0]["length_px"] == float(crack["length_px"]) and stored["failed"] == []
+    assert stored["scale"] == "Given: 0.4 mm per pixel." and stored["min_length_px"] == 20
+    picture = read_image(out / "annotated" / "wall <1>.jpg")
+    assert picture.shape[1] == 960 and picture.shape[0] > 720
+
+
+def test_report_is_one_sound_page(found: Path, tmp_path: Path) -> None:
+    assert measure(found, "--mm-per-px", 0.4, "--out", tmp_path / "report") == 0
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    tags: list[str] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            tags.append(tag)
+            for name, value in attrs:
+                assert name not in ("src", "href") or (value or "").startswith(("data:image/jpeg;base64,", "#"))
+
+    Reader().feed(page)
+    assert tags.count("img") == 2 and tags.count("table") == 2 and "script" not in tags
+    assert "wall &lt;1&gt;" in page and "wall <1>" not in page
+    assert "0.4 mm per pixel" in page and "48 mm" in page and re.search(r"20\d\d-\d\d-\d\d \d\d:\d\d", page)
+    data = base64.b64decode(re.findall(r"base64,([^']+)'", page)[0])
+    assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is not None
+
+
+def test_a_bad_mask_does_not_stop_the_rest(found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (found / "masks" / "broken.png").write_bytes(b"junk")
+    assert cv2.imwrite(str(found / "masks" / "ids.png"), np.arange(9, dtype=np.uint8).reshape(3, 3))
+    assert measure(found, "--px-only", "--out", tmp_path / "report") == 1
+    shown = capsys.readouterr()
+    assert "1 cracks in 2 masks" in shown.out and "2 of 4 masks failed, the rest is in" in shown.err
+    assert "broken.png: not a readable image" in shown.err and "ids.png: mask values" in shown.err
+    assert len(rows(tmp_path / "report" / "images.csv")) == 2
+    stored = json.loads((tmp_path / "report" / "measurements.json").read_text(encoding="utf-8"))
+    assert [Path(entry["file"]).name for entry in stored["failed"]] == ["broken.png", "ids.png"]
+    assert "Not measured: 2" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_photo_of_another_size_or_missing_is_reported(
+    found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = tmp_path / "photos"
+    (photos / "wall 2.jpg").unlink()
+    assert cv2.imwrite(str(photos / "wall <1>.jpg"), np.zeros((60, 80, 3), np.uint8))
+    assert measure(found, "--px-only", "--images", photos, "--out", tmp_path / "report") == 1
+    told = capsys.readouterr().err
+    assert "mask is 160x120 but wall <1>.jpg is 80x60" in told and "no photo wall 2.*" in told
+    assert rows(tmp_path / "report" / "measurements.csv") == []
+
+
+def test_single_mask_and_photo_in_pixels(found: Path, tmp_path: Path) -> None:
+    mask, photo = found / "masks" / "wall <1>.png", tmp_path / "photos" / "wall 2.jpg"
+    assert measure(mask, "--images", photo, "--px-only", "--out", tmp_path / "report") == 0
+    (crack,) = rows(tmp_path / "report" / "measurements.csv")
+    assert crack["length_mm"] == crack["mean_width_mm"] == "" and float(crack["length_px"]) > 100
+
+
+def test_camera_scale_comes_from_the_picture(found: Path, tmp_path: Path) -> None:
+    camera = ["--focal-mm", 35, "--sensor-width-mm", 36, "--distance-mm", 2000]
+    assert measure(found, *camera, "--out", tmp_path / "report") == 0
+    assert float(rows(tmp_path / "report" / "images.csv")[0]["mm_per_px"]) == pytest.approx(36 * 2000 / 35 / 160)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none", "--px-only"], "none: no such file or folder"),
+        (["empty", "--px-only"], "empty: holds no mask"),
+        (["found"], "no scale: give one of --mm-per-px"),
+        (["found", "--mm-per-px", "1", "--reference-px", "9"], "2 scales"),
+        (["found", "--px-only", "--min-length-px", "-1"], "min_length_px must be at least 0, got -1.0"),
+        (["found", "--px-only", "--images", "nowhere"], "nowhere: no such folder"),
+        (["found", "--px-only", "--images", "empty"], "empty: no photo is named like a mask"),
+        (["found", "--px-only", "--images", "photos/wall 2.jpg"], "photos/wall 2.jpg: one photo for 2 masks"),
+    ],
+)
+def test_mistakes_are_one_line_and_code_2(
+    found: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert measure(*arguments, "--out", "report") == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"segplug measure: {message}") and told.count("\n") == 1
+    assert not (tmp_path / "report").exists()
+
+
+def test_usage_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        measure("masks", "--px-only")
+    assert "--out DIR" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="0"):
+        measure("--help")
+    assert "example: segplug measure" in capsys.readouterr().out
+
+
+def test_picture_marks_every_crack() -> None:
+    mask = straight_crack(4, 30).mask.astype(np.uint8)
+    plain = draw_measurement(mask_background(mask), mask, measure_mask(mask, min_length_px=1000))
+    marked = draw_measurement(mask_background(mask), mask, measure_mask(mask, mm_per_px=0.5))
+    assert plain.shape == marked.shape and plain.shape[1] == mask.shape[1] * 5
+    pink = (abs(marked.astype(int) - (255, 60, 200)).max(axis=2) < 20)[: 5 * mask.shape[0]]
+    assert pink.any() and not (abs(plain.astype(int) - (255, 60, 200)).max(axis=2) < 20)[: 5 * mask.shape[0]].any()
+    with pytest.raises(ValueError, match="background must be"):
+        draw_measurement(np.zeros((3, 3, 3), np.uint8), mask, measure_mask(mask))
