@@ -134,8 +134,7 @@ def _config(cell: Cell) -> TrainConfig:
 
 def _training_images(config: TrainConfig) -> int:
     """Images that are trained on: the train split less what segplug holds out for validation."""
-    groups = None if config.groups is None else Path(config.groups)
-    return len(train_val_pairs(Path(config.data), config.val_split, config.seed, config.source_rule, groups)[0])
+    return len(train_val_pairs(config, config.val_split, config.seed)[0])
 
 
 def _save_examples(cell: Cell, model: torch.nn.Module, device: torch.device, threshold: float) -> None:

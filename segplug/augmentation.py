@@ -18,6 +18,7 @@ from albumentations.augmentations.crops.transforms import CropSizeError
 
 from segplug.config_file import read_yaml
 from segplug.errors import SegplugError, unknown_name
+from segplug.mask_values import NO_LABEL
 
 __all__ = ["DEFAULT", "build_transforms", "read_augment"]
 
@@ -60,7 +61,7 @@ def build_transforms(items: Sequence[Any], size: int) -> list[A.BasicTransform |
     """One albumentations transform an item. Photo and mask are changed alike.
 
     Raises SegplugError on an unknown transform or argument, and on one that does not give back a (size, size, 3) uint8
-    photo and a mask of 0 and 1 when tried on such a crop.
+    photo and a mask of 0, 1 and 255 (no label) when tried on such a crop.
     """
     transforms = [_build(item) for item in items]
     for item, transform in zip(items, transforms, strict=True):
@@ -107,7 +108,11 @@ def _try(item: Any, transform: A.BasicTransform | A.BaseCompose, size: int) -> N
             raise SegplugError(
                 f"{item!r} changes the crop's size to {out['image'].shape[:2]}; the crop is set by `crop`"
             )
-        if out["image"].dtype != np.uint8 or out["mask"].dtype != np.uint8 or out["mask"].max() > 1:
+        if (
+            out["image"].dtype != np.uint8
+            or out["mask"].dtype != np.uint8
+            or set(np.unique(out["mask"])) - {0, 1, NO_LABEL}
+        ):
             raise SegplugError(
-                f"{item!r} does not keep 8-bit photos and masks of 0 and 1; segplug normalises by itself"
+                f"{item!r} does not keep 8-bit photos and masks of 0, 1 and 255; segplug normalises by itself"
             )

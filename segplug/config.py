@@ -6,16 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
+from segplug.data_source import DataSource
 from segplug.errors import SegplugError
 from segplug.schedules import Schedule
-from segplug.typed import typed
 
 __all__ = ["Precision", "TrainConfig"]
 
 Precision = Literal["auto", "32", "bf16", "16"]
-FREE_ON_RESUME = {"data", "out", "resume", "device", "workers", "precision"} | {
+FREE_ON_RESUME = {"data", "ignore", "groups", "out", "resume", "device", "workers", "precision"} | {
     "patience",
     "tensorboard",
     "samples_every",
@@ -27,33 +27,17 @@ def _about(group: str, text: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """Settings of one training run; `segplug train --help` shows each one's text.
+class TrainConfig(DataSource):
+    """A data source and the settings of one training run on it; `segplug train --help` shows each one's text.
 
     Numbers may come as text ("1e-3", which YAML does not take for a number) and paths as Path. Raises SegplugError on a
     value of the wrong type or outside its range.
     """
 
-    data: str = field(
-        metadata=_about(
-            "data", "folder with images/ + masks/, or with train, val, test splits of them; test is not read"
-        )
-    )
     val_split: float = field(
-        default=0.1, metadata=_about("data", "share of the training images held out to choose best.ckpt; 0: none")
-    )
-    source_rule: str | None = field(
-        default=None,
+        default=0.1,
         metadata=_about(
-            "data",
-            "regular expression whose first group names a crop's source photo, which then stays on one side of the "
-            r"validation split; DeepCrack: (.+?)(?:-\d+)?$",
-        ),
-    )
-    groups: str | None = field(
-        default=None,
-        metadata=_about(
-            "data", "in place of source_rule: CSV file with columns image,group that names each image's source photo"
+            "data", "share of the training images held out to choose best.ckpt, without a val split; 0: none"
         ),
     )
     model: str = field(default="gbcnet", metadata=_about("model", "see `segplug models`"))
@@ -141,8 +125,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         from segplug.losses import LossSum  # here, for torch would slow down `segplug --help`
 
-        for name, hint in get_type_hints(TrainConfig).items():
-            object.__setattr__(self, name, typed(name, getattr(self, name), hint))
+        super().__post_init__()
         for name in ("epochs", "batch", "accumulate", "devices"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
         for name in ("weight_decay", "warmup_epochs", "seed", "workers", "samples_every"):
@@ -155,8 +138,6 @@ class TrainConfig:
         self._check("ema", self.ema is None or 0 < self.ema < 1, "above 0 and below 1")
         self._check("patience", self.patience is None or self.patience >= 1, "at least 1")
         self._check("device", self.devices == 1 or ":" not in self.device, "one without a number when devices > 1")
-        if self.groups is not None and self.source_rule is not None:
-            raise SegplugError("source_rule and groups both name the source photos; give one of them")
         self._check("val_split", 0 <= self.val_split < 1, "at least 0 and below 1")
         LossSum(self.loss)
         try:

@@ -15,6 +15,7 @@ from segplug.deep_supervision import supervised_loss
 from segplug.errors import SegplugError
 from segplug.inference import image_logits, normalise
 from segplug.losses import LossSum
+from segplug.mask_values import NO_LABEL
 from segplug.metrics import MetricSum
 from segplug.ranks import any_rank, gather, rank, world
 from segplug.schedules import lr_factor
@@ -23,7 +24,7 @@ __all__ = ["CrackModule"]
 
 
 class CrackModule(L.LightningModule):
-    """Batches are (N, 3, H, W) uint8 images and (N, 1, H, W) masks of 0 and 1. `row` holds the epoch's figures.
+    """Batches are (N, 3, H, W) uint8 images and (N, 1, H, W) masks of 0, 1, 255. `row` holds the epoch's figures.
 
     steps_per_epoch counts steps of the optimizer. With `config.ema`, `average` is validated and handed out, and `model`
     is what is trained on. Under DDP each rank adds its share; `row` is the same on all of them.
@@ -73,7 +74,8 @@ class CrackModule(L.LightningModule):
             return None
         self._val_losses.append(loss.item())
         probability = torch.sigmoid(logits[0, 0].float()).cpu()
-        self._val_metrics.add(probability.numpy(), masks[0, 0].cpu().numpy())
+        mask = masks[0, 0].cpu().numpy()
+        self._val_metrics.add(probability.numpy(), mask == 1, mask != NO_LABEL)
         return probability
 
     def on_validation_epoch_end(self) -> None:

@@ -16,6 +16,7 @@ from segplug.atomic import write_atomic
 from segplug.callbacks import EpochRecord, best_row
 from segplug.data import CrackDataset
 from segplug.errors import SegplugError
+from segplug.mask_values import NO_LABEL
 from segplug.metrics import count, iou_crack
 from segplug.ranks import rank, world
 from segplug.worst import draw_comparison
@@ -59,8 +60,8 @@ class Samples(L.Callback):
         if outputs is None or epoch % self.every or index not in self.chosen:
             return
         image, mask = self.dataset.arrays(index)
-        truth, found = mask > 0, outputs.numpy() >= 0.5
-        picture = draw_comparison(image, truth, found, None, iou_crack(count(found, truth)))
+        truth, found, valid = mask == 1, outputs.numpy() >= 0.5, mask != NO_LABEL
+        picture = draw_comparison(image, truth, found, valid, iou_crack(count(found[valid], truth[valid])))
         _write_png(self.folder / f"{self.dataset.pairs[index].name}_epoch{epoch:03}.png", picture)
 
 

@@ -44,10 +44,7 @@ def train(config: TrainConfig, callbacks: Sequence[L.Callback] = ()) -> Path:
     out, last = Path(config.out), Path(config.out) / "last.ckpt"
     device = pick_device(config.device)
     resume = _resume_from(config, last)
-    groups = None if config.groups is None else Path(config.groups)
-    train_pairs, val_pairs = train_val_pairs(
-        Path(config.data), config.val_split, config.seed, config.source_rule, groups
-    )
+    train_pairs, val_pairs = train_val_pairs(config, config.val_split, config.seed, _say)
     if config.patience is not None and not val_pairs:
         raise SegplugError("patience needs validation images: set val_split above 0, or leave patience out")
     crop = TrainCrop(config.crop, config.crack_share, config.augment)
@@ -136,7 +133,7 @@ def _tensorboard(out: Path) -> Any:
 
 def _record_split(path: Path, train_pairs: list[Pair], val_pairs: list[Pair], resume: int) -> None:
     """split.csv says which image was trained on and which chose the checkpoint. A resumed run must find the same."""
-    rows = [[p.image.name, split] for split, pairs in (("train", train_pairs), ("val", val_pairs)) for p in pairs]
+    rows = [[p.name, split] for split, pairs in (("train", train_pairs), ("val", val_pairs)) for p in pairs]
     if resume and path.exists():
         with path.open(encoding="utf-8", newline="") as handle:
             if list(csv.reader(handle))[1:] != rows:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.augmentation import DEFAULT, build_transforms
+from segplug.mask_values import NO_LABEL
 
 __all__ = ["TrainCrop"]
 
@@ -26,7 +27,7 @@ class TrainCrop:
     def __init__(self, size: int, crack_share: float = 0.5, augment: Sequence[Any] | None = None) -> None:
         cv2.setNumThreads(0)  # one OpenCV pool in each loader worker would fight with torch for the cores
         anywhere = A.RandomCrop(size, size, p=1 - crack_share)  # in OneOf, p is the share
-        on_crack = A.CropNonEmptyMaskIfExists(size, size, p=crack_share)
+        on_crack = A.CropNonEmptyMaskIfExists(size, size, ignore_values=[NO_LABEL], p=crack_share)
         self._compose = A.Compose(
             [
                 A.PadIfNeeded(size, size, border_mode=cv2.BORDER_REFLECT_101),

@@ -44,6 +44,12 @@ def test_an_image_without_crack_and_one_smaller_than_the_crop() -> None:
     assert image.shape == (64, 64, 3) and label.shape == (64, 64) and not label.any()
 
 
+def test_crops_look_for_crack_not_for_pixels_without_label() -> None:
+    photo, mask = np.zeros((100, 200, 3), dtype=np.uint8), np.zeros((100, 200), dtype=np.uint8)
+    mask[:, :60], mask[50, 180] = 255, 1
+    assert all((TrainCrop(32, 1.0, ["D4"])(photo, mask, seed)[1] == 1).any() for seed in range(20))
+
+
 def test_yaml_is_read_and_the_mask_follows(tmp_path: Path, corner_crack: Arrays) -> None:
     file = tmp_path / "augment.yaml"
     file.write_text(

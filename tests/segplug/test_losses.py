@@ -151,6 +151,20 @@ def test_a_sum_as_text() -> None:
     ]
 
 
+@pytest.mark.parametrize("text", [*LOSSES, "dice(per_image=True)", "lovasz(per_image=True)"])
+def test_pixels_without_label_do_not_matter(text: str) -> None:
+    logits, mask = example()
+    mask[1, :, :, 4:] = 255
+    other = logits.clone()
+    other[1, :, :, 4:] += 3
+    other.requires_grad_()
+    cost = LossSum(text)(other, mask)
+    cost.backward()
+    torch.testing.assert_close(cost, LossSum(text)(logits, mask))
+    assert other.grad is not None and other.grad[1, :, :, 4:].eq(0).all() and other.grad[..., :4].ne(0).any()
+    assert LossSum(text)(other, torch.full_like(mask, 255)).isfinite()
+
+
 def test_half_precision_and_integer_masks_are_accepted_and_other_shapes_refused() -> None:
     loss = LossSum("bce+dice+focal+tversky+lovasz+cldice")
     logits, mask = example()
@@ -183,3 +197,22 @@ def test_half_precision_and_integer_masks_are_accepted_and_other_shapes_refused(
 def test_other_text_is_refused(text: str, message: str) -> None:
     with pytest.raises(SegplugError, match=message):
         LossSum(text)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_pixels_without_label_have_no_gradient(name: str) -> None:
+    """Whatever stands there, the loss and the other pixels' gradients are the same."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 1, 12, 12, generator=generator)
+    mask = (torch.rand(2, 1, 12, 12, generator=generator) < 0.3).to(torch.uint8)
+    mask[..., :4] = 255
+    seen = []
+    for change in (0.0, 3.0):
+        changed = logits.clone()
+        changed[..., :4] += change
+        changed.requires_grad_()
+        loss = LossSum(name)(changed, mask)
+        loss.backward()
+        assert changed.grad is not None and changed.grad[..., :4].abs().max() == 0 and changed.grad.abs().max() > 0
+        seen.append((loss.item(), changed.grad))
+    assert seen[0][0] == seen[1][0] and seen[0][1].equal(seen[1][1])

@@ -1,13 +1,15 @@
 """Validation from train: reproducible, and no photograph on both sides."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from segplug.data import Pair
+from segplug.data_source import DataSource
 from segplug.errors import SegplugError
-from segplug.split import read_groups, split_train_val, train_val_pairs
+from segplug.split import split_train_val, train_val_pairs
 
 DEEPCRACK = r"(.+?)(?:-\d+)?$"
 
@@ -49,36 +51,20 @@ def test_a_broken_rule_is_refused() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_grouping_file_keeps_photos_together(tmp_path: Path, seed: int) -> None:
+def test_named_groups_keep_photos_together(seed: int) -> None:
+    pairs = [replace(pair, group=f"road{i % 5}") for i, pair in enumerate(named(*(f"{i:02}" for i in range(20))))]
+    train, val = split_train_val(pairs, 0.2, seed, source_rule="..")
+    assert {p.group for p in val}.isdisjoint({p.group for p in train}) and len(val) == 4
+
+
+def test_a_grouping_file_decides_what_is_held_out(cracks: Path, tmp_path: Path) -> None:
     file = tmp_path / "groups.csv"
-    file.write_text("group,image\n" + "".join(f"road{i % 5},{i:02}.jpg\n" for i in range(20)) + "x,test_a\nx,wall.2\n")
-    groups = read_groups(file)
-    assert groups["03"] == "road3" and groups["wall.2"] == "x"
-    train, val = split_train_val(named(*(f"{i:02}" for i in range(20))), 0.2, seed, groups=groups)
-    assert {int(p.name) % 5 for p in val}.isdisjoint({int(p.name) % 5 for p in train}) and len(val) == 4
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("image;group\na;b\n", "needs the columns image,group; found: image;group"),
-        ("", "needs the columns image,group; found: "),
-        ("image,group\na\n", "line 2 lacks its image or its group"),
-        ("image,group\na.png,x\na.jpg,y\n", "line 3 puts a into y and an earlier one into x"),
-    ],
-)
-def test_a_wrong_grouping_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    file = tmp_path / "groups.csv"
-    file.write_text(text)
-    with pytest.raises(SegplugError, match=message):
-        read_groups(file)
-
-
-def test_an_image_without_a_group_and_a_missing_file_are_named(tmp_path: Path) -> None:
-    with pytest.raises(SegplugError, match="1 of 2 training images have no group, b the first"):
-        split_train_val(named("a", "b"), 0.5, 0, groups={"a": "x"})
-    with pytest.raises(SegplugError, match=r"none\.csv: not readable"):
-        read_groups(tmp_path / "none.csv")
+    names = [f"photo{i // 2}-{i % 2}" for i in range(8)]
+    file.write_text(
+        "image,group\n" + "".join(f"{name}.png,{'ab'[i % 2]}\n" for i, name in enumerate(names)) + "a,x\nb,x\n"
+    )
+    train, val = train_val_pairs(DataSource(str(cracks), groups=str(file)), 0.5, 0)
+    assert len({p.name[-1] for p in val}) == 1 and len({p.name[-1] for p in train}) == 1
 
 
 def test_a_data_folders_own_val_split_comes_first(cracks: Path, add_crack: Callable[..., None]) -> None:

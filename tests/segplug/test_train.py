@@ -61,7 +61,7 @@ def test_a_run_learns_and_leaves_its_files(tiny: Tiny, capsys: pytest.CaptureFix
     best = read_checkpoint(out / "best.ckpt")["segplug"]["row"]
     assert best["val_iou_crack"] == max(float(row["val_iou_crack"]) for row in rows)
     shown = capsys.readouterr()
-    assert shown.out == "" and shown.err.count("\n") == 7 and "6 training and 2 validation images" in shown.err
+    assert shown.out == "" and shown.err.count("\nepoch ") == 6 and "6 training and 2 validation images" in shown.err
 
 
 def test_two_runs_of_one_seed_are_equal_to_the_bit(tiny: Tiny, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_val_split_is_used_and_test_never_read(tiny: Tiny, cracks: Path, add_c
     out = train(tiny(epochs=1))
     assert float(table(out)[0]["val_loss"]) > 0
     images = {row["image"]: row["split"] for row in csv.DictReader((out / "split.csv").open())}
-    assert images.pop("v.png") == "val" and len(images) == 8 and set(images.values()) == {"train"}
+    assert images.pop("v") == "val" and len(images) == 8 and set(images.values()) == {"train"}
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,6 @@ def test_a_val_split_is_used_and_test_never_read(tiny: Tiny, cracks: Path, add_c
         ({"patience": 3, "val_split": 0}, "patience needs validation images"),
         ({"device": "cuda:0", "devices": 2}, "device must be one without a number when devices > 1"),
         ({"devices": 9}, "6 training images cannot be shared by 9 devices"),
-        ({"source_rule": ".", "groups": "g.csv"}, "source_rule and groups both name the source photos"),
         ({"augment": "none.yaml"}, "none.yaml: no such file"),
         ({"augment": ["Flop"]}, "unknown transform 'Flop'"),
         ({"data": "nowhere"}, "nowhere: no such data folder"),
