@@ -20,7 +20,16 @@ from segplug.labels import Label, MaskFile
 from segplug.mask_values import NO_LABEL, Encoding, MaskRules, Stored, find_encoding, refuse_inverted
 from segplug.masks import read_image, read_mask, stored
 
-__all__ = ["IMAGE_SUFFIXES", "CrackDataset", "EpochSampler", "Pair", "by_stem", "image_files", "read_pair"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "CrackDataset",
+    "EpochSampler",
+    "Pair",
+    "by_stem",
+    "image_files",
+    "read_pair",
+    "valid_pixels",
+]
 
 CACHE_BYTES = 2 << 30
 
@@ -92,7 +101,7 @@ class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
         if self._encoding is not None and isinstance(pair.label, MaskFile):
             mask = self._encoding.table[mask]
         if pair.valid is not None:
-            mask = np.where(_valid(pair.valid, mask.shape), mask, np.uint8(NO_LABEL))
+            mask = np.where(valid_pixels(pair.valid, mask.shape), mask, np.uint8(NO_LABEL))
         if (mask == NO_LABEL).all():
             raise SegplugError(f"{pair.label.path}: no pixel has a label; remove the image or label it")
         return image, mask
@@ -156,7 +165,7 @@ def read_pair(pair: Pair) -> Arrays:
 def _read_stored(pair: Pair) -> tuple[Arrays, Stored | None]:
     arrays = read_pair(pair)
     if pair.valid is not None:
-        _valid(pair.valid, arrays[1].shape)
+        valid_pixels(pair.valid, arrays[1].shape)
     return arrays, stored(pair.label.path, arrays[1]) if isinstance(pair.label, MaskFile) else None
 
 
@@ -169,7 +178,8 @@ def _encoding(pairs: Sequence[Pair], files: Sequence[Stored]) -> Encoding | None
     return encoding
 
 
-def _valid(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def valid_pixels(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(H, W): where the label counts. Raises SegplugError when the file is not of that shape."""
     valid = read_mask(path) > 0
     if valid.shape != shape:
         raise SegplugError(f"{path}: {valid.shape[1]}x{valid.shape[0]} but its image is {shape[1]}x{shape[0]}; redo it")

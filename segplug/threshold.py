@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from segplug.errors import SegplugError
 from segplug.mask_values import NO_LABEL
 from segplug.metrics import MetricSum
 from segplug.readers import open_data
-from segplug.split import read_groups, split_train_val
+from segplug.split import split_train_val
 
 __all__ = ["best_threshold", "threshold_pairs"]
 
@@ -28,17 +28,13 @@ def threshold_pairs(data: DataSource, source: str, scored: Sequence[Pair], train
     """
     if source == "test":
         raise SegplugError("threshold_from is test: a threshold is never chosen on test; use val or train")
-    found = open_data(data)
+    found = open_data(replace(data, groups=trained.get("groups")))  # absent from older checkpoints
     splits = found.splits
     whole = "train" if "train" in splits else "all"
     if source in splits:
         pairs = found.pairs(source)
     elif source == "val" and whole in splits and trained["val_split"] > 0:
-        groups = trained.get("groups")  # absent from older checkpoints
-        groups = None if groups is None else read_groups(Path(groups))
-        pairs = split_train_val(
-            found.pairs(whole), trained["val_split"], trained["seed"], trained["source_rule"], groups
-        )[1]
+        pairs = split_train_val(found.pairs(whole), trained["val_split"], trained["seed"], trained["source_rule"])[1]
     else:
         raise SegplugError(
             f"{data.data}: no {source} images to choose a threshold on; found: {', '.join(splits)}. Add a val split, "

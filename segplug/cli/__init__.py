@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from segplug.cli import eval_command, models_command, predict_command, train_command
+from segplug.cli import check_command, eval_command, models_command, predict_command, train_command
 from segplug.errors import SegplugError
 
 __all__ = ["main"]
 
 COMMANDS = {
+    "check": check_command.add,
     "train": train_command.add,
     "eval": eval_command.add,
     "predict": predict_command.add,
@@ -27,8 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         add(commands)
     args = parser.parse_args(argv)
     try:
-        args.run(args)
+        return args.run(args) or 0
     except (SegplugError, OSError) as error:
         print(f"segplug {args.command}: {error}", file=sys.stderr)
         return 2
-    return 0

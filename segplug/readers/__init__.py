@@ -80,7 +80,7 @@ def open_data(source: DataSource | Path | str) -> CrackData:
     notes: list[str] = []
     splits = {split: _with_valid(found, split, source, root, notes) for split in found.splits}
     if source.groups is not None:
-        splits = _with_groups(splits, Path(source.groups))
+        splits = _with_groups(splits, Path(source.groups), found.findings, notes)
     _check_unlabelled(splits, source, found.findings, notes)
     return CrackData(root, name, found.about, splits, tuple(found.findings), tuple(dict.fromkeys(notes)))
 
@@ -128,15 +128,22 @@ def _with_valid(found: Found, split: str, source: DataSource, root: Path, notes:
     return [replace(pair, valid=files.get(pair.image.stem)) for pair in pairs]
 
 
-def _with_groups(splits: dict[str, list[Pair]], table: Path) -> dict[str, list[Pair]]:
+def _with_groups(
+    splits: dict[str, list[Pair]], table: Path, findings: list[Finding], notes: list[str]
+) -> dict[str, list[Pair]]:
+    """The pairs with the groups of the table; where training takes its images from, each must have one."""
     groups = read_groups(table)
-    for pair in (pair for pairs in splits.values() for pair in pairs):
-        if pair.image.name not in groups and pair.image.stem not in groups:
-            raise SegplugError(f"{table}: no row for {pair.image.name}; add one with its source photo")
-    return {
-        split: [replace(p, group=groups.get(p.image.name, groups.get(p.image.stem))) for p in pairs]
-        for split, pairs in splits.items()
-    }
+    result = {}
+    for split, pairs in splits.items():
+        named = [replace(p, group=groups.get(p.image.name, groups.get(p.image.stem, p.group))) for p in pairs]
+        bare = [str(pair.image) for pair in named if pair.group is None]
+        if bare and split in ("train", "all"):
+            text = f"{table}: no row for {some(Path(name).name for name in bare)}"
+            findings.append(Finding("no group", text, "add image,group for each", split, tuple(bare)))
+        elif bare:
+            notes.append(f"{len(bare)} of {len(pairs)} images of {split} have no group")
+        result[split] = named
+    return result
 
 
 def _check_unlabelled(

@@ -289,8 +289,10 @@ def test_groups_come_from_a_table(tmp_path: Path) -> None:
     table.write_text("image,group\na.png,wall 3\n")
     assert open_data(DataSource(str(tmp_path), groups=str(table))).pairs("train")[0].group == "wall 3"
     table.write_text("image,group\nb,wall 3\n")
+    data = open_data(DataSource(str(tmp_path), groups=str(table)))
     with pytest.raises(SegplugError, match=r"groups\.csv: no row for a\.png"):
-        open_data(DataSource(str(tmp_path), groups=str(table)))
+        data.pairs("train")
+    assert data.pairs("val")[0].group is None and "1 of 1 images of val have no group" in str(data)
 
 
 def test_a_turned_photo_is_explained(tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+"""`segplug check`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from segplug.cli.command import add_command, note
+from segplug.cli.flags import add_flags, given_flags
+from segplug.data_source import DataSource
+
+__all__ = ["add"]
+
+EXAMPLE = r"segplug check data/deepcrack --source-rule '(.+?)(?:-\d+)?$' --json check.json"
+
+
+def add(commands: Any) -> None:
+    """Add the subcommand's parser."""
+    about = "Read every image and label of a data set and say what to cure; exit code 1 when there is something."
+    p = add_command(commands, "check", about, EXAMPLE)
+    p.add_argument("data", help="what --data of train and eval takes")
+    p.add_argument("--json", type=Path, metavar="FILE", help="write everything, with all file names, to this file")
+    add_flags(p, DataSource, leave_out=("data",))
+    p.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from segplug.atomic import json_writer, write_atomic
+    from segplug.check import check
+
+    result = check(DataSource(**given_flags(args, DataSource)), note)
+    print(result.text())
+    if args.json is not None:
+        write_atomic(args.json, json_writer(result.json()))
+        print(f"written to {args.json}")
+    return 1 if result.findings else 0
