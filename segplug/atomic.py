@@ -42,10 +42,10 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
         raise SegplugError(f"cannot write {path} ({error}); {kept}free disk space or choose another folder") from error
 
 
-def json_writer(value: Any) -> Callable[[Path], None]:
-    """For `write_atomic`: `value` as indented JSON."""
+def json_writer(value: Any, indent: int | None = 2) -> Callable[[Path], None]:
+    """For `write_atomic`: `value` as JSON, indented, or on one line (None)."""
 
     def write(path: Path) -> None:
-        path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(value, indent=indent) + "\n", encoding="utf-8")
 
     return write

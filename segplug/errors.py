@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["SegplugError", "unknown_name"]
+__all__ = ["FilesFailed", "SegplugError", "UnreadableError", "unknown_name"]
 
 
 class SegplugError(ValueError):
     """Names the value or file at fault and the remedy."""
+
+    exit_code = 2
+
+
+class UnreadableError(SegplugError):
+    """One file among others cannot be used."""
+
+
+class FilesFailed(SegplugError):
+    """The work is done, except for files that could not be used."""
+
+    exit_code = 1
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], limit: int = 20) -> SegplugError:

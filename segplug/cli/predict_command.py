@@ -10,17 +10,31 @@ from segplug.cli.command import add_command, note
 
 __all__ = ["add"]
 
-EXAMPLE = "segplug predict runs/segplug/gbcnet/best.ckpt --source photos --out found"
+EXAMPLE = "segplug predict runs/segplug/gbcnet/best.ckpt photos --out found --save masks,overlays,polygons"
 
 
 def add(commands: Any) -> None:
     """Add the subcommand's parser."""
-    p = add_command(commands, "predict", "Write crack masks and overlays for photos of any size.", EXAMPLE)
-    p.add_argument("checkpoint", type=Path, help="last.ckpt or best.ckpt of a run")
-    p.add_argument("--source", type=Path, required=True, help="image file or folder of images")
-    p.add_argument("--out", type=Path, required=True, help="folder that gets masks/ and overlays/")
-    p.add_argument("--threshold", type=float, default=0.5, help="probability from which a pixel is crack")
+    about = "Find the cracks in photos, videos and georeferenced TIFFs of any size."
+    p = add_command(commands, "predict", about, EXAMPLE)
+    p.add_argument("model", type=Path, help="best.ckpt of a run, or what `segplug export` wrote")
+    p.add_argument("sources", nargs="+", metavar="SRC", help="image, video or TIFF file, folder, or glob in quotes")
+    p.add_argument("--out", type=Path, required=True, help="folder that gets a folder of each kind of result")
+    p.add_argument(
+        "--save",
+        type=lambda text: text.split(","),
+        default="masks,overlays",
+        metavar="KINDS",
+        help="some of masks,overlays,probabilities,polygons,coco: PNG of 0 and 255; photo with cracks in red; 16-bit "
+        "PNG, 65535 is 1; GeoJSON; one coco.json with RLE",
+    )
+    p.add_argument(
+        "--threshold", type=float, help="probability from which a pixel is crack; without: an exported model's own, 0.5"
+    )
     p.add_argument("--tile", type=int, default=1024, help="larger images are cut into overlapping tiles of this side")
+    p.add_argument("--flips", action="store_true", help="average over the image's mirror images: four times the work")
+    p.add_argument("--every", type=int, default=1, metavar="K", help="of a video, predict each K-th frame")
+    p.add_argument("--overwrite", action="store_true", help="predict again what is finished in --out")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     p.set_defaults(run=_run)
 
@@ -28,5 +42,17 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     from segplug.predict import predict
 
-    rows = predict(args.checkpoint, args.source, args.out, args.threshold, args.tile, args.device, note)
-    print(f"{len(rows)} masks and overlays are in {args.out}")
+    rows = predict(
+        args.model,
+        args.sources,
+        args.out,
+        args.save,
+        args.threshold,
+        args.tile,
+        args.flips,
+        args.every,
+        args.overwrite,
+        args.device,
+        note,
+    )
+    print(f"{', '.join(args.save)} of {len(rows)} files are in {args.out}; a row of figures each in predictions.csv")

@@ -1,0 +1,35 @@
+"""`segplug export`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from segplug.cli.command import add_command
+
+__all__ = ["add"]
+
+EXAMPLE = "segplug export runs/segplug/gbcnet/best.ckpt --format onnx --out cracks.onnx"
+
+
+def add(commands: Any) -> None:
+    """Add the subcommand's parser."""
+    about = "Write a trained network as one file for other programs, checked against the checkpoint."
+    p = add_command(commands, "export", about, EXAMPLE)
+    p.add_argument("checkpoint", type=Path, help="last.ckpt or best.ckpt of a run")
+    p.add_argument("--format", choices=["onnx", "torchscript", "exported"], default="onnx", help="exported: .pt2")
+    p.add_argument("--out", type=Path, help="file to write; without: the checkpoint's name with another suffix")
+    p.add_argument("--opset", type=int, default=18, help="ONNX operator set")
+    p.add_argument("--threshold", type=float, default=0.5, help="stored: probability from which a pixel is crack")
+    p.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from segplug.export import export_model
+
+    done = export_model(args.checkpoint, args.format, args.out, args.opset, args.threshold)
+    for (n, height, width), difference in zip(done.sizes, done.difference, strict=True):
+        print(f"{n} x {width}x{height}: probabilities differ by at most {difference:.1e} from the checkpoint's")
+    size = "any" if done.size_multiple_px == 1 else f"a multiple of {done.size_multiple_px} px (predict pads)"
+    print(f"{done.path} takes any batch; height and width: {size}")

@@ -1,0 +1,170 @@
+"""Photos: what is written, what is left alone, and what happens to a bad one."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from segplug.errors import FilesFailed, SegplugError
+from segplug.predict.sources import find_sources
+from segplug.predictor import Predictor
+from tests.segplug.predict.conftest import darkness, draw, save
+
+Find = Callable[..., list[dict[str, Any]]]
+ALL = ("masks", "overlays", "probabilities", "polygons", "coco")
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize("size", [(60, 80), (300, 700)])
+def test_every_kind_of_result_shows_the_dark_pixels(find: Find, tmp_path: Path, size: tuple[int, int]) -> None:
+    photo, mask = draw(*size)
+    rows = find(save(tmp_path / "wall.png", photo), save=ALL)
+    found = tmp_path / "found"
+    assert files(found) == [
+        "coco.json",
+        "masks/wall.png",
+        "overlays/wall.png",
+        "polygons/wall.geojson",
+        "predictions.csv",
+        "probabilities/wall.png",
+        "records/wall.json",
+    ]
+    expected = {"name": "wall", "source": "wall.png", "width": size[1], "height": size[0], "crack_share": mask.mean()}
+    assert rows == [expected]
+    np.testing.assert_array_equal(cv2.imread(str(found / "masks/wall.png"), -1), mask * 255)
+    overlay = cv2.imread(str(found / "overlays/wall.png"))[..., ::-1]
+    assert (overlay[~mask] == photo[~mask]).all() and (overlay[mask][:, 0] > 130).all()
+    stored = cv2.imread(str(found / "probabilities/wall.png"), -1)
+    assert stored.dtype == np.uint16
+    np.testing.assert_allclose(stored / 65535, darkness(photo), atol=1e-5)
+    coco = json.loads((found / "coco.json").read_text())
+    assert coco["images"] == [{"id": 1, "file_name": "wall.png", "width": size[1], "height": size[0]}]
+    masks = [coco_mask.decode(a["segmentation"]) for a in coco["annotations"]]
+    np.testing.assert_array_equal(sum(masks), mask)
+    assert [a["area"] for a in coco["annotations"]] == [m.sum() for m in masks] and len(masks) == 2
+    assert [a["bbox"] for a in coco["annotations"]] == [
+        coco_mask.toBbox(a["segmentation"]).tolist() for a in coco["annotations"]
+    ]
+    features = json.loads((found / "polygons/wall.geojson").read_text())["features"]
+    assert sum(f["properties"]["area_px"] for f in features) == mask.sum() and len(features) == 2
+    assert {f["geometry"]["type"] for f in features} == {"Polygon", "MultiPolygon"}
+    assert (found / "predictions.csv").read_text().startswith("name,source,width,height,crack_share\nwall,wall.png,")
+
+
+def test_a_second_run_does_only_what_is_missing(find: Find, tmp_path: Path) -> None:
+    for name in "abc":
+        save(tmp_path / "in" / f"{name}.png", draw(seed=ord(name))[0])
+    found, seen = tmp_path / "found", find.seen  # type: ignore[attr-defined]
+    first = find(tmp_path / "in", save=ALL)
+    coco = (found / "coco.json").read_text()
+    notes: list[str] = []
+    assert find(tmp_path / "in", save=ALL, note=notes.append) == first and len(seen) == 3
+    assert notes == [f"3 of 3 files are finished in {found} and left alone"]
+    assert (found / "coco.json").read_text() == coco
+    (found / "masks" / "a.png").unlink()  # as if killed before
+    (found / "records" / "b.json").unlink()
+    find(tmp_path / "in", save=ALL)
+    assert len(seen) == 5 and (found / "masks" / "a.png").exists()
+    save(tmp_path / "in" / "c.png", draw(seed=9)[0])  # another photo of that name
+    os.utime(tmp_path / "in" / "c.png", (1, 1))
+    find(tmp_path / "in", save=ALL)
+    assert len(seen) == 6
+    find(tmp_path / "in", save=ALL, threshold=0.4)
+    assert len(seen) == 9
+    find(tmp_path / "in", save=ALL, threshold=0.4, overwrite=True)
+    assert len(seen) == 12
+
+
+def test_results_of_another_file_are_not_overwritten(find: Find, tmp_path: Path) -> None:
+    one, other = (save(tmp_path / day / "a.png", draw(seed=i)[0]) for i, day in enumerate(("monday", "tuesday")))
+    find(one)
+    with pytest.raises(SegplugError, match=r"found holds results called a of another file, .*monday/a\.png"):
+        find(other)
+    find(other, overwrite=True)
+
+
+def test_corrupt_files_are_named_at_the_end_and_the_others_done(find: Find, tmp_path: Path) -> None:
+    whole = save(tmp_path / "in" / "b.png", draw()[0])
+    (tmp_path / "in" / "a.png").write_bytes(whole.read_bytes()[:2000])
+    (tmp_path / "in" / "c.jpg").write_bytes(b"")
+    (tmp_path / "in" / "d.tif").write_bytes(b"II*\0 broken")
+    notes: list[str] = []
+    with pytest.raises(FilesFailed, match=r"3 of 4 files failed, the rest is in .*a\.png.*c\.jpg.*d\.tif") as error:
+        find(tmp_path / "in", note=notes.append)
+    assert error.value.exit_code == 1
+    assert [line.split()[0] for line in notes] == ["1/4", "2/4", "3/4", "4/4"] and "left" in notes[0]
+    assert files(tmp_path / "found") == ["masks/b.png", "overlays/b.png", "predictions.csv", "records/b.json"]
+
+
+def test_a_failed_write_leaves_no_half_file(find: Find, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    photo = save(tmp_path / "a.png", draw()[0])
+    monkeypatch.setattr("segplug.atomic.os.fsync", full)
+    with pytest.raises(SegplugError, match=r"cannot write .*a\.png .*No space left"):
+        find(photo)
+    assert files(tmp_path / "found") == []
+
+
+def test_names_that_clash_get_longer(tmp_path: Path) -> None:
+    given = ["x/a.jpg", "x/a.png", "x/b.png", "y/b.png", "y/c.png"]
+    for name in given:
+        save(tmp_path / name, draw()[0])
+    sources = find_sources([tmp_path / "x", tmp_path / "y" / "*.png", tmp_path / "x" / "b.png"])
+    assert [source.name for source in sources] == ["a_jpg", "a_png", "x_b_png", "y_b_png", "c"]
+    assert [source.name for source in find_sources([f"{tmp_path}/**/c.*"])] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["none"], "none: no such file or folder"),
+        (["*.png"], r"\*\.png: matches no image"),
+        (["empty"], "empty: holds no image"),
+        ([], "nothing to predict"),
+    ],
+)
+def test_nothing_to_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SegplugError, match=message):
+        find_sources(given)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"save": ["mask"]}, "unknown save 'mask'; valid: masks, overlays, prob"),
+        ({"save": []}, "nothing to save"),
+        ({"threshold": 1.0}, "threshold must lie between 0 and 1"),
+        ({"every": 0}, "every must be at least 1"),
+    ],
+)
+def test_wrong_settings_are_named(find: Find, tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SegplugError, match=message):
+        find(save(tmp_path / "a.png", draw()[0]), **options)
+
+
+def test_a_network_that_gives_nan_is_refused(tmp_path: Path, find: Find, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Predictor(Path("m.ckpt"), "0", 0.5, lambda image: np.full(image.shape[:2], np.nan, np.float32))
+    monkeypatch.setattr("segplug.predict.run.load_predictor", lambda *_: broken)
+    with pytest.raises(SegplugError, match=r"m\.ckpt: the model gives NaN"):
+        find(save(tmp_path / "a.png", draw()[0]))
+
+
+def test_flips_average_the_four_mirror_images() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    ramp = np.arange(24, dtype=np.float32).reshape(4, 6)
+    sloped = Predictor(Path("m"), "0", 0.5, lambda part: darkness(part) + ramp)
+    found = sloped.with_flips().probability_of(image)
+    np.testing.assert_allclose(found, darkness(image) + ramp.mean(), rtol=1e-6)
