@@ -6,7 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from segplug.cli import check_command, eval_command, models_command, predict_command, train_command
+from segplug.cli import (
+    check_command,
+    eval_command,
+    export_command,
+    measure_command,
+    models_command,
+    predict_command,
+    train_command,
+)
 from segplug.errors import SegplugError
 
 __all__ = ["main"]
@@ -16,6 +24,8 @@ COMMANDS = {
     "train": train_command.add,
     "eval": eval_command.add,
     "predict": predict_command.add,
+    "measure": measure_command.add,
+    "export": export_command.add,
     "models": models_command.add,
 }
 
@@ -31,4 +41,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         return args.run(args) or 0
     except (SegplugError, OSError) as error:
         print(f"segplug {args.command}: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code if isinstance(error, SegplugError) else 2
