@@ -16,11 +16,12 @@ from experiments.record import hash_files, write_json
 from experiments.spec import Budget, Cell, Model, Protocol
 from experiments.strict import SpecError, nearest
 from segplug.checkpoint import load_model
-from segplug.data import CrackDataset, find_pairs, find_splits
+from segplug.data import CrackDataset
 from segplug.errors import SegplugError
 from segplug.evaluate import evaluate
 from segplug.inference import crack_probability
 from segplug.models import create_model, encoder_for
+from segplug.readers import open_data
 from segplug.split import train_val_pairs
 from segplug.train import TrainConfig, train
 
@@ -47,11 +48,12 @@ def check_model(model: Model) -> None:
 def check_data(path: Path) -> str:
     """Every image has its mask, and there are a train and a test split; the content hash."""
     try:
-        splits = find_splits(path)
+        data = open_data(path)
+        splits = data.splits
         missing = [split for split in ("train", "test") if split not in splits]
         if missing:
             raise SpecError(f"{path}: no {missing[0]} split; found: {', '.join(splits)}")
-        pairs = [pair for split in splits for pair in find_pairs(path, split)]
+        pairs = [pair for split in splits for pair in data.pairs(split)]
     except SegplugError as error:
         raise SpecError(str(error)) from error
     return hash_files(file for pair in pairs for file in (pair.image, pair.label.path))
@@ -139,7 +141,7 @@ def _training_images(config: TrainConfig) -> int:
 
 def _save_examples(cell: Cell, model: torch.nn.Module, device: torch.device, threshold: float) -> None:
     model.to(device)
-    pairs = find_pairs(cell.data, "test")
+    pairs = open_data(cell.data).pairs("test")
     triples = []
     for pair in [pairs[index] for index in pick(len(pairs))]:
         image, mask = CrackDataset([pair]).arrays(0)
@@ -159,7 +161,7 @@ def _training(folder: Path, images: int) -> dict[str, Any]:
 
 def _method(cell: Cell, result: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
     start = "random start" if cell.model.encoder_weights is None else f"encoder from {cell.model.encoder_weights}"
-    has_val = "val" in find_splits(cell.data) or about["train"]["val_split"] > 0
+    has_val = "val" in open_data(cell.data).splits or about["train"]["val_split"] > 0
     chosen = "best crack IoU on validation images taken from train" if has_val else "last epoch"
     return {
         "weights": f"{start}; {chosen} (epoch {result['epoch']}); test is read once, after training",

@@ -13,23 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from segplug.data_source import DataSource
 from segplug.errors import SegplugError
-from segplug.image_files import IMAGE_SUFFIXES, by_stem, image_files
 from segplug.labels import Label, MaskFile
 from segplug.mask_values import NO_LABEL, Encoding, MaskRules, Stored, find_encoding, refuse_inverted
 from segplug.masks import read_image, read_mask, stored
 
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "CrackDataset",
-    "EpochSampler",
-    "Pair",
-    "by_stem",
-    "image_files",
-    "read_pair",
-    "valid_pixels",
-]
+__all__ = ["CrackDataset", "EpochSampler", "Pair", "read_pair", "valid_pixels"]
 
 CACHE_BYTES = 2 << 30
 
@@ -142,18 +131,6 @@ class EpochSampler(Sampler[tuple[int, int]]):
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
         mine = order[self.rank :: self.world][: len(self)]
         return iter([(self.epoch, int(i)) for i in mine])
-
-
-def find_splits(source: DataSource | Path | str) -> dict[str, list[Pair]]:
-    from segplug.readers import open_data
-
-    return open_data(source).splits
-
-
-def find_pairs(source: DataSource | Path | str, split: str) -> list[Pair]:
-    from segplug.readers import open_data
-
-    return open_data(source).pairs(split)
 
 
 def read_pair(pair: Pair) -> Arrays:

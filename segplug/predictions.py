@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data import Pair, by_stem, image_files
+from segplug.data import Pair
 from segplug.errors import SegplugError
+from segplug.image_files import by_stem, image_files
 from segplug.masks import read_grey
 
 __all__ = ["PredictionFolder", "log_odds"]

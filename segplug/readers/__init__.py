@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from segplug.data import Pair, by_stem, image_files
+from segplug.data import Pair
 from segplug.data_source import DataSource
 from segplug.errors import SegplugError
 from segplug.finding import Finding, some
+from segplug.image_files import by_stem, image_files
 from segplug.labels import CrackFree
 from segplug.readers import cfd, coco, csv_list, folders, semantic, yolo
-from segplug.readers.found import Found
+from segplug.readers.found import SPLIT_NAMES, Found
 from segplug.readers.tables import read_groups
 
 __all__ = ["CrackData", "open_data"]
@@ -78,7 +79,8 @@ def open_data(source: DataSource | Path | str) -> CrackData:
         if not pairs and not any(f.split in (None, split) for f in found.findings):
             found.findings.append(Finding("empty", f"{root}: split {split} holds no image", "fill or remove it", split))
     notes: list[str] = []
-    splits = {split: _with_valid(found, split, source, root, notes) for split in found.splits}
+    order = [split for split in (*SPLIT_NAMES, "all") if split in found.splits]
+    splits = {split: _with_valid(found, split, source, root, notes) for split in order}
     if source.groups is not None:
         splits = _with_groups(splits, Path(source.groups), found.findings, notes)
     _check_unlabelled(splits, source, found.findings, notes)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from segplug.data import Pair, image_files
+from segplug.data import Pair
 from segplug.finding import Finding
+from segplug.image_files import image_files
 
 __all__ = ["SPLIT_NAMES", "Found", "double_names", "images_in", "split_folders"]
 

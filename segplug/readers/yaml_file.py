@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from segplug.config_file import read_yaml
-from segplug.data import IMAGE_SUFFIXES, image_files
 from segplug.errors import SegplugError
+from segplug.image_files import IMAGE_SUFFIXES, image_files
 
 __all__ = ["class_names", "crack_classes", "data_yaml", "read_data_yaml", "split_images", "swapped"]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segplug.data import Pair, image_files
+from segplug.data import Pair
 from segplug.data_source import DataSource
 from segplug.errors import SegplugError
 from segplug.finding import Finding
+from segplug.image_files import image_files
 from segplug.labels import CrackFree, YoloFile
 from segplug.readers.found import Found, double_names, split_folders
 from segplug.readers.yaml_file import class_names, crack_classes, data_yaml, read_data_yaml, split_images, swapped

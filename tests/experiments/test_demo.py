@@ -11,7 +11,7 @@ from experiments.demo.cracks import draw_cracks
 from experiments.demo.shapes import CLASSES, draw_shapes
 from experiments.detection_data import ground_truth, open_detection
 from experiments.record import hash_files
-from segplug.data import find_pairs
+from segplug.readers import open_data
 
 
 def test_shapes_are_where_the_labels_say(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_shapes_are_where_the_labels_say(tmp_path: Path) -> None:
 
 def test_cracks_are_darker_than_the_concrete(tmp_path: Path) -> None:
     draw_cracks(tmp_path, train=6, test=2)
-    for pair in find_pairs(tmp_path, "train"):
+    for pair in open_data(tmp_path).pairs("train"):
         grey = cv2.imread(str(pair.image), cv2.IMREAD_GRAYSCALE).astype(float)
         mask = cv2.imread(str(pair.label.path), cv2.IMREAD_GRAYSCALE)
         assert set(np.unique(mask)) == {0, 255} and 0.002 < (mask > 0).mean() < 0.2

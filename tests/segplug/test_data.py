@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segplug.data import CrackDataset, EpochSampler, find_pairs, find_splits
+from segplug.data import CrackDataset, EpochSampler
 from segplug.errors import SegplugError
+from segplug.readers import open_data
 from segplug.transforms import TrainCrop
 
 
@@ -17,58 +18,58 @@ def test_both_split_layouts_give_the_same_names(cracks: Path, tmp_path: Path) ->
     for split in ("train", "test"):
         for kind in ("images", "masks"):
             shutil.copytree(cracks / split / kind, other / kind / split)
-    assert set(find_splits(other)) == {"train", "test"}
-    assert [p.name for p in find_pairs(other, "train")] == [p.name for p in find_pairs(cracks, "train")]
+    assert set(open_data(other).splits) == {"train", "test"}
+    assert [p.name for p in open_data(other).pairs("train")] == [p.name for p in open_data(cracks).pairs("train")]
 
 
 def test_a_flat_folder_is_the_split_all(tmp_path: Path, add_crack: Callable[..., None]) -> None:
     add_crack(tmp_path, "a")
-    assert [p.name for p in find_pairs(tmp_path, "all")] == ["a"]
+    assert [p.name for p in open_data(tmp_path).pairs("all")] == ["a"]
     with pytest.raises(SegplugError, match="no split 'test'; found: all"):
-        find_pairs(tmp_path, "test")
+        open_data(tmp_path).pairs("test")
 
 
 def test_folders_without_data_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SegplugError, match="no such data folder"):
-        find_splits(tmp_path / "nowhere")
+        open_data(tmp_path / "nowhere")
     with pytest.raises(SegplugError, match="found none of images/"):
-        find_splits(tmp_path)
+        open_data(tmp_path)
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
     with pytest.raises(SegplugError, match="holds no image"):
-        find_pairs(tmp_path, "all")
+        open_data(tmp_path).pairs("all")
 
 
 @pytest.mark.parametrize(("kind", "missing"), [("images", "no image photo1-0"), ("masks", "no label; 1 of 8 images")])
 def test_a_missing_partner_is_refused_with_the_file_name(cracks: Path, kind: str, missing: str) -> None:
     (cracks / "train" / kind / "photo1-0.png").unlink()
     with pytest.raises(SegplugError, match=rf"photo1-0\.png: {missing}"):
-        find_pairs(cracks, "train")
+        open_data(cracks).pairs("train")
 
 
 def test_two_images_of_one_stem_are_refused(cracks: Path) -> None:
     photo = cracks / "train" / "images" / "photo1-0.png"
     shutil.copy(photo, photo.with_suffix(".jpg"))
     with pytest.raises(SegplugError, match="same name as"):
-        find_pairs(cracks, "train")
+        open_data(cracks).pairs("train")
 
 
 def test_sizes_must_agree(tmp_path: Path, add_crack: Callable[..., None]) -> None:
     add_crack(tmp_path, "a", mask_size=(64, 32))
     with pytest.raises(SegplugError, match=r"a\.png: mask is 32x64 but a\.png is 64x64"):
-        CrackDataset(find_pairs(tmp_path, "all"))
+        CrackDataset(open_data(tmp_path).pairs("all"))
 
 
 def test_lossy_masks_are_noted_once(tmp_path: Path, add_crack: Callable[..., None]) -> None:
     for name in "ab":
         add_crack(tmp_path, name, mask_suffix=".jpg")
     notes: list[str] = []
-    CrackDataset(find_pairs(tmp_path, "all"), note=notes.append)
+    CrackDataset(open_data(tmp_path).pairs("all"), note=notes.append)
     assert notes == ["masks of 2 images: 0/255 with grey artefacts in 2 of 2 files, cut at 127"]
 
 
 def test_items_are_the_same_from_memory_and_from_disk(cracks: Path) -> None:
-    pairs = find_pairs(cracks, "test")
+    pairs = open_data(cracks).pairs("test")
     kept, read = CrackDataset(pairs), CrackDataset(pairs, cache_bytes=0)
     for (image, mask), (image_2, mask_2) in zip(kept, read, strict=True):
         assert image.shape[0] == 3 and mask.shape == (1, *image.shape[1:])
@@ -77,7 +78,7 @@ def test_items_are_the_same_from_memory_and_from_disk(cracks: Path) -> None:
 
 
 def test_crops_depend_on_seed_epoch_and_index_alone(cracks: Path) -> None:
-    pairs = find_pairs(cracks, "train")
+    pairs = open_data(cracks).pairs("train")
     one, two = (CrackDataset(pairs, TrainCrop(32), seed=5) for _ in range(2))
     assert one[3, 1][0].equal(two[3, 1][0])
     _ = one[0, 0]
@@ -88,7 +89,7 @@ def test_crops_depend_on_seed_epoch_and_index_alone(cracks: Path) -> None:
 
 def test_images_smaller_than_the_crop_are_filled(tmp_path: Path, add_crack: Callable[..., None]) -> None:
     add_crack(tmp_path, "a", 0, 40, 100)
-    image, mask = CrackDataset(find_pairs(tmp_path, "all"), TrainCrop(64))[0, 0]
+    image, mask = CrackDataset(open_data(tmp_path).pairs("all"), TrainCrop(64))[0, 0]
     assert image.shape == (3, 64, 64) and mask.shape == (1, 64, 64)
     assert set(np.unique(mask)) <= {0, 1}
 

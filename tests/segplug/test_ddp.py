@@ -13,10 +13,11 @@ import torch
 
 from segplug.checkpoint import load_model, read_checkpoint
 from segplug.config import TrainConfig
-from segplug.data import CrackDataset, EpochSampler, find_pairs
+from segplug.data import CrackDataset, EpochSampler
 from segplug.inference import crack_probability
 from segplug.loaders import ShareSampler
 from segplug.metrics import MetricSum
+from segplug.readers import open_data
 
 Tiny = Callable[..., TrainConfig]
 
@@ -74,7 +75,7 @@ def test_two_ranks(tiny: Tiny, cracks: Path, add_crack: Callable[..., None], tmp
 
     # The same images, each once, by one process.
     model, about = load_model(out / "last.ckpt")
-    dataset, metrics = CrackDataset(find_pairs(cracks, "val")), MetricSum()
+    dataset, metrics = CrackDataset(open_data(cracks).pairs("val")), MetricSum()
     for i in range(3):
         image, mask = dataset.arrays(i)
         metrics.add(crack_probability(model, image, torch.device("cpu")), mask)

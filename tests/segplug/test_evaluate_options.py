@@ -13,7 +13,6 @@ import torch
 from segplug.checkpoint import load_model
 from segplug.cli import main
 from segplug.config import TrainConfig
-from segplug.data import find_pairs
 from segplug.data_source import DataSource
 from segplug.errors import SegplugError
 from segplug.evaluate import evaluate, evaluate_predictions
@@ -21,6 +20,7 @@ from segplug.inference import crack_probability, image_logits
 from segplug.masks import read_image
 from segplug.metrics import DEFINITIONS, MetricSum
 from segplug.predict import predict
+from segplug.readers import open_data
 from segplug.split import split_train_val
 from segplug.train import train
 
@@ -79,7 +79,7 @@ def test_published_protocol_of_a_checkpoint(checkpoint: Path, cracks: Path) -> N
 
 
 def test_threshold_comes_from_what_training_held_out(checkpoint: Path, cracks: Path) -> None:
-    _, held_out = split_train_val(find_pairs(cracks, "train"), 0.25, seed=0)
+    _, held_out = split_train_val(open_data(cracks).pairs("train"), 0.25, seed=0)
     total = MetricSum()
     found = probabilities(checkpoint, cracks / "train" / "images")
     for pair in held_out:

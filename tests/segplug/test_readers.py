@@ -15,10 +15,13 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from scipy.io import savemat
 
+from segplug.cli import main
+from segplug.config import TrainConfig
 from segplug.data import CrackDataset
 from segplug.data_source import DataSource
 from segplug.errors import SegplugError
 from segplug.readers import open_data
+from segplug.train import train
 
 BOX = (8, 20, 40, 50)  # left, top, right, bottom in pixels of the 64 x 48 photographs
 TRUTH = np.zeros((48, 64), dtype=np.uint8)
@@ -324,3 +327,26 @@ def test_coco_mistakes_are_named(tmp_path: Path) -> None:
     file.write_text('{"images": "annotations"')
     with pytest.raises(SegplugError, match="not readable as JSON"):
         open_data(DataSource(str(file), data_format="coco"))
+
+
+def test_training_and_scoring_take_the_same_flags(
+    cracks: Path, tiny: Callable[..., TrainConfig], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Class ids in a list: 2 is crack, 255 has no label."""
+    rows = ["image,mask,split"]
+    for mask in sorted(cracks.glob("*/masks/*.png")):
+        stored = cv2.imread(str(mask), cv2.IMREAD_UNCHANGED) // 255 * 2
+        stored[:8] = 255
+        cv2.imwrite(str(mask), stored)
+        split = mask.parent.parent.name
+        rows.append(f"{split}/images/{mask.name},{split}/masks/{mask.name},{split}")
+    (cracks / "list.csv").write_text("\n".join(rows))
+    said = {"data": str(cracks / "list.csv"), "crack_values": "2", "ignore_value": 255}
+    run = train(tiny(**said, epochs=1))
+    assert "data: CSV list, 10 images (train 8, test 2)\n" in capsys.readouterr().err
+    flags = ["--data", str(cracks / "list.csv"), "--crack-values", "2", "--ignore-value", "255", "--device", "cpu"]
+    assert main(["eval", str(run / "last.ckpt"), *flags, "--out", str(tmp_path / "scores.json")]) == 0
+    assert "masks of 2 images: class ids 0, 2, crack = 2; 255 has no label" in capsys.readouterr().err
+    row = json.loads((tmp_path / "scores.json").read_text())["per_image"][0]
+    assert sum(row[k] for k in ("tp", "fp", "fn", "tn")) == 56 * 64
+    assert main(["eval", str(run / "last.ckpt"), "--data", str(cracks / "list.csv"), "--device", "cpu"]) == 2
