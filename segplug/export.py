@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal, get_args
 
 import torch
@@ -20,7 +23,7 @@ from torch import Tensor, nn
 from segplug.atomic import write_atomic
 from segplug.checkpoint import load_model
 from segplug.errors import SegplugError
-from segplug.inference import MEAN, STD, normalise
+from segplug.inference import MEAN, STD, image_logits
 from segplug.onnx_model import PREFIX, OnnxModel, import_export_extra
 from segplug.torch_model import ABOUT, load_exported
 
@@ -89,7 +92,7 @@ class _FromPixels(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(normalise(images))
+        return image_logits(self.network, images)
 
 
 def _about(network: nn.Module, trained: dict[str, Any], format: Format, threshold: float) -> dict[str, Any]:
@@ -116,7 +119,7 @@ def _about(network: nn.Module, trained: dict[str, Any], format: Format, threshol
 
 def _trace(run: Callable[[], None], name: str, format: str) -> None:
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), torch.no_grad(), _silent_stdout():
             # Of sizes that a trace would hold constant: `_differences` finds out whether one does.
             warnings.simplefilter("ignore")
             run()
@@ -124,7 +127,8 @@ def _trace(run: Callable[[], None], name: str, format: str) -> None:
         if isinstance(error, SegplugError):
             raise
         raise SegplugError(
-            f"{name} cannot be exported as {format}: {_first_line(error)}; predict with the checkpoint"
+            f"{name} cannot be exported as {format}: {_first_line(error)}; try another format, or predict with the "
+            "checkpoint"
         ) from error
 
 
@@ -206,5 +210,19 @@ def _images(n: int, height: int, width: int) -> Tensor:
     return (mixed * 255).to(torch.uint8)
 
 
+@contextmanager
+def _silent_stdout() -> Iterator[None]:
+    """torch prints the whole graph, from C++, when it fails to export it to ONNX."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
+    return shorten(str(error).strip().split("\n")[0], 160, placeholder=" …")

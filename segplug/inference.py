@@ -8,12 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segplug.errors import SegplugError
-from segplug.padding import crop_to, pad_to_multiple
 from segplug.tiling import OVERLAP, tiled_probability
 
 __all__ = [
     "MEAN",
-    "MULTIPLE",
     "OVERLAP",
     "STD",
     "crack_logits",
@@ -24,7 +22,6 @@ __all__ = [
     "tiled_crack_probability",
 ]
 
-MULTIPLE = 32
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
@@ -37,9 +34,8 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def image_logits(model: nn.Module, images: Tensor) -> Tensor:
-    """(N, 3, H, W) RGB uint8 -> (N, classes, H, W) logits; any H, W: padded to the stride and cropped back."""
-    h, w = images.shape[-2:]
-    return crop_to(model(pad_to_multiple(normalise(images), MULTIPLE)), h, w)
+    """(N, 3, H, W) RGB uint8 -> (N, classes, H, W) logits; any H, W: segplug's models pad inside."""
+    return model(normalise(images))
 
 
 @torch.inference_mode()

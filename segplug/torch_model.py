@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,9 @@ def load_exported(path: Path, device: torch.device) -> tuple[ExportedModel, dict
         if path.suffix == ".pt2":
             network = torch.export.load(path, extra_files=extra).module().to(device)
         else:
-            network = torch.jit.load(str(path), map_location=device, _extra_files=extra)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated; users of it know
+                network = torch.jit.load(str(path), map_location=device, _extra_files=extra)
     except (RuntimeError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).strip().split("\n")[0]
         raise SegplugError(f"{path}: not a readable model ({reason}); export it again") from error
