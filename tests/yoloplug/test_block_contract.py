@@ -11,6 +11,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import onnxruntime
 import pytest
@@ -48,12 +49,12 @@ def out_size(name: str, s: int, size: tuple[int, int] = SIZE) -> tuple[int, int]
 
 
 def build(name: str, s: int = 1) -> nn.Module:
-    """The block as a user gets it, except that parameters starting at zero (offsets, biases) get small values."""
+    """The block as a user gets it, except that parameters near zero (offsets, layer scales) get visible values."""
     torch.manual_seed(0)
     module = BLOCKS[name].cls(*arguments(name, s).values())
     with torch.no_grad():
         for parameter in module.parameters():
-            if not parameter.any():
+            if parameter.abs().max() < 1e-3:
                 parameter.normal_(std=0.1)
     return module
 
@@ -106,6 +107,21 @@ def test_construction_takes_no_data(name):
         module = BLOCKS[name].cls(*arguments(name).values())
     assert torch.equal(torch.get_rng_state(), before)
     assert all(parameter.is_meta for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_that_are_none_and_empty_widths_are_refused(name):
+    """In the constructor, whoever calls it; never a model of NaN or a crash in forward."""
+    for parameter in inspect.signature(BLOCKS[name].cls, eval_str=True).parameters.values():
+        if parameter.name in ("c", "c1", "c2", "s") and parameter.annotation is int:
+            wrong: tuple[float, ...] = (0, -1)
+        elif float in (parameter.annotation, *get_args(parameter.annotation)):
+            wrong = (math.nan, math.inf)
+        else:
+            continue
+        for value in wrong:
+            with pytest.raises(ValueError, match=str(value)):
+                BLOCKS[name].cls(**arguments(name) | {parameter.name: value})
 
 
 @pytest.mark.parametrize("name", NAMES)

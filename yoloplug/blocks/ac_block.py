@@ -12,6 +12,7 @@ Departs: dilation works (the reference does not fit the paddings of its side bra
 
 from torch import Tensor, nn
 
+from yoloplug.blocks._checks import finite
 from yoloplug.blocks._reparam import check_conv, folded, grown, plain_conv
 from yoloplug.registry import register
 
@@ -48,6 +49,7 @@ class ACBlock(nn.Module):
     ) -> None:
         super().__init__()
         check_conv("ACBlock", c1, c2, k, s, g)
+        finite("ACBlock", gamma=gamma)
         if d < 1 or (padding is not None and padding < 0):
             raise ValueError(f"ACBlock: d must be at least 1 and padding at least 0, got d={d}, padding={padding}")
         half = d * (k // 2)

@@ -10,6 +10,7 @@ the first 10 epochs. Under stock `yolo train` and `YOLO(...).train(...)` it happ
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import torch
@@ -28,8 +29,8 @@ class Annealed(nn.Module):
 
     def __init__(self, temperature: float) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {temperature}")
+        if not 0 < temperature < inf:
+            raise ValueError(f"temperature must be above 0 and finite, got {temperature}")
         self.register_buffer("temperature", torch.tensor(float(temperature)))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:

@@ -11,6 +11,7 @@ two 3x3 convolutions take about as long (0.6 to 1.4 times, by map size and batch
 import torch
 from torch import Tensor, nn
 
+from yoloplug.blocks._checks import finite
 from yoloplug.blocks._fold import bn_affine
 from yoloplug.blocks.expert_conv import ExpertConv2d
 from yoloplug.registry import register
@@ -47,6 +48,7 @@ class CondConvResidual(nn.Module):
         act: type[nn.Module] = nn.SiLU,
     ) -> None:
         super().__init__()
+        finite("CondConvResidual", expand=expand)
         hidden = int(c1 * expand)
         if hidden < 1:
             raise ValueError(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks._affine import absorb_affine
+from yoloplug.blocks._checks import at_least_one, finite
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
 from yoloplug.blocks.deform_aggregate import deform_aggregate
@@ -56,6 +57,8 @@ class DCNv3(nn.Module):
         act: type[nn.Module] = nn.GELU,
     ) -> None:
         super().__init__()
+        at_least_one("DCNv3", c=c)
+        finite("DCNv3", offset_scale=offset_scale)
         if groups < 1 or c % groups:
             raise ValueError(f"DCNv3: c={c} is not divisible by groups={groups}; use groups from {divisors(c)}")
         if norm not in get_args(Norm):

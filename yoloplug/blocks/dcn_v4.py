@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks._affine import absorb_affine
+from yoloplug.blocks._checks import at_least_one, finite
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
 from yoloplug.blocks.deform_aggregate import deform_aggregate
@@ -54,6 +55,8 @@ class DCNv4(nn.Module):
         without_pointwise: bool = False,
     ) -> None:
         super().__init__()
+        at_least_one("DCNv4", c=c)
+        finite("DCNv4", offset_scale=offset_scale)
         if groups < 1 or c < 1 or c % groups:
             raise ValueError(f"DCNv4: c={c} is not divisible by groups={groups}; use groups from {divisors(c)}")
         autopad(k, d)

@@ -16,6 +16,7 @@ from math import sqrt
 
 from torch import Tensor, nn
 
+from yoloplug.blocks._checks import finite
 from yoloplug.blocks.annealing import Annealed
 from yoloplug.blocks.expert_conv import Experts
 from yoloplug.registry import register
@@ -54,6 +55,7 @@ class DynamicConv(Experts):
         bias: bool = False,
     ) -> None:
         super().__init__(c1, c2, k, s, experts, g, d, bias)
+        finite("DynamicConv", ratio=ratio)
         if ratio <= 0:
             raise ValueError(f"DynamicConv: ratio must be above 0, got {ratio}")
         hidden = int(c1 * ratio) + 1 if c1 != 3 else experts  # the reference's exception for images

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from yoloplug.blocks._checks import at_least_one
 from yoloplug.blocks._padding import autopad
 from yoloplug.registry import register
 
@@ -53,6 +54,7 @@ class GhostModule(nn.Module):
         relu: bool = True,
     ) -> None:
         super().__init__()
+        at_least_one("GhostModule", c1=c1, s=s)
         if ratio < 2 or ratio > c2:
             raise ValueError(f"GhostModule: ratio must be at least 2 and at most c2={c2}, got {ratio}")
         self.c2 = c2

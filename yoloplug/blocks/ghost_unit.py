@@ -13,6 +13,7 @@ Departs: its name, because Ultralytics has a GhostBottleneck, which is another l
 
 from torch import Tensor, nn
 
+from yoloplug.blocks._checks import at_least_one, finite
 from yoloplug.blocks._fold import fold_bn
 from yoloplug.blocks._padding import autopad
 from yoloplug.blocks.ghost_module import GhostModule
@@ -44,6 +45,8 @@ class GhostUnit(nn.Module):
     def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, expand: float = 3.0, se: float = 0.0) -> None:
         super().__init__()
         autopad(k)
+        at_least_one("GhostUnit", c1=c1, s=s)
+        finite("GhostUnit", expand=expand, se=se)
         mid = int(expand * c1)
         if min(mid, c2) < 2:
             raise ValueError(

@@ -5,14 +5,15 @@ Mathematics:
   x ← x + gamma₁ ⊙ gnConv(LN(x))
   x ← x + gamma₂ ⊙ W₂ GELU(W₁ LN(x)),  W₁: c -> 4c, W₂: 4c -> c in every pixel
 Use it when you build a HorNet backbone or have HorNet weights. As a bottleneck in C2f it has no 3x3 convolution and
-starts as the identity, so a short training from scratch favours stock bottlenecks; on CPU it takes about seven times a
-plain 3x3 convolution's time, on GPU its 7x7 depthwise part is slow for its few FLOPs.
+starts as the identity, so a short training from scratch favours stock bottlenecks; on CPU it takes three to six times
+a plain 3x3 Conv's time, on GPU its 7x7 depthwise part is slow for its few FLOPs.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from yoloplug.blocks._checks import finite
 from yoloplug.blocks.gn_conv import Filter, gnConv
 from yoloplug.blocks.layer_norm_2d import LayerNorm2d
 from yoloplug.registry import register
@@ -50,6 +51,7 @@ class HorBlock(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
+        finite("HorBlock", layer_scale=layer_scale, drop_path=drop_path)
         if layer_scale < 0:
             raise ValueError(f"HorBlock: layer_scale must be at least 0 (0: none), got {layer_scale}")
         if not 0 <= drop_path < 1:

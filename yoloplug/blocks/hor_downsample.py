@@ -5,7 +5,8 @@ arXiv:2201.03545, section 2.6. State as the reference's `downsample_layers.1` to
 Mathematics:
   y = W * LN(x) + b,  W: k x k with stride s, 2 x 2 with stride 2 in HorNet; LN over the channels of a pixel
 Use it when it stands between rows of HorBlock (see yolov8-HorNet.yaml), whose sums grow with depth: the norm in front
-starts every stage at the same scale. It has under half of a strided 3x3 Conv's cost and no overlap between patches.
+starts every stage at the same scale. With k = s = 2 it has under half of a strided 3x3 Conv's cost and no overlap
+between patches.
 Departs: as HorStem, in padding and starting weights.
 """
 

@@ -4,8 +4,9 @@ Paper: Yuan et al. 2020 (HS-ResNet), https://arxiv.org/abs/2010.07621, section 3
 Mathematics: x_1 .. x_n = groups of x, n = splits; y_1 = x_1; y_i = K_i(cat[x_i, b_(i-1)]), K a 3x3 convolution with
 BatchNorm and ReLU that keeps its width, y_i = [a_i, b_i] halves (a the larger), b_1 = nothing; the output is
 cat[y_1, a_2 .. a_(n-1), y_n], as wide as x.
-Use it when a 3x3 convolution should see many ranges with few parameters: at 8 splits a third of a plain one's, and on a
-CPU two thirds of its time. The groups run one after the other in small kernels, which a GPU fills badly.
+Use it when a 3x3 convolution should see many ranges with few parameters: at 8 splits a third of a plain one's. On a
+CPU it takes 0.8 to 1.2 times that one's time. The groups run one after the other in small kernels,
+which a GPU fills badly.
 Departs: none in mathematics. The paper has no official code; names of weights follow bobo0810/HS-ResNet. The bias in
 front of BatchNorm, where it is idle, is left out (convert_reference moves it into the running mean). A group of one
 channel cannot be halved and is refused (that code fails).

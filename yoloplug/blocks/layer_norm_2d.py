@@ -6,6 +6,8 @@ Paper: Ba et al. 2016, https://arxiv.org/abs/1607.06450; over channels of a map:
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from yoloplug.blocks._checks import at_least_one
+
 __all__ = ["LayerNorm2d"]
 
 
@@ -16,6 +18,7 @@ class LayerNorm2d(nn.LayerNorm):
     """
 
     def __init__(self, c: int, eps: float = 1e-6) -> None:
+        at_least_one("LayerNorm2d", c=c)
         super().__init__(c, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:

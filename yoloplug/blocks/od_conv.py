@@ -14,6 +14,7 @@ from math import sqrt
 import torch
 from torch import Tensor, nn
 
+from yoloplug.blocks._checks import finite
 from yoloplug.blocks._fold import fold_bn
 from yoloplug.blocks._pooled_norm import PooledBatchNorm2d
 from yoloplug.blocks.annealing import Annealed
@@ -56,6 +57,7 @@ class ODConv(Experts):
         d: int = 1,
     ) -> None:
         super().__init__(c1, c2, k, s, experts, g, d)
+        finite("ODConv", reduction=reduction)
         if reduction <= 0 or min_hidden < 1:
             raise ValueError(
                 "ODConv: reduction must be above 0 and min_hidden at least 1, "

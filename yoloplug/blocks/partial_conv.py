@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks._affine import absorb_affine
+from yoloplug.blocks._checks import finite
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
 from yoloplug.registry import register
@@ -54,6 +55,7 @@ class PartialConv(nn.Conv2d):
         multi_channel: bool = False,
         eps: float = 1e-8,
     ) -> None:
+        finite("PartialConv", eps=eps)
         if min(c1, c2, s) < 1:
             raise ValueError(f"PartialConv: c1, c2 and s must be at least 1, got c1={c1}, c2={c2}, s={s}")
         if g < 1 or c1 % g or c2 % g:

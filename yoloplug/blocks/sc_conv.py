@@ -22,6 +22,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from yoloplug.blocks._checks import finite
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
 from yoloplug.blocks.group_norm import GroupNorm
@@ -87,6 +88,7 @@ class SRU(nn.Module):
         norm: type[nn.Module] = GroupNorm,
     ) -> None:
         super().__init__()
+        finite("SRU", gate_threshold=gate_threshold)
         if c < 2 or c % 2:
             raise ValueError(f"SRU: c must be even (it swaps halves), got c={c}")
         if groups < 1 or c % groups:
@@ -127,6 +129,7 @@ class CRU(nn.Module):
         super().__init__()
         if softmax not in get_args(Softmax):
             raise ValueError(f"CRU: softmax must be one of {get_args(Softmax)}, got {softmax!r}")
+        finite("CRU", alpha=alpha)
         up = int(alpha * c)
         low = c - up
         rich, cheap = _squeezed(c, alpha, squeeze, conv_groups)

@@ -102,8 +102,8 @@ def test_annealing_refuses(arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"temperature": 0}, "temperature must be above 0, got 0"),
-        ({"temperature": float("nan")}, "temperature must be above 0, got nan"),
+        ({"temperature": 0}, "temperature must be above 0 and finite, got 0"),
+        ({"temperature": float("nan")}, "temperature must be above 0 and finite, got nan"),
         ({"ratio": 0}, "ratio must be above 0, got 0"),
         ({"experts": 0}, "DynamicConv: .*experts=0"),
         ({"k": 2}, "k must be odd and positive, got 2"),

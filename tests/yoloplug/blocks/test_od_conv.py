@@ -83,7 +83,7 @@ def test_folds_its_norm_exactly(randomise_norms):
     [
         ({"reduction": 0}, "reduction must be above 0 .* got reduction=0"),
         ({"min_hidden": 0}, "min_hidden at least 1, .*min_hidden=0"),
-        ({"temperature": -1}, "temperature must be above 0, got -1"),
+        ({"temperature": -1}, "temperature must be above 0 and finite, got -1"),
         ({"experts": 0}, "ODConv: .*experts=0"),
         ({"g": 5}, r"ODConv: g=5 must divide c1=8 and c2=8"),
     ],
