@@ -13,7 +13,11 @@ The classes are made on first use from the registry, under the names that YAMLs 
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar
+import math
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, ClassVar, get_args
 
 import torch
 import ultralytics
@@ -35,7 +39,7 @@ class ScaleFreeNorm(nn.BatchNorm2d):
     """BatchNorm whose output does not depend on how large the block's values are.
 
     Ultralytics sets eps=1e-3 on every `nn.BatchNorm2d` of a model. Against the variance of a plain convolution that is
-    nothing; SCConv's (1e-6 at 256 channels, through its softmax over 2C) it would drown, and the layer would start dead.
+    nothing; SCConv's (1e-6 at 256 channels, through its softmax over 2C) it would drown, and a layer would start dead.
     A type of its own keeps its eps; its momentum is Ultralytics'.
     """
 
@@ -101,15 +105,51 @@ def _per_channel(scale: Tensor, shift: Tensor) -> nn.Conv2d:
 
 
 def _build(row: Block, args: tuple[Any, ...], options: Options) -> nn.Module:
+    signature = inspect.signature(row.cls)
     try:
-        inspect.signature(row.cls).bind(*args, **options)
+        given = signature.bind(*args, **options).arguments
     except TypeError as error:
-        raise TypeError(f"{row.name}{inspect.signature(row.cls)}: {error}; got {args} and {options}") from None
+        known = set(signature.parameters)
+        near = [n for key in options if key not in known for n in get_close_matches(key, known, n=1, cutoff=0.5)]
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise TypeError(f"{row.name}{signature}: {error}{hint}; got {args} and {options}") from None
+    _check_types(row, given)
     try:
         module: nn.Module = row.cls(*args, **options)
     except ValueError as error:
         raise ValueError(f"{error}{_valid_widths(row, args, options)}") from None
     return module
+
+
+def _check_types(row: Block, given: Options) -> None:
+    """Raises TypeError for a value that is not of its parameter's type, and for numbers that are none (NaN)."""
+    try:
+        parameters = inspect.signature(row.cls, eval_str=True).parameters
+    except NameError:  # annotations of a user's block that only a type checker can read
+        return
+    for name, value in given.items():
+        kinds = get_args(parameters[name].annotation) or (parameters[name].annotation,)
+        if not all(kind in _KINDS for kind in kinds) or any(_KINDS[kind][1](value) for kind in kinds):
+            continue
+        hint = ""
+        if isinstance(value, dict):
+            hint = "; options by name come last in the row"
+        elif isinstance(value, str) and float in kinds and re.fullmatch(r"[+-]?\d+e[+-]?\d+", value):
+            hint = f"; YAML reads it as text, write {value.replace('e', '.0e')}"
+        wanted = " or ".join(_KINDS[kind][0] for kind in kinds)
+        raise TypeError(f"{row.name}: {name} must be {wanted}, got {value!r}{hint}")
+
+
+_KINDS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
+    int: ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    float: (
+        "a finite number",
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+    ),
+    bool: ("True or False", lambda value: value in (True, False)),
+    type(None): ("None", lambda value: value is None),
+}
+"""Type of a parameter -> its name in a message, and whether a value is of it. Other types are left to the block."""
 
 
 def _valid_widths(row: Block, args: tuple[Any, ...], options: Options) -> str:

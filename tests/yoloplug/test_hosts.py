@@ -78,8 +78,30 @@ def test_the_yaml_activation_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wrong_option_names_the_signature() -> None:
-    with pytest.raises(TypeError, match=r"gnConv\(c.*order.*unexpected keyword argument 'ordre'"):
+    with pytest.raises(TypeError, match=r"gnConv\(c.*order.*unexpected keyword argument 'ordre'; did you mean order\?"):
         hosts.host("gnConv")(32, 32, 3, 1, {"ordre": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("gnConv", [{"order": "3"}], "gnConv: order must be a whole number, got '3'"),
+        ("gnConv", [{"order": True}], "gnConv: order must be a whole number, got True"),
+        ("gnConv", [{"s": float("nan")}], "gnConv: s must be a finite number, got nan"),
+        (
+            "gnConv",
+            [{"s": "1e-3"}],
+            "gnConv: s must be a finite number, got '1e-3'; YAML reads it as text, write 1.0e-3",
+        ),
+        ("gnConv", [{"order": 3}, 5], "gnConv: order must be a whole number, got .*; options by name come last"),
+        ("DCNv3", [{"groups": 3.5}], "DCNv3: groups must be a whole number, got 3.5"),
+        ("DBB", [{"internal": "all"}], "DBB: internal must be a whole number or None, got 'all'"),
+        ("HorBlock", [{"layer_scale": 0, "drop_path": "no"}], "HorBlock: drop_path must be a finite number, got 'no'"),
+    ],
+)
+def test_a_value_of_the_wrong_type_says_what_is_wanted(name: str, options: list, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        hosts.host(name)(32, 32, 3, 1, *options)
 
 
 def test_constraint_error_states_values_and_remedy() -> None:

@@ -159,8 +159,8 @@ def _arguments(
 ) -> tuple[int, list[Any], int, bool | None]:  # fmt: skip
     from ultralytics.utils.ops import make_divisible
 
-    if not args or not isinstance(args[0], int):
-        raise TypeError(f"the first argument is the width, a whole number, got {args}")
+    if not args or type(args[0]) is not int or args[0] < 1:
+        raise TypeError(f"the first argument is the width, a whole number from 1 on, got {args}")
     is_row = not m.__name__.startswith(("C2f_", "C3_", "C3k2_"))
     conditioned = is_row and isinstance(f, list) and len(f) == 2 and BLOCKS[m.block_name].conditioned
     if not isinstance(f, int) and not conditioned:

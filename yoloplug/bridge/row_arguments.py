@@ -109,6 +109,8 @@ def _host_parameters(name: str, cls: type, block: str) -> Parameters:
     options = list(inspect.signature(row.cls).parameters.values())[skipped:]
     if name == block:
         base = inspect.signature(cls).parameters
-        return {**{k: base[k] for k in ("c2", "k", "s")}, **{p.name: p for p in options if p.name not in ("k", "s")}}
+        # gnConv's s and SCConv's k are other values than the row's: they have their place, but not the key
+        named = {p.name if p.name not in base else f"{block}.{p.name}": p for p in options}
+        return {**{k: base[k] for k in ("c2", "k", "s")}, **named}
     stock = {k: p for k, p in row_parameters(name.split("_")[0]).items()}
     return {**stock, "options": inspect.Parameter("options", inspect.Parameter.KEYWORD_ONLY, default={})}
