@@ -92,5 +92,6 @@ def test_unknown_block_is_refused(capsys):
 def test_show_prints_the_page(capsys):
     assert main(["show", "gnConv"]) == 0
     assert capsys.readouterr().out == page(BLOCKS["gnConv"])
-    assert main(["show", "nConv"]) == 2
-    assert "unknown block 'nConv'; known: " in capsys.readouterr().err
+    for wrong, answer in (("nConv", "did you mean gnConv"), ("C2f_dbb", "did you mean DBB"), ("?", "known: ACBlock, ")):
+        assert main(["show", wrong]) == 2
+        assert f"unknown block '{wrong}'; {answer}" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,7 +17,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         args.command(args)
-    except (KeyError, FileNotFoundError, ValueError) as error:
+        sys.stdout.flush()
+    except BrokenPipeError:  # `yoloplug blocks | head`: the reader has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(
+            f"yoloplug: {error.args[-1] if error.filename is None else f'{error.filename}: {error.strerror}'}",
+            file=sys.stderr,
+        )
+        return 2
+    except (KeyError, ValueError) as error:
         print(f"yoloplug: {error.args[-1]}", file=sys.stderr)
         return 2
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 __all__ = ["add_arguments", "run"]
@@ -25,17 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Raises FileNotFoundError for an unknown model or folder and ValueError for a wrong number."""
+    """Raises OSError for an unknown model or folder and ValueError for a wrong number or model file."""
     if not args.models and not args.blocks:
         raise ValueError("profile needs a model, e.g. yoloplug profile yolov8n.yaml, or --blocks")
     for file in (args.csv, args.plot):
         if file is not None and not file.parent.is_dir():
             raise FileNotFoundError(f"{file}: no such folder {file.parent}")
+        if file is not None and not os.access(file if file.exists() else file.parent, os.W_OK):
+            raise PermissionError(f"{file}: not writable")
     if args.plot is not None and args.plot.suffix not in _DRAWN:
         raise ValueError(f"{args.plot}: cannot draw {args.plot.suffix or 'without a suffix'}; use {', '.join(_DRAWN)}")
     import torch
 
     from yoloplug.block_cost import block_costs, blocks_in, lone_seat
+    from yoloplug.check import check
     from yoloplug.cost_report import block_table, model_table, save_chart, write_csv
     from yoloplug.measure import Protocol
     from yoloplug.model_cost import load, model_costs
@@ -44,6 +48,9 @@ def run(args: argparse.Namespace) -> None:
     protocol = Protocol(args.imgsz, args.batch, args.device, args.threads, args.runs)
     if protocol.threads:
         torch.set_num_threads(protocol.threads)
+    for file in args.models:
+        if not file.endswith(".pt"):
+            check(file, args.imgsz)  # its messages say row, line and remedy
     models = {file: load(file) for file in args.models}
     print(f"{protocol}\n")
     costs = model_costs(models, protocol) if models else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal, TypeVar, get_args
 
 __all__ = ["BLOCKS", "Block", "Kind", "Place", "Tail", "block", "register"]
@@ -88,7 +89,11 @@ def register(
 
 
 def block(name: str) -> Block:
-    """The catalogue row of a name. Raises KeyError listing the known names."""
+    """The catalogue row of a name. Raises KeyError with the nearest names, or with all of them if none is near."""
     if name not in BLOCKS:
-        raise KeyError(f"unknown block {name!r}; known: {', '.join(sorted(BLOCKS))}")
+        hosted = [row.name for row in BLOCKS.values() if name in row.hosts]
+        folded = {known.lower(): known for known in BLOCKS}
+        near = hosted or [folded[key] for key in get_close_matches(name.lower(), folded, n=3)]
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(BLOCKS))}"
+        raise KeyError(f"unknown block {name!r}; {hint}")
     return BLOCKS[name]

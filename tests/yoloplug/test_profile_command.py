@@ -85,7 +85,7 @@ def test_a_row_with_two_inputs_is_measured_with_both():
 
 def test_a_slower_block_has_a_larger_ratio():
     costs = block_costs([lone_seat("DCNv2", 16, 40), lone_seat("BottConv", 16, 40)], Protocol(imgsz=64, runs=10))
-    assert costs[0].step_ratio > costs[1].step_ratio
+    assert costs[0].forward_ratio > costs[1].forward_ratio
 
 
 @pytest.mark.parametrize("name", sorted(BLOCKS))
