@@ -162,7 +162,7 @@ def _write_exported(network: nn.Module, path: Path, about: dict[str, Any], opset
     dim, step = torch.export.Dim, about["size_multiple_px"]
     free = {0: dim("batch", min=1, max=256)}
     for axis, name in ((2, "rows"), (3, "columns")):
-        free[axis] = step * dim(name, min=1, max=512)
+        free[axis] = step * dim(name, min=2, max=512)  # torch.export takes 1 for a constant
     images = _images(2, 3 * step, 4 * step)
     program = torch.export.export(network, (images,), dynamic_shapes=(free,), strict=False)
     torch.export.save(program, path, extra_files={ABOUT: json.dumps(about)})
@@ -177,7 +177,7 @@ def _onnx_logits(path: Path) -> Callable[[Tensor], Tensor]:
 
 
 def _torch_logits(path: Path) -> Callable[[Tensor], Tensor]:
-    return load_exported(path, torch.device("cpu"))[0].logits
+    return load_exported(path)[0].logits
 
 
 def _differences(network: nn.Module, logits_of: Callable[[Tensor], Tensor], target: Path) -> list[float]:

@@ -43,8 +43,8 @@ class Predictor:
 def load_predictor(path: Path, device: str = "auto") -> Predictor:
     """Load a model file. Raises SegplugError on one that is missing, unreadable or not of segplug.
 
-    .onnx runs in onnxruntime and imports no torch; .pt2 and .torchscript run in torch without segplug's model code;
-    every other file is a checkpoint.
+    .onnx runs in onnxruntime and imports no torch; .pt2 and .torchscript run in torch on the CPU without segplug's
+    model code; every other file is a checkpoint.
     """
     if not path.is_file():
         raise SegplugError(f"{path}: no such model file")
@@ -53,17 +53,19 @@ def load_predictor(path: Path, device: str = "auto") -> Predictor:
 
         onnx_model = OnnxModel(path, device)
         return Predictor(path, _digest(path), onnx_model.about["threshold"], onnx_model.probability)
-    from segplug.inference import crack_probability, pick_device
-
-    place = pick_device(device)
     if path.suffix in EXPORTED:
         from segplug.torch_model import load_exported
 
-        model, about = load_exported(path, place)
-        threshold = about["threshold"]
-        return Predictor(path, _digest(path), threshold, lambda image: model.probability(image))
+        if device not in ("auto", "cpu"):
+            raise SegplugError(
+                f"{path}: runs where it was traced, on the cpu, not on {device!r}; use checkpoint or ONNX"
+            )
+        model, about = load_exported(path)
+        return Predictor(path, _digest(path), about["threshold"], model.probability)
     from segplug.checkpoint import load_model
+    from segplug.inference import crack_probability, pick_device
 
+    place = pick_device(device)
     network = load_model(path)[0].to(place)
     return Predictor(path, _digest(path), DEFAULT_THRESHOLD, lambda image: crack_probability(network, image, place))
 

@@ -28,6 +28,9 @@ __all__ = ["is_raster", "predict_raster"]
 
 WHOLE_PX = 64_000_000
 """A TIFF without georeference up to here is a photo."""
+CACHE_MB = 256
+ROWS = 2 * ALIGN_PX
+"""Rows that are written at once; whole blocks of the results."""
 BANDS = {"masks": 1, "overlays": 3, "probabilities": 1}
 
 
@@ -93,7 +96,7 @@ def _opened(path: Path) -> Iterator[DatasetReader]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            with rasterio.open(path) as raster:
+            with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), rasterio.open(path) as raster:
                 yield raster
         except RasterioIOError as error:
             raise UnreadableError(f"{path}: {' '.join(str(error).split())}; restore or remove the file") from error
@@ -107,7 +110,9 @@ def _strips(raster: DatasetReader, bands: list[int], job: Job, source: Source) -
         progress.tick()
         return _pixels(raster, bands, *window) if _valid(raster, *window).any() else None
 
-    return probability_strips(read, size, job.tile_probability, job.tile)
+    for strip in probability_strips(read, size, job.tile_probability, job.tile):
+        for top in range(0, len(strip), ROWS):
+            yield strip[top : top + ROWS]
 
 
 def _writers(raster: DatasetReader, source: Source, job: Job, stack: ExitStack) -> dict[str, Any]:

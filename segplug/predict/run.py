@@ -61,9 +61,8 @@ def predict(
         every,
         note,
     )
-    settings = {"model": predictor.digest, "threshold": job.threshold, "tile": tile, "flips": flips, "every": every,
-                "save": list(job.save)}  # fmt: skip
-    return _run(found, job, Records(job.out, settings, overwrite))
+    settings = {"model": predictor.digest, "threshold": job.threshold, "tile": tile, "flips": flips, "every": every}
+    return _run(found, job, Records(job.out, settings, job.save, overwrite))
 
 
 def _run(sources: list[Source], job: Job, records: Records) -> list[dict[str, str | float]]:
@@ -77,16 +76,16 @@ def _run(sources: list[Source], job: Job, records: Records) -> list[dict[str, st
             progress.skip()
             done.append(record)
             continue
-        records.discard(source)
+        earlier = records.discard(source)
         try:
             result = _predict(source, job)
         except UnreadableError as error:
             failed.append(str(error))
             progress.step(str(error))
             continue
-        done.append(records.write(source, result.row, result.files, result.annotations))
+        done.append(records.write(source, result, earlier))
         progress.step(f"{source.path.name}: {100 * float(result.row['crack_share']):.2f} % crack")
-    _summarise(done, job)
+    _summarise(records.all(), job)
     if failed:
         raise FilesFailed(
             f"{len(failed)} of {len(sources)} files failed, the rest is in {job.out}: {'; '.join(failed)}"
@@ -108,8 +107,8 @@ def _summarise(records: list[Record], job: Job) -> None:
     table.writeheader()
     table.writerows(record.row for record in records)
     write_atomic(job.out / "predictions.csv", lambda part: part.write_text(text.getvalue(), encoding="utf-8"))
-    if "coco" in job.save:
-        write_atomic(job.out / "coco.json", json_writer(dataset(records), indent=None))
+    if with_coco := [record for record in records if "coco" in record.saved]:
+        write_atomic(job.out / "coco.json", json_writer(dataset(with_coco), indent=None))
 
 
 def _check(save: Sequence[str], threshold: float | None, tile: int, every: int) -> None:

@@ -84,6 +84,24 @@ def test_a_second_run_does_only_what_is_missing(find: Find, tmp_path: Path) -> N
     assert len(seen) == 12
 
 
+def test_kinds_add_up_and_old_settings_leave_nothing(find: Find, tmp_path: Path) -> None:
+    photo, found = save(tmp_path / "a.png", draw()[0]), tmp_path / "found"
+    find(photo, save=["masks"])
+    find(save(tmp_path / "b.png", draw(seed=3)[0]), save=["coco"])
+    find(photo, save=["coco"])
+    names = ["coco.json", "masks/a.png", "predictions.csv", "records/a.json", "records/b.json"]
+    assert files(found) == names and len(find.seen) == 3  # type: ignore[attr-defined]
+    assert [image["file_name"] for image in json.loads((found / "coco.json").read_text())["images"]] == [
+        "a.png",
+        "b.png",
+    ]
+    assert (found / "predictions.csv").read_text().count("\n") == 3
+    find(photo, save=["masks", "coco"])
+    assert len(find.seen) == 3  # type: ignore[attr-defined]
+    find(photo, save=["overlays"], threshold=0.4)
+    assert files(found) == [n.replace("masks", "overlays") for n in names]
+
+
 def test_results_of_another_file_are_not_overwritten(find: Find, tmp_path: Path) -> None:
     one, other = (save(tmp_path / day / "a.png", draw(seed=i)[0]) for i, day in enumerate(("monday", "tuesday")))
     find(one)
