@@ -222,12 +222,14 @@ def host_names() -> list[str]:
 
 
 def host(name: str) -> type[nn.Module]:
-    """The class behind a YAML name. Raises KeyError for an unknown name, listing the known ones."""
+    """The class behind a YAML name. Raises KeyError for an unknown name, with the nearest ones."""
     if name not in HOSTS:
         prefix, _, rest = name.partition("_")
         block_name = rest if name not in BLOCKS and prefix in _PREFIXES and rest in BLOCKS else name
         if block_name not in BLOCKS:
-            raise KeyError(f"unknown name {name!r}; known: {', '.join(host_names())}")
+            near = get_close_matches(name, host_names(), n=3, cutoff=0.7)
+            hint = f"did you mean {' or '.join(near)}?" if near else "all of ours: yoloplug blocks"
+            raise KeyError(f"unknown name {name!r}; {hint}")
         if name not in BLOCKS[block_name].hosts:
             raise KeyError(f"{name}: {block_name} only stands as a row of its own; use {block_name}")
         base = _base(name)

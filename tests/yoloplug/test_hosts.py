@@ -114,9 +114,13 @@ def test_groups_of_the_bottleneck_are_refused_not_dropped() -> None:
         hosts.host("C2f_gnConv")(64, 64, 1, True, 2)
 
 
-def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(KeyError, match=r"unknown name 'C2f_gnKonv'; known: .*C2f_gnConv"):
-        hosts.host("C2f_gnKonv")
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("C2f_gnKonv", r"did you mean C2f_gnConv.*\?"), ("C2f_Q", "all of ours: yoloplug blocks")],
+)
+def test_unknown_name_is_answered_with_the_nearest(name: str, answer: str) -> None:
+    with pytest.raises(KeyError, match=f"unknown name '{name}'; {answer}"):
+        hosts.host(name)
 
 
 def test_checkpoint_with_an_unregistered_block_says_what_to_import() -> None:
