@@ -17,6 +17,8 @@ __all__ = ["is_lossy", "orientation", "read_grey", "read_image", "read_mask", "r
 
 LOSSY_SUFFIXES = {".jpg", ".jpeg", ".webp"}
 DIM_16_BIT = 1 << 14
+# Beside Ultralytics, which patches Pillow, an unknown file asks for pi-heif: ImportError where that is missing.
+UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, ImportError)
 EXIF_ORIENTATION = 0x0112
 
 
@@ -82,7 +84,7 @@ def orientation(path: Path) -> int:
     try:
         with Image.open(path) as image:
             return int(image.getexif().get(EXIF_ORIENTATION, 1))
-    except (UnidentifiedImageError, OSError, ValueError):  # pictures of which Pillow knows no metadata
+    except UNREADABLE:  # pictures of which Pillow knows no metadata
         return 1
 
 
@@ -95,7 +97,7 @@ def _palette_indices(path: Path) -> NDArray[np.uint8] | None:
             if image.mode != "P":
                 return None
             indices, flat = np.asarray(image), image.getpalette()
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):  # OpenCV reads it, or says why not
+    except UNREADABLE:  # OpenCV reads it, or says why not
         return None
     colours = np.zeros((256, 3), dtype=np.uint8)
     known = np.array(flat, dtype=np.uint8).reshape(-1, 3)

@@ -122,6 +122,8 @@ def _check_keys(model: dict[str, Any], lines: dict[str, int], name: str) -> None
             near = get_close_matches(key, unknown, n=1)
             hint = f"; {near[0]!r} in line {lines[near[0]]} is not it" if near else ""
             raise ModelFileError(f"{name}: the key {key!r} is missing{hint}")
+    if not _is_whole(model["nc"]) or model["nc"] < 1:
+        raise ModelFileError(f"{name}, line {lines['nc']}: 'nc' is the number of classes, got {model['nc']!r}")
     for part in ("backbone", "head"):
         if not isinstance(model[part], list) or not model[part]:
             raise ModelFileError(
