@@ -46,12 +46,31 @@ def test_tolerance_is_dilation_by_a_disk(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_cldice_from_skeletons(seed: int) -> None:
+def test_cldice_by_the_papers_equations(seed: int) -> None:
     found, truth = drawn(seed)
-    precision = truth[skeletonize(found)].mean()
-    sensitivity = found[skeletonize(truth)].mean()
+    precision = truth[skeletonize(found, method="lee") > 0].mean()
+    sensitivity = found[skeletonize(truth, method="lee") > 0].mean()
     expected = 2 * precision * sensitivity / (precision + sensitivity)
     assert scores_of(found, truth)["cldice"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("angle_deg", [0, 20, 45, 70, 90, 110, 135, 160])
+@pytest.mark.parametrize("width_px", [3, 4, 7])
+def test_cldice_of_a_strip_found_by_half(angle_deg: int, width_px: int) -> None:
+    """Precision 1 and sensitivity 1/2 by geometry, whatever the thinning."""
+    rows, columns = np.mgrid[:96, :96] - 48.0
+    turn = np.deg2rad(angle_deg)
+    along = columns * np.cos(turn) - rows * np.sin(turn)
+    truth = (abs(columns * np.sin(turn) + rows * np.cos(turn)) < width_px / 2) & (abs(along) < 40)
+    assert scores_of(truth & (along < 0), truth)["cldice"] == pytest.approx(2 / 3, abs=0.03)
+
+
+def test_cldice_of_a_falling_diagonal_strip() -> None:
+    """Zhang's thinning leaves one pixel of this strip: sensitivity would be 0 or 1."""
+    rows, columns = np.mgrid[:64, :64]
+    truth = (columns - rows >= -1) & (columns - rows <= 2) & (rows >= 10) & (columns < 54)
+    truth &= (rows < 54) & (columns >= 10)
+    assert scores_of(truth & (rows < 32), truth)["cldice"] == pytest.approx(2 / 3, abs=0.02)
 
 
 @pytest.mark.parametrize("seed", range(6))
