@@ -13,38 +13,50 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from segplug.mask_values import NO_LABEL
+
 __all__ = ["cldice", "soft_skeleton"]
 
 
 def cldice(logits: Tensor, mask: Tensor, iterations: int = 10, smooth: float = 1.0) -> Tensor:
     """1 - 2·P·S / (P + S), with P the share of the prediction's skeleton in the crack and S that of the crack's in p.
 
-    Sums over the whole batch. iterations: at least half the width in pixels of the widest crack.
+    Sums over labelled pixels of the batch. iterations: at least half the width in pixels of the widest crack.
     """
-    p = torch.sigmoid(logits)
-    empty = mask.sum((1, 2, 3), keepdim=True) == 0
-    found = torch.where(empty, p, soft_skeleton(p, iterations))
-    line = soft_skeleton(mask, iterations)
-    precision = ((found * mask).sum() + smooth) / (found.sum() + smooth)
+    labelled = mask != NO_LABEL
+    p = torch.sigmoid(logits).masked_fill(~labelled, 0)
+    truth = mask.masked_fill(~labelled, 0).to(p.dtype)
+    empty = truth.sum((1, 2, 3), keepdim=True) == 0
+    found = torch.where(empty, p, soft_skeleton(p, iterations, labelled))
+    line = soft_skeleton(truth, iterations, labelled)
+    precision = ((found * truth).sum() + smooth) / (found.sum() + smooth)
     sensitivity = ((line * p).sum() + smooth) / (line.sum() + smooth)
     return 1 - 2 * precision * sensitivity / (precision + sensitivity)
 
 
-def soft_skeleton(x: Tensor, iterations: int) -> Tensor:
-    """(N, 1, H, W) in [0, 1] -> the same shape: what each opening takes away while x is eroded step by step."""
-    skeleton = F.relu(x - _open(x))
+def soft_skeleton(x: Tensor, iterations: int, labelled: Tensor | None = None) -> Tensor:
+    """(N, 1, H, W) in [0, 1] -> the same shape: what each opening takes away while x is eroded step by step.
+
+    Pixels that are not `labelled` are treated like those beyond the picture's border; their own value is 0.
+    """
+    beyond = torch.zeros_like(x, dtype=torch.bool) if labelled is None else ~labelled
+    x = x.masked_fill(beyond, 0)
+    eroded = _erode(x, beyond)
+    skeleton = F.relu(x - _dilate(eroded, beyond))
     for _ in range(iterations):
-        x = _erode(x)
-        skeleton = skeleton + (1 - skeleton) * F.relu(x - _open(x))
+        x, eroded = eroded, _erode(eroded, beyond)
+        skeleton = skeleton + (1 - skeleton) * F.relu(x - _dilate(eroded, beyond))
     return skeleton
 
 
-def _erode(x: Tensor) -> Tensor:
-    """Least of a pixel and its four neighbours."""
-    down = F.max_pool2d(-x, (3, 1), 1, (1, 0))
-    across = F.max_pool2d(-x, (1, 3), 1, (0, 1))
-    return -torch.maximum(down, across)
+def _erode(x: Tensor, beyond: Tensor) -> Tensor:
+    """Least of a pixel and its four neighbours; 0 beyond."""
+    x = -x.masked_fill(beyond, 1)
+    down = F.max_pool2d(x, (3, 1), 1, (1, 0))
+    across = F.max_pool2d(x, (1, 3), 1, (0, 1))
+    return -torch.maximum(down, across).masked_fill(beyond, 0)
 
 
-def _open(x: Tensor) -> Tensor:
-    return F.max_pool2d(_erode(x), 3, 1, 1)
+def _dilate(x: Tensor, beyond: Tensor) -> Tensor:
+    """Largest of a pixel and its eight neighbours; 0 beyond."""
+    return F.max_pool2d(x, 3, 1, 1).masked_fill(beyond, 0)

@@ -11,11 +11,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from segplug.mask_values import NO_LABEL
+
 __all__ = ["dice", "tversky"]
 
 
 def dice(logits: Tensor, mask: Tensor, smooth: float = 1.0, per_image: bool = False) -> Tensor:
-    """1 - (2·Σpt + s) / (Σp + Σt + s), sums over the whole batch, or per image and then the mean."""
+    """1 - (2·Σpt + s) / (Σp + Σt + s), sums over labelled pixels of the batch, or per image and then the mean."""
     return tversky(logits, mask, 0.5, 0.5, smooth / 2, per_image)
 
 
@@ -27,8 +29,17 @@ def tversky(
     smooth: float = 1.0,
     per_image: bool = False,
 ) -> Tensor:
-    """1 - (TP + s) / (TP + alpha·FP + beta·FN + s); beta above alpha makes a missed crack dearer than a false alarm."""
-    pixels = (1, 2, 3) if per_image else (0, 1, 2, 3)
-    p = torch.sigmoid(logits)
-    tp, fp, fn = (p * mask).sum(pixels), (p * (1 - mask)).sum(pixels), ((1 - p) * mask).sum(pixels)
-    return (1 - (tp + smooth) / (tp + alpha * fp + beta * fn + smooth)).mean()
+    """1 - (TP + s) / (TP + alpha·FP + beta·FN + s); beta above alpha makes a missed crack dearer than a false alarm.
+
+    per_image: the mean over images that have a labelled pixel.
+    """
+    rows = len(logits) if per_image else 1
+    labelled = (mask != NO_LABEL).reshape(rows, -1)
+    # Where nothing is labelled, prediction and truth are 0 and add to no sum.
+    p = torch.sigmoid(logits).reshape(rows, -1).masked_fill(~labelled, 0)
+    truth = mask.reshape(rows, -1).masked_fill(~labelled, 0).to(p.dtype)
+    some = labelled.any(1)
+    tp, predicted, cracked = (part.sum(1)[some] for part in (p * truth, p, truth))
+    fp, fn = predicted - tp, cracked - tp
+    terms = 1 - (tp + smooth) / (tp + alpha * fp + beta * fn + smooth)
+    return terms.sum() / max(1, len(terms))

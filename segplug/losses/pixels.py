@@ -10,22 +10,39 @@ from segmentation_models_pytorch.losses import BINARY_MODE, FocalLoss, LovaszLos
 from torch import Tensor
 from torch.nn import functional as F
 
+from segplug.mask_values import NO_LABEL
+
 __all__ = ["bce", "focal", "lovasz"]
 
 
 def bce(logits: Tensor, mask: Tensor, pos_weight: float = 1.0) -> Tensor:
-    """Mean binary cross entropy; crack pixels count `pos_weight` times."""
-    return F.binary_cross_entropy_with_logits(logits, mask, pos_weight=logits.new_tensor(pos_weight))
+    """Mean binary cross entropy of labelled pixels; crack pixels count `pos_weight` times."""
+    logits, truth = _labelled(logits, mask)
+    weight = logits.new_tensor(pos_weight)
+    total = F.binary_cross_entropy_with_logits(logits, truth, pos_weight=weight, reduction="sum")
+    return total / max(1, truth.numel())
 
 
 def focal(logits: Tensor, mask: Tensor, gamma: float = 2.0, alpha: float = 0.25) -> Tensor:
     """Mean of alpha_t (1 - p_t)^gamma · BCE, alpha_t being `alpha` on crack and 1 - alpha elsewhere."""
-    return FocalLoss(BINARY_MODE, alpha=alpha, gamma=gamma)(logits, mask)
+    logits, truth = _labelled(logits, mask)
+    return FocalLoss(BINARY_MODE, alpha=alpha, gamma=gamma, reduction="sum")(logits, truth) / max(1, truth.numel())
 
 
 def lovasz(logits: Tensor, mask: Tensor, per_image: bool = False) -> Tensor:
-    """Convex surrogate of 1 - IoU of crack by hinge errors, over the whole batch or the mean over images.
+    """Convex surrogate of 1 - IoU of crack by hinge errors, over the whole batch or the mean over labelled images.
 
     On a mask without crack only the most crack-like pixel has a gradient: add BCE where such images are many.
     """
-    return LovaszLoss(BINARY_MODE, per_image=per_image)(logits[:, 0], mask[:, 0])
+    loss = LovaszLoss(BINARY_MODE)
+    if not per_image:
+        return loss(*_labelled(logits, mask))
+    images = [_labelled(*image) for image in zip(logits, mask, strict=True)]
+    terms = [loss(*pixels) for pixels in images if len(pixels[1])]
+    return sum(terms, start=logits[:0].sum()) / max(1, len(terms))
+
+
+def _labelled(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits and labels (0.0 and 1.0) of labelled pixels, in one dimension."""
+    labelled = mask != NO_LABEL
+    return logits[labelled], mask[labelled].to(logits.dtype)

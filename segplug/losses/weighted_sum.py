@@ -15,11 +15,8 @@ from segplug.errors import SegplugError, unknown_name
 from segplug.losses.cldice import cldice
 from segplug.losses.overlap import dice, tversky
 from segplug.losses.pixels import bce, focal, lovasz
-from segplug.mask_values import NO_LABEL
 
 __all__ = ["LOSSES", "LossSum"]
-
-CERTAIN = 50.0  # as a logit; its exponential is still finite in float32
 
 LOSSES: dict[str, Callable[..., Tensor]] = {f.__name__: f for f in (bce, dice, focal, tversky, lovasz, cldice)}
 
@@ -46,21 +43,12 @@ class LossSum:
     def __call__(self, logits: Tensor, mask: Tensor) -> Tensor:
         """(N, 1, H, W) logits and mask of 0 and 1 -> scalar, computed in float32 whatever the network's type.
 
-        Where the mask is 255 there is no label: those pixels stand as certain, right background without gradient.
+        Where the mask is 255 there is no label: the loss is that of the other pixels alone, 0 where there are none.
         """
         if logits.shape != mask.shape:
             raise ValueError(f"logits {tuple(logits.shape)} and mask {tuple(mask.shape)} differ in shape")
-        logits, mask = without_unlabelled(logits.float(), mask)
-        values = [term.weight * LOSSES[term.name](logits, mask, **term.options) for term in self.terms]
+        values = [term.weight * LOSSES[term.name](logits.float(), mask, **term.options) for term in self.terms]
         return sum(values[1:], start=values[0])
-
-
-def without_unlabelled(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits and float mask that no loss of LOSSES can tell from right where the mask is 255."""
-    unlabelled = mask == NO_LABEL
-    if not unlabelled.any():
-        return logits, mask.float()
-    return logits.masked_fill(unlabelled, -CERTAIN), mask.masked_fill(unlabelled, 0).float()
 
 
 def _summands(node: ast.expr) -> list[ast.expr]:

@@ -27,7 +27,7 @@ DEFINITIONS: dict[str, str] = {
         f"f1_tol{r}px": f"F1 where a pixel within {r} px (Euclidean) of the other mask is right, {POOLED}"
         for r in TOLERANCES_PX
     },
-    "cldice": "F1 of predicted skeleton on label and labelled one on prediction (Lee thinning), skeleton pixels summed first",
+    "cldice": "F1 of predicted skeleton (Lee) on label and labelled one on prediction, skeleton pixels summed first",
     "cldice_per_image": "mean over images of clDice; both masks empty 1, one empty 0",
     "hd95_px": "mean over images of the outlines' HD95 in px; both empty 0, one empty the image's diagonal",
     "hd95_px_median": "median over images of the same",
