@@ -7,71 +7,144 @@ h_t = exp(delta_t A) h_(t-1) + delta_t B_t u_t;  y_t = C_t h_t + D u_t, per chan
 from __future__ import annotations
 
 import importlib.util
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import once_differentiable
 
 __all__ = ["selective_scan"]
 
-BLOCK = 128
-"""Features scanned together: their states fit the processor's cache, and in training they bound its memory."""
+STEPS = 64
+"""Steps of a chunk where chunks go one by one: the states of one fit a processor's cache."""
 
 
-def selective_scan(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor, chunk: int = 0) -> Tensor:
+def selective_scan(
+    u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor, chunk: int = 0, parallel: bool | None = None
+) -> Tensor:
     """Scan K sequences that share step sizes: SAVSS permutes its input four ways, but not delta and C.
 
     u: (N, K, L, E) inputs. delta: (N, L, E), positive. a: (E, S), negative. b: (N, K, L, S). c: (N, L, S). d: (E,).
-    Returns (N, K, L, E). chunk: steps of one chunk, 0 chooses about the root of L. In training the states are computed
-    again in the backward pass instead of being kept. On CUDA mamba-ssm's kernel is used where it is installed.
+    Returns (N, K, L, E). chunk: steps of one chunk, 0 chooses. parallel: all chunks advance together, which costs a
+    second pass and takes fewer, larger operations; None: everywhere but on a CPU, where chunks follow one another.
+    The backward pass computes the states again instead of keeping them. On CUDA mamba-ssm's kernel is used where it is
+    installed.
     """
     if u.is_cuda and importlib.util.find_spec("mamba_ssm") is not None:
         return _by_kernel(u, delta, a, b, c) + u * d
-    learning = torch.is_grad_enabled() and any(t.requires_grad for t in (u, delta, a, b, c))
-    parts = []
-    for features in zip(u.split(BLOCK, -1), delta.split(BLOCK, -1), a.split(BLOCK), strict=True):
-        inputs = (*features, b, c, chunk)
-        parts.append(checkpoint(_by_chunks, *inputs, use_reentrant=False) if learning else _by_chunks(*inputs))
-    return torch.cat(parts, dim=-1) + u * d
+    together = u.device.type != "cpu" if parallel is None else parallel
+    length = u.shape[2]
+    steps = min(length, chunk or (max(1, round(length**0.5)) if together else STEPS))
+    return _Scan.apply(u, delta, a, b, c, steps, together) + u * d
 
 
-def _by_chunks(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, chunk: int) -> Tensor:
-    """All chunks advance together, one step at a time: first from zero, to learn which state each chunk hands on to
-    the next, then from the state it was handed.
+class _Scan(torch.autograd.Function):
+    """Inside, a sequence is (steps, N, K, chunks, S, E), 1 where it has no such axis; a state lacks the first axis."""
 
-    Python runs 2 * chunk + L / chunk steps instead of L.
-    """
-    n, k, length, e = u.shape
-    steps = min(length, chunk or max(1, round(length**0.5)))
-    chunks = -(-length // steps)
-    pad = chunks * steps - length  # padded steps have delta 0: they keep the state
+    @staticmethod
+    def forward(
+        ctx: Any, u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, steps: int, together: bool
+    ) -> Tensor:
+        rates, inputs, into, out, a_rows = _cut(u, delta, a, b, c, steps)
+        y = torch.empty_like(inputs)
+        state = u.new_zeros(*u.shape[:2], 1, a.shape[1], a.shape[0])
+        starts = []
+        for part in _groups(inputs.shape[3], together):
+            decay, x, b_part = torch.exp(rates[:, :, :, part] * a_rows), inputs[:, :, :, part], into[:, :, :, part]
+            if together:
+                zeros = state.new_zeros(*state.shape[:2], x.shape[3], *state.shape[3:])
+                local = _last_state(zeros, decay, x, b_part)
+                state = _hand_on(local, decay.prod(0))
+            starts.append(state.clone())
+            for t in range(steps):
+                state = state.mul_(decay[t]).addcmul_(b_part[t], x[t])
+                y[t, :, :, part] = out[t, :, :, part].mT @ state
+        ctx.save_for_backward(u, delta, a, b, c, *starts)
+        ctx.steps, ctx.together = steps, together
+        return _join(y, u.shape[2])
 
-    def cut(x: Tensor) -> Tensor:
-        """(…, L, F) -> (steps, …, chunks, F)"""
-        x = torch.nn.functional.pad(x, (0, 0, 0, pad))
-        return x.unflatten(-2, (chunks, steps)).movedim(-2, 0)
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        u, delta, a, b, c, *starts = ctx.saved_tensors
+        steps, together, length = ctx.steps, ctx.together, u.shape[2]
+        rates, inputs, into, out, a_rows = _cut(u, delta, a, b, c, steps)
+        dy = _chunks(gradients[0], steps, -2)
+        d_inputs, d_into = torch.empty_like(inputs), torch.empty_like(into)
+        d_out, d_rates, d_a = torch.empty_like(out), torch.empty_like(rates), torch.zeros_like(a_rows)
+        d_state = torch.zeros_like(starts[0][:, :, :1])
+        groups = _groups(inputs.shape[3], together)
+        for part, start in zip(reversed(groups), reversed(starts), strict=True):
+            decay, x, b_part = torch.exp(rates[:, :, :, part] * a_rows), inputs[:, :, :, part], into[:, :, :, part]
+            c_part, dy_part = out[:, :, :, part], dy[:, :, :, part]
+            if together:
+                local = _first_gradient(torch.zeros_like(start), decay, c_part, dy_part)
+                d_state = _hand_on(local.flip(2), decay.prod(0).flip(2)).flip(2)
+            states = start.new_empty(steps + 1, *start.shape)  # before each step, and at the end
+            states[0] = start
+            for t in range(steps):
+                torch.mul(states[t], decay[t], out=states[t + 1]).addcmul_(b_part[t], x[t])
+            d_states = start.new_empty(steps, *start.shape)
+            for t in reversed(range(steps)):
+                d_state = d_state.addcmul_(c_part[t], dy_part[t])
+                d_states[t] = d_state
+                d_state = d_state.mul_(decay[t])
+            d_out[:, :, :, part] = (states[1:] @ dy_part.mT).sum(2, keepdim=True)
+            d_into[:, :, :, part] = d_states @ x.mT
+            d_inputs[:, :, :, part] = b_part.mT @ d_states
+            d_exponent = (d_states * states[:-1]).sum(2, keepdim=True) * decay
+            d_rates[:, :, :, part] = (d_exponent * a_rows).sum(-2, keepdim=True)
+            d_a += (d_exponent * rates[:, :, :, part]).sum((0, 1, 2, 3))
+        d_x = _join(d_inputs, length)
+        d_delta = _join(d_rates, length)[:, 0] + (d_x * u).sum(1)
+        d_b, d_c = _join(d_into.mT, length), _join(d_out.mT, length)[:, 0]
+        return d_x * delta[:, None], d_delta, d_a.t(), d_b, d_c, None, None
 
-    rates, inputs, into, out = cut(delta), cut(delta[:, None] * u), cut(b), cut(c)
-    state = u.new_zeros(n, k, chunks, e, a.shape[1])
-    for t in range(steps):
-        state = _step(state, torch.exp(rates[t, ..., None] * a)[:, None], inputs[t], into[t])
-    whole = torch.exp(rates.sum(0)[..., None] * a)[:, None]  # decay over a whole chunk
-    handed = [torch.zeros_like(state[:, :, 0])]
-    for i in range(chunks - 1):
-        handed.append(torch.addcmul(state[:, :, i], whole[:, :, i], handed[-1]))
-    state = torch.stack(handed, dim=2)
-    outputs = []
-    for t in range(steps):
-        state = _step(state, torch.exp(rates[t, ..., None] * a)[:, None], inputs[t], into[t])
-        outputs.append((state @ out[t, :, None, ..., None]).squeeze(-1))
-    return torch.stack(outputs, dim=3).reshape(n, k, chunks * steps, e)[:, :, :length]
+
+def _cut(
+    u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, steps: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Step sizes, inputs, B and C in chunks, and A as (S, E)."""
+    rates, inputs = _chunks(delta[:, None], steps, -2), _chunks(delta[:, None] * u, steps, -2)
+    return rates, inputs, _chunks(b, steps, -1), _chunks(c[:, None], steps, -1), a.t().contiguous()
 
 
-def _step(state: Tensor, decay: Tensor, inputs: Tensor, into: Tensor) -> Tensor:
-    """The next state, (N, K, chunks, E, S); in the same memory where no gradient will ask for the last one."""
-    if torch.is_grad_enabled():
-        return torch.addcmul(decay * state, inputs[..., None], into[..., None, :])
-    return state.mul_(decay).addcmul_(inputs[..., None], into[..., None, :])
+def _chunks(x: Tensor, steps: int, new_axis: int) -> Tensor:
+    """(N, K, L, F) -> (steps, N, K, chunks, 1, F), or F, 1 at the end. Padded
+    steps have delta 0: they keep the state."""
+    count = -(-x.shape[2] // steps)
+    x = torch.nn.functional.pad(x, (0, 0, 0, count * steps - x.shape[2]))
+    return x.unflatten(2, (count, steps)).movedim(3, 0).unsqueeze(new_axis).contiguous()
+
+
+def _join(x: Tensor, length: int) -> Tensor:
+    """(steps, N, K, chunks, 1, F) -> (N, K, L, F)"""
+    return x.squeeze(-2).movedim(0, 3).flatten(2, 3)[:, :, :length]
+
+
+def _groups(chunks: int, together: bool) -> list[slice]:
+    return [slice(None)] if together else [slice(i, i + 1) for i in range(chunks)]
+
+
+def _last_state(state: Tensor, decay: Tensor, x: Tensor, b: Tensor) -> Tensor:
+    for t in range(len(decay)):
+        state = state.mul_(decay[t]).addcmul_(b[t], x[t])
+    return state
+
+
+def _first_gradient(d_state: Tensor, decay: Tensor, c: Tensor, dy: Tensor) -> Tensor:
+    for t in reversed(range(len(decay))):
+        d_state = d_state.addcmul_(c[t], dy[t]).mul_(decay[t])
+    return d_state
+
+
+def _hand_on(local: Tensor, whole: Tensor) -> Tensor:
+    """What each chunk gets from those before it, (N, K, chunks, S, E): `local` is each one's own end from zero, `whole`
+    its decay from end to end."""
+    handed = [torch.zeros_like(local[:, :, 0])]
+    for i in range(local.shape[2] - 1):
+        handed.append(torch.addcmul(local[:, :, i], whole[:, :, i].expand_as(handed[-1]), handed[-1]))
+    return torch.stack(handed, dim=2)
 
 
 def _by_kernel(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:

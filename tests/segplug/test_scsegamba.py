@@ -93,12 +93,13 @@ def loop(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -
     return torch.stack(outputs, dim=2) + u * d
 
 
+@pytest.mark.parametrize("parallel", [False, True])
 @pytest.mark.parametrize(("length", "chunk"), [(37, 0), (37, 1), (37, 8), (37, 50), (1, 0), (64, 0)])
-def test_chunked_scan_and_its_gradients_equal_the_sequential_scan(length: int, chunk: int) -> None:
+def test_chunked_scan_and_its_gradients_equal_the_sequential_scan(length: int, chunk: int, parallel: bool) -> None:
     u, delta, a, b, c, d = scan_inputs(length)
     inputs = [u, F.softplus(delta), -a.exp(), b, c, d]
     results = []
-    for scan in (loop, lambda *x: selective_scan(*x, chunk=chunk)):
+    for scan in (loop, lambda *x: selective_scan(*x, chunk=chunk, parallel=parallel)):
         given = [x.detach().clone().requires_grad_() for x in inputs]
         y = scan(*given)
         y.sin().sum().backward()
@@ -106,7 +107,9 @@ def test_chunked_scan_and_its_gradients_equal_the_sequential_scan(length: int, c
     for expected, value in zip(*results, strict=True):
         torch.testing.assert_close(value, expected, rtol=1e-10, atol=1e-12)
     with torch.no_grad():
-        torch.testing.assert_close(selective_scan(*inputs, chunk=chunk), loop(*inputs), rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(
+            selective_scan(*inputs, chunk=chunk, parallel=parallel), loop(*inputs), rtol=1e-10, atol=1e-12
+        )
 
 
 def test_kernel_gets_mamba_ssms_layout(monkeypatch: pytest.MonkeyPatch) -> None:
