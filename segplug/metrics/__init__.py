@@ -1,21 +1,23 @@
 """Crack metrics, each exactly as its name says; DEFINITIONS holds them in words, one file a family in code."""
 
 from segplug.metrics.cldice import cldice, count_skeletons
+from segplug.metrics.contributions import Contributions
 from segplug.metrics.counts import Counts, count, f1, iou_crack, miou, precision, recall
 from segplug.metrics.definitions import DEFINITIONS
 from segplug.metrics.distance import distance_to_outline, hd95_px
 from segplug.metrics.metric_sum import AllMetrics, MetricSum, Row
-from segplug.metrics.scs_compat import ScsCompat, saved_prediction, to_frame, truth_in_frame
+from segplug.metrics.scs_compat import ScsCounts, saved_prediction, scs_counts, scs_scores, to_frame, truth_in_frame
 from segplug.metrics.tolerance import TOLERANCES_PX, ToleranceCounts, count_within, f1_tolerance
 
 __all__ = [
     "DEFINITIONS",
     "TOLERANCES_PX",
     "AllMetrics",
+    "Contributions",
     "Counts",
     "MetricSum",
     "Row",
-    "ScsCompat",
+    "ScsCounts",
     "ToleranceCounts",
     "cldice",
     "count",
@@ -30,6 +32,8 @@ __all__ = [
     "precision",
     "recall",
     "saved_prediction",
+    "scs_counts",
+    "scs_scores",
     "to_frame",
     "truth_in_frame",
 ]

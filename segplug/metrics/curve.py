@@ -12,24 +12,24 @@ from numpy.typing import NDArray
 
 from segplug.metrics.counts import Counts, f1, iou_crack
 
-__all__ = ["AP_BINS", "CurveSum"]
+__all__ = ["AP_BINS", "CurveSum", "best_counts", "histogram"]
 
 THRESHOLDS = 100
 AP_BINS = 10_000
 
 
 class CurveSum:
-    """Pixels of background and crack by floor(10000 p), summed over images."""
+    """Sums over images: `pooled` histograms (see `histogram`), and `ois`, the counts at each image's best threshold."""
 
-    def __init__(self) -> None:
-        self._pooled = np.zeros((2, AP_BINS), dtype=np.int64)
-        self._ois = Counts()
+    def __init__(self, pooled: NDArray[np.int64] | None = None, ois: Counts | None = None) -> None:
+        self._pooled = np.zeros((2, AP_BINS), dtype=np.int64) if pooled is None else pooled
+        self._ois = ois or Counts()
 
     def add(self, probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> None:
         """Add one image's (pixels,) probabilities in [0, 1] and labels."""
-        histogram = _histogram(probability, truth)
-        self._pooled += histogram
-        self._ois += max(_curve(histogram), key=f1)
+        added = histogram(probability, truth)
+        self._pooled += added
+        self._ois += best_counts(added)
 
     def __iadd__(self, other: CurveSum) -> CurveSum:
         self._pooled += other._pooled
@@ -48,11 +48,17 @@ class CurveSum:
         }
 
 
-def _histogram(probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> NDArray[np.int64]:
+def histogram(probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(pixels,) probabilities in [0, 1] and labels -> (2, AP_BINS) pixels of background and crack by floor(10000 p)."""
     # In float64: a float32 product would round some values just below a threshold up to it.
     bins = np.minimum((probability.astype(np.float64) * AP_BINS).astype(np.int64), AP_BINS - 1)
     every, crack = np.bincount(bins, minlength=AP_BINS), np.bincount(bins[truth], minlength=AP_BINS)
     return np.stack([every - crack, crack])
+
+
+def best_counts(histogram: NDArray[np.int64]) -> Counts:
+    """Counts at the threshold of best F1, the lowest of equals."""
+    return max(_curve(histogram), key=f1)
 
 
 def _curve(histogram: NDArray[np.int64]) -> list[Counts]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
-from statistics import median
+from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segplug.metrics.cldice import cldice, count_skeletons
-from segplug.metrics.counts import Counts, count, f1, iou_crack, miou, precision, recall
-from segplug.metrics.curve import CurveSum
+from segplug.metrics.contributions import Contributions, near_scores, pixel_scores
+from segplug.metrics.counts import Counts, count, iou_crack, miou
+from segplug.metrics.curve import CurveSum, histogram
 from segplug.metrics.distance import distance_to_outline, hd95_px
-from segplug.metrics.scs_compat import ScsCompat
-from segplug.metrics.tolerance import TOLERANCES_PX, ToleranceCounts, count_within, f1_tolerance
+from segplug.metrics.scs_compat import ScsCounts, scs_counts
+from segplug.metrics.tolerance import TOLERANCES_PX, ToleranceCounts, count_within
 
 __all__ = ["AllMetrics", "MetricSum"]
 
@@ -25,9 +25,7 @@ class MetricSum:
     """Pixel metrics; memory does not grow with the number or size of images."""
 
     def __init__(self, threshold: float = 0.5) -> None:
-        if not 0 < threshold < 1:
-            raise ValueError(f"threshold must lie between 0 and 1, got {threshold}")
-        self.threshold = threshold
+        self.threshold = _checked(threshold)
         self.counts = Counts()
         self.images = 0
         self._iou_sum = 0.0
@@ -41,17 +39,7 @@ class MetricSum:
 
         Pixels where `valid` is False are left out. Raises ValueError on unequal shapes, NaN, no valid pixel.
         """
-        shapes = {probability.shape, mask.shape} | (set() if valid is None else {valid.shape})
-        if len(shapes) > 1:
-            raise ValueError(f"probability {probability.shape}, mask {mask.shape} and valid differ in shape: {shapes}")
-        truth = mask.astype(bool)
-        flat, labels = (probability.ravel(), truth.ravel()) if valid is None else (probability[valid], truth[valid])
-        if flat.size == 0:
-            raise ValueError("no valid pixel")
-        if not np.isfinite(flat).all():
-            raise ValueError("probability holds NaN or infinity")
-        if flat.min() < 0 or flat.max() > 1:
-            raise ValueError(f"probability must lie in [0, 1], got {flat.min()} to {flat.max()}")
+        flat, labels = _labelled(probability, mask, valid)
         counts = count(flat >= self.threshold, labels)
         self._curve.add(flat, labels)
         self.counts += counts
@@ -76,7 +64,7 @@ class MetricSum:
         if self.images == 0:
             raise ValueError("no image was added")
         return {
-            **_pixel_scores(self.counts),
+            **pixel_scores(self.counts),
             "iou_per_image": self._iou_sum / self.images,
             "miou_per_image": self._miou_sum / self.images,
             **self._curve.scores(),
@@ -84,14 +72,12 @@ class MetricSum:
 
 
 class AllMetrics:
-    """Every metric of `segplug.metrics.DEFINITIONS`. A row an image is kept, nothing else grows."""
+    """Every metric of `segplug.metrics.DEFINITIONS`, from what each image contributes (some tens of kB)."""
 
     def __init__(self, threshold: float = 0.5) -> None:
+        self.threshold = _checked(threshold)
         self.rows: list[Row] = []
-        self._pixels = MetricSum(threshold)
-        self._near = dict.fromkeys(TOLERANCES_PX, ToleranceCounts())
-        self._lines = ToleranceCounts()
-        self._scs = ScsCompat()
+        self._images: list[_Image] = []
 
     def add(
         self,
@@ -106,8 +92,9 @@ class AllMetrics:
 
         saved, saved_truth: of one shape, less the pixels without a label. Returns the image's row.
         """
-        counts = self._pixels.add(probability, mask, valid)
-        found, truth = probability >= self._pixels.threshold, mask.astype(bool)
+        flat, labels = _labelled(probability, mask, valid)
+        counts = count(flat >= self.threshold, labels)
+        found, truth = probability >= self.threshold, mask.astype(bool)
         if valid is not None:
             found, truth = found & valid, truth & valid
         diagonal_px = math.hypot(*truth.shape)
@@ -115,39 +102,84 @@ class AllMetrics:
         to_found, to_truth = distance_to_outline(found), distance_to_outline(truth)
         near = {r: count_within(found, truth, to_found, to_truth, r) for r in TOLERANCES_PX}
         lines = count_skeletons(found, truth)
-        self._near = {r: self._near[r] + near[r] for r in TOLERANCES_PX}
-        self._lines += lines
-        self._scs.add(saved, saved_truth)
         row: Row = {
             "name": name,
             **asdict(counts),
-            **_pixel_scores(counts),
-            **_near_scores(near),
+            **pixel_scores(counts),
+            **near_scores(near),
             "cldice": cldice(lines),
             "hd95_px": hd95_px(found, truth, to_found, to_truth, diagonal_px),
             "one_mask_empty": int(found.any() != truth.any()),
         }
         self.rows.append(row)
+        pixels = histogram(flat, labels).ravel()
+        bins = np.flatnonzero(pixels)
+        near_counts = np.array([astuple(near[r]) for r in TOLERANCES_PX])
+        scs = scs_counts(saved, saved_truth)
+        self._images.append(
+            _Image(counts, bins.astype(np.uint16), pixels[bins].astype(np.uint32), near_counts, lines, scs)
+        )
         return row
+
+    def contributions(self) -> Contributions:
+        """What every image so far adds to the metrics. Raises ValueError before the first image."""
+        images = self._images
+        if not images:
+            raise ValueError("no image was added")
+        return Contributions(
+            names=np.array([str(row["name"]) for row in self.rows]),
+            counts=np.array([astuple(image.counts) for image in images], dtype=np.int64),
+            starts=np.cumsum([0, *(len(image.bins) for image in images)], dtype=np.int64),
+            bins=np.concatenate([image.bins for image in images]),
+            pixels=np.concatenate([image.pixels for image in images]),
+            near=np.stack([image.near for image in images]).astype(np.int64),
+            lines=np.array([astuple(image.lines) for image in images], dtype=np.int64),
+            hd95_px=np.array([float(row["hd95_px"]) for row in self.rows]),
+            one_mask_empty=np.array([bool(row["one_mask_empty"]) for row in self.rows]),
+            scs_pooled=np.stack([image.scs.pooled for image in images]).astype(np.int64),
+            scs_f1=np.stack([image.scs.f1 for image in images]),
+            scs_miou=np.stack([image.scs.miou for image in images]),
+        )
 
     def scores(self) -> dict[str, float]:
         """Every metric by its name, in the order of DEFINITIONS. Raises ValueError before the first image."""
-        pixels = self._pixels.scores()
-        distances = [float(row["hd95_px"]) for row in self.rows]
-        return {
-            **pixels,
-            **_near_scores(self._near),
-            "cldice": cldice(self._lines),
-            "cldice_per_image": sum(float(row["cldice"]) for row in self.rows) / len(self.rows),
-            "hd95_px": sum(distances) / len(distances),
-            "hd95_px_median": median(distances),
-            "one_mask_empty": sum(int(row["one_mask_empty"]) for row in self.rows),
-            **self._scs.scores(),
-        }
+        return self.contributions().scores()
 
 
-def _pixel_scores(c: Counts) -> dict[str, float]:
-    return {metric.__name__: metric(c) for metric in (iou_crack, miou, f1, precision, recall)}
+@dataclass(frozen=True)
+class _Image:
+    """One image's share of `Contributions`."""
+
+    counts: Counts
+    bins: NDArray[np.uint16]
+    pixels: NDArray[np.uint32]
+    near: NDArray[np.int64]
+    lines: ToleranceCounts
+    scs: ScsCounts
+
+
+def _checked(threshold: float) -> float:
+    if not 0 < threshold < 1:
+        raise ValueError(f"threshold must lie between 0 and 1, got {threshold}")
+    return threshold
+
+
+def _labelled(
+    probability: NDArray[np.floating], mask: NDArray[np.integer], valid: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """(pixels,) probabilities and labels where `valid`. Raises ValueError on what cannot be scored."""
+    shapes = {probability.shape, mask.shape} | (set() if valid is None else {valid.shape})
+    if len(shapes) > 1:
+        raise ValueError(f"probability {probability.shape}, mask {mask.shape} and valid differ in shape: {shapes}")
+    truth = mask.astype(bool)
+    flat, labels = (probability.ravel(), truth.ravel()) if valid is None else (probability[valid], truth[valid])
+    if flat.size == 0:
+        raise ValueError("no valid pixel")
+    if not np.isfinite(flat).all():
+        raise ValueError("probability holds NaN or infinity")
+    if flat.min() < 0 or flat.max() > 1:
+        raise ValueError(f"probability must lie in [0, 1], got {flat.min()} to {flat.max()}")
+    return flat, labels
 
 
 def _crop(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -157,7 +189,3 @@ def _crop(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[NDArray[n
         return found[:1, :1], truth[:1, :1]
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return np.ascontiguousarray(found[box]), np.ascontiguousarray(truth[box])
-
-
-def _near_scores(near: dict[int, ToleranceCounts]) -> dict[str, float]:
-    return {f"f1_tol{r}px": f1_tolerance(counts) for r, counts in near.items()}

@@ -10,13 +10,14 @@ when nothing was predicted. Where the published division is 0/0 over the whole s
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FRAME_PX", "ScsCompat", "saved_prediction", "to_frame", "truth_in_frame"]
+__all__ = ["FRAME_PX", "ScsCounts", "saved_prediction", "scs_counts", "scs_scores", "to_frame", "truth_in_frame"]
 
 Pixels = TypeVar("Pixels", NDArray[np.uint8], NDArray[np.float32])
 FRAME_PX = 512
@@ -25,41 +26,39 @@ STEPS = np.arange(0.0, 1.0, 0.01)
 LOWEST = (np.arange(256) / 255 > STEPS[:, None]).argmax(axis=1)
 
 
-class ScsCompat:
-    """Sums over images what the six numbers need."""
+@dataclass(frozen=True)
+class ScsCounts:
+    """One image: `pooled` TP, FP, FN at threshold 0, and `f1` and `miou` at each of the 100 thresholds."""
 
-    def __init__(self) -> None:
-        self.images = 0
-        self._pooled = np.zeros(3, dtype=np.int64)
-        self._f1 = np.zeros(len(STEPS))
-        self._miou = np.zeros(len(STEPS))
-        self._best_f1 = 0.0
+    pooled: NDArray[np.int64]
+    f1: NDArray[np.float64]
+    miou: NDArray[np.float64]
 
-    def add(self, saved: NDArray[np.uint8], truth: NDArray[np.bool_]) -> None:
-        """Add one image: the saved prediction (see `saved_prediction`) and the label, of one shape."""
-        values, crack = np.bincount(saved.ravel(), minlength=256), np.bincount(saved[truth], minlength=256)
-        above = np.stack([values - crack, crack])[:, ::-1].cumsum(axis=1)[:, ::-1]
-        (negative, positive), (fp, tp) = above[:, 0], above[:, LOWEST]
-        fn, tn = positive - tp, negative - fp
-        f1 = _f1(tp, fp, fn)
-        iou = (_divide(tp, tp + fp + fn, 0.0) + _divide(tn, tn + fp + fn, 0.0)) / 2
-        self.images += 1
-        self._pooled += (tp[0], fp[0], fn[0])
-        self._f1 += f1
-        self._miou += np.where(tp + fp + fn == 0, 0.0, iou)
-        self._best_f1 += float(f1.max())
 
-    def scores(self) -> dict[str, float]:
-        """The six numbers of the published tables, each with the prefix `scs_compat_`."""
-        tp, fp, fn = (np.array([v]) for v in self._pooled)
-        return {
-            "scs_compat_ods": float(self._f1.max()) / self.images,
-            "scs_compat_ois": self._best_f1 / self.images,
-            "scs_compat_precision": float(_divide(tp, tp + fp, 1.0)[0]),
-            "scs_compat_recall": float(_divide(tp, tp + fn, 0.0)[0]),
-            "scs_compat_f1": float(_f1(tp, fp, fn)[0]),
-            "scs_compat_miou": float(self._miou.max()) / self.images,
-        }
+def scs_counts(saved: NDArray[np.uint8], truth: NDArray[np.bool_]) -> ScsCounts:
+    """From the saved prediction (see `saved_prediction`) and the label, of one shape."""
+    values, crack = np.bincount(saved.ravel(), minlength=256), np.bincount(saved[truth], minlength=256)
+    above = np.stack([values - crack, crack])[:, ::-1].cumsum(axis=1)[:, ::-1]
+    (negative, positive), (fp, tp) = above[:, 0], above[:, LOWEST]
+    fn, tn = positive - tp, negative - fp
+    iou = (_divide(tp, tp + fp + fn, 0.0) + _divide(tn, tn + fp + fn, 0.0)) / 2
+    return ScsCounts(np.array([tp[0], fp[0], fn[0]]), _f1(tp, fp, fn), np.where(tp + fp + fn == 0, 0.0, iou))
+
+
+def scs_scores(
+    times: NDArray[np.integer], pooled: NDArray[np.int64], f1: NDArray[np.float64], miou: NDArray[np.float64]
+) -> dict[str, float]:
+    """The six numbers of the published tables, from the n images' ScsCounts, stacked; image i counts times[i] times."""
+    images = int(times.sum())
+    tp, fp, fn = (np.array([v]) for v in times @ pooled)
+    return {
+        "scs_compat_ods": float((times @ f1).max()) / images,
+        "scs_compat_ois": float(times @ f1.max(axis=1)) / images,
+        "scs_compat_precision": float(_divide(tp, tp + fp, 1.0)[0]),
+        "scs_compat_recall": float(_divide(tp, tp + fn, 0.0)[0]),
+        "scs_compat_f1": float(_f1(tp, fp, fn)[0]),
+        "scs_compat_miou": float((times @ miou).max()) / images,
+    }
 
 
 def saved_prediction(logits: NDArray[np.floating], valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:

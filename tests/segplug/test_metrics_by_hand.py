@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segplug.metrics import DEFINITIONS, AllMetrics, ScsCompat, saved_prediction, truth_in_frame
+from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, scs_counts, scs_scores, truth_in_frame
 
 TRUTH = np.array([[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
 FOUND = np.array([[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]])
@@ -134,10 +134,10 @@ def test_labels_are_resized_as_published() -> None:
 
 def test_published_protocol_never_looks_below_one_half() -> None:
     """Its ODS can lie under its F1: pooled counts of two images of unequal size of crack against a mean of their F1."""
-    total = ScsCompat()
-    total.add(np.array([[255] * 9 + [0]], dtype=np.uint8), np.array([[True] * 9 + [False]]))
-    total.add(np.array([[0] * 9 + [1]], dtype=np.uint8), np.array([[True] + [False] * 9]))
-    scores = total.scores()
+    first = scs_counts(np.array([[255] * 9 + [0]], dtype=np.uint8), np.array([[True] * 9 + [False]]))
+    second = scs_counts(np.array([[0] * 9 + [1]], dtype=np.uint8), np.array([[True] + [False] * 9]))
+    stacked = (np.stack([getattr(image, name) for image in (first, second)]) for name in ("pooled", "f1", "miou"))
+    scores = scs_scores(np.ones(2, dtype=int), *stacked)
     assert scores["scs_compat_f1"] == pytest.approx(2 * 9 / (2 * 9 + 1 + 1))
     assert scores["scs_compat_ods"] == scores["scs_compat_ois"] == 0.5
 

@@ -11,7 +11,7 @@ from skimage.morphology import dilation, disk, skeletonize
 from skimage.segmentation import find_boundaries
 from torchmetrics.functional.classification import binary_average_precision
 
-from segplug.metrics import AllMetrics, ScsCompat, distance_to_outline, hd95_px, saved_prediction
+from segplug.metrics import AllMetrics, distance_to_outline, hd95_px, saved_prediction, scs_counts, scs_scores
 
 Masks = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
@@ -142,15 +142,16 @@ def literal_scs(saved: list[NDArray[np.uint8]], truths: list[NDArray[np.bool_]])
 @pytest.mark.parametrize("seed", range(3))
 def test_published_protocol_step_by_step(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    total, saved, truths = ScsCompat(), [], []
+    saved, truths = [], []
     for i in range(4):
         truth = drawn(10 * seed + i)[1] if i else np.zeros((40, 56), dtype=bool)
         logits = (rng.normal(-1, 1, truth.shape) + 3 * truth).astype(np.float32)
         saved.append(saved_prediction(logits if i < 3 else logits - 20))  # the last one is all white
         truths.append(truth)
-        total.add(saved[-1], truth)
     assert saved[3].min() == 255
-    assert total.scores() == pytest.approx(literal_scs(saved, truths), rel=1e-12)
+    images = [scs_counts(picture, truth) for picture, truth in zip(saved, truths, strict=True)]
+    stacked = (np.stack([getattr(image, name) for image in images]) for name in ("pooled", "f1", "miou"))
+    assert scs_scores(np.ones(4, dtype=int), *stacked) == pytest.approx(literal_scs(saved, truths), rel=1e-12)
 
 
 def test_saved_predictions_equal_opencvs_rounding() -> None:

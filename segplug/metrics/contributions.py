@@ -1,0 +1,129 @@
+"""What each image adds to every metric, so that any choice of images is scored without its predictions.
+
+Metrics of a set are no means over images: counts, histograms and per-threshold values are summed first, then scored.
+Kept per image, the same sums serve the whole set, a part of it, and a bootstrap sample in which images occur twice.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segplug.atomic import write_atomic
+from segplug.errors import SegplugError
+from segplug.metrics.cldice import cldice
+from segplug.metrics.counts import Counts, f1, iou_crack, miou, precision, recall
+from segplug.metrics.curve import AP_BINS, CurveSum, best_counts
+from segplug.metrics.scs_compat import scs_scores
+from segplug.metrics.tolerance import TOLERANCES_PX, ToleranceCounts, f1_tolerance
+
+__all__ = ["Contributions", "Multiplicity", "near_scores", "pixel_scores"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Multiplicity = NDArray[np.integer] | NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """Arrays over n images. Histograms are sparse: image i has `pixels[starts[i]:starts[i + 1]]` in those `bins`.
+
+    counts (n, 4): TP, FP, FN, TN. bins: place in `histogram`'s (2, AP_BINS), flattened. near (n, 3, 4), lines (n, 4):
+    ToleranceCounts for TOLERANCES_PX and of skeletons. scs_pooled (n, 3), scs_f1, scs_miou (n, 100): ScsCounts.
+    """
+
+    names: NDArray[np.str_]
+    counts: Ints
+    starts: Ints
+    bins: NDArray[np.uint16]
+    pixels: NDArray[np.uint32]
+    near: Ints
+    lines: Ints
+    hd95_px: Floats
+    one_mask_empty: NDArray[np.bool_]
+    scs_pooled: Ints
+    scs_f1: Floats
+    scs_miou: Floats
+
+    def scores(self, multiplicity: Multiplicity | None = None) -> dict[str, float]:
+        """Every metric of DEFINITIONS for a set that holds image i `multiplicity[i]` times, (n,); None: each once.
+
+        Raises ValueError on another shape, a negative number, or no image at all.
+        """
+        times = self._times(multiplicity)
+        images = int(times.sum())
+        counts = Counts(*map(int, times @ self.counts))
+        pooled = np.bincount(self.bins, self.pixels * np.repeat(times, np.diff(self.starts)), 2 * AP_BINS)
+        curve = CurveSum(pooled.astype(np.int64).reshape(2, AP_BINS), Counts(*map(int, times @ self._best)))
+        near = {r: ToleranceCounts(*map(int, times @ self.near[:, k])) for k, r in enumerate(TOLERANCES_PX)}
+        return {
+            **pixel_scores(counts),
+            "iou_per_image": float(times @ self._per_image["iou"]) / images,
+            "miou_per_image": float(times @ self._per_image["miou"]) / images,
+            **curve.scores(),
+            **near_scores(near),
+            "cldice": cldice(ToleranceCounts(*map(int, times @ self.lines))),
+            "cldice_per_image": float(times @ self._per_image["cldice"]) / images,
+            "hd95_px": float(times @ self.hd95_px) / images,
+            "hd95_px_median": float(np.median(np.repeat(self.hd95_px, times))),
+            "one_mask_empty": int(times @ self.one_mask_empty),
+            **scs_scores(times, self.scs_pooled, self.scs_f1, self.scs_miou),
+        }
+
+    def save(self, path: Path) -> None:
+        """Write a compressed .npz, whole or not at all. Raises SegplugError when it cannot be written."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        write_atomic(path, lambda part: np.savez_compressed(part, **arrays))
+
+    @staticmethod
+    def load(path: Path) -> Contributions:
+        """Read what `save` wrote. Raises SegplugError with the remedy when it is something else."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return Contributions(**{field.name: arrays[field.name] for field in fields(Contributions)})
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise SegplugError(f"{path}: no per-image file of segplug ({error}); run segplug eval again") from error
+
+    def _times(self, multiplicity: Multiplicity | None) -> Ints:
+        times = np.ones(len(self.names), np.int64) if multiplicity is None else multiplicity.astype(np.int64)
+        if times.shape != (len(self.names),):
+            raise ValueError(f"multiplicity must hold one number for each of {len(self.names)} images: {times.shape}")
+        if times.min(initial=0) < 0 or times.sum() == 0:
+            raise ValueError("multiplicity must hold no negative number and at least one image")
+        return times
+
+    @cached_property
+    def _best(self) -> Ints:
+        """(n, 4) counts at each image's own best threshold."""
+        best = []
+        for start, end in zip(self.starts[:-1], self.starts[1:], strict=True):
+            histogram = np.zeros(2 * AP_BINS, dtype=np.int64)
+            histogram[self.bins[start:end]] = self.pixels[start:end]
+            c = best_counts(histogram.reshape(2, AP_BINS))
+            best.append((c.tp, c.fp, c.fn, c.tn))
+        return np.array(best, dtype=np.int64).reshape(-1, 4)
+
+    @cached_property
+    def _per_image(self) -> dict[str, Floats]:
+        """(n,) scores whose mean over images is a metric."""
+        counts = [Counts(*map(int, row)) for row in self.counts]
+        return {
+            "iou": np.array([iou_crack(c) for c in counts]),
+            "miou": np.array([miou(c) for c in counts]),
+            "cldice": np.array([cldice(ToleranceCounts(*map(int, row))) for row in self.lines]),
+        }
+
+
+def pixel_scores(c: Counts) -> dict[str, float]:
+    """Metrics of counts at one threshold, by name."""
+    return {metric.__name__: metric(c) for metric in (iou_crack, miou, f1, precision, recall)}
+
+
+def near_scores(near: dict[int, ToleranceCounts]) -> dict[str, float]:
+    """f1_tol{r}px of each radius."""
+    return {f"f1_tol{r}px": f1_tolerance(counts) for r, counts in near.items()}
