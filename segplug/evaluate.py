@@ -17,6 +17,7 @@ from segplug.checkpoint import load_model
 from segplug.data import CrackDataset, Pair
 from segplug.data_source import DataSource
 from segplug.errors import SegplugError
+from segplug.exclude import kept_images
 from segplug.inference import OVERLAP, crack_logits, pick_device, tiled_crack_probability
 from segplug.mask_values import NO_LABEL
 from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, to_frame, truth_in_frame
@@ -31,6 +32,8 @@ __all__ = ["evaluate", "evaluate_predictions"]
 
 CACHE_BYTES = 256 << 20
 Note = Callable[[str], None]
+# Of each image in turn: its place in the split, (H, W, 3) image, true and found cracks (H, W), False without a label.
+Look = Callable[[int, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]], None]
 # From a pair and its (H, W, 3) image: (H, W) probability, and (512, 512) logits for SCSegamba's protocol.
 Predictor = Callable[[Pair, NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
@@ -46,6 +49,8 @@ def evaluate(
     note: Note = lambda text: None,
     threshold_from: str = "val",
     worst: int = 8,
+    look: Look | None = None,
+    exclude: Path | str | None = None,
 ) -> dict[str, Any]:
     """Metrics as segplug.metrics defines them, JSON-able: what was scored, "metrics", and "per_image" rows with counts.
 
@@ -53,15 +58,18 @@ def evaluate(
     split: "train", "val" or "test" of the data, "all" where it has no splits.
     threshold: probability from which a pixel is crack, or "auto": the one best for F1 on the split `threshold_from`,
     which must not be the scored one; without a val folder "val" is what training held out.
-    out: .json file, or folder for JSON, CSV and pictures of the `worst` images by IoU.
+    out: .json file, or folder for JSON, CSV and pictures of the `worst` images by IoU; either with a .npz of
+    `segplug.metrics.Contributions`.
     tile: images above it on a side are scored from blended tiles, to bound memory.
+    look: is given every image with its masks, for pictures and counts of one's own.
+    exclude: text file of images (see `kept_images`) that a second score, "without", leaves out.
     Raises SegplugError on bad data, a bad checkpoint or a bad threshold.
     """
     _check_threshold(threshold)
     if tile < 2 * OVERLAP:
         raise SegplugError(f"tile must be at least {2 * OVERLAP} px, got {tile}")
     place = pick_device(device)
-    scored = _Scored(DataSource.of(data), split, out, worst, note)
+    scored = _Scored(DataSource.of(data), split, out, worst, note, exclude)
     model, about = load_model(Path(checkpoint))
     model.to(place)
 
@@ -87,7 +95,7 @@ def evaluate(
         "model": about["model"],
         "parameters": parameters(model),
     }
-    return scored.score(predict, threshold, {**about_run, "threshold_from": chosen_on})
+    return scored.score(predict, threshold, {**about_run, "threshold_from": chosen_on}, look)
 
 
 def evaluate_predictions(
@@ -98,6 +106,7 @@ def evaluate_predictions(
     out: Path | str | None = None,
     note: Note = lambda text: None,
     worst: int = 8,
+    exclude: Path | str | None = None,
 ) -> dict[str, Any]:
     """`evaluate` for a folder of masks or probability maps of any program, see `PredictionFolder`.
 
@@ -105,7 +114,7 @@ def evaluate_predictions(
     Raises SegplugError on missing, additional, wrongly sized or ambiguous files.
     """
     _check_threshold(threshold)
-    scored = _Scored(DataSource.of(data), split, out, worst, note)
+    scored = _Scored(DataSource.of(data), split, out, worst, note, exclude)
     shapes = [scored.dataset.arrays(i)[1].shape for i in range(len(scored.dataset))]
     folder = PredictionFolder(Path(predictions), scored.dataset.pairs, shapes)
 
@@ -119,7 +128,9 @@ def evaluate_predictions(
 class _Scored:
     """The images to score and where the scores go; everything that can be refused is refused in the constructor."""
 
-    def __init__(self, data: DataSource, split: str, out: Path | str | None, worst: int, note: Note) -> None:
+    def __init__(
+        self, data: DataSource, split: str, out: Path | str | None, worst: int, note: Note, exclude: Path | str | None
+    ) -> None:
         if worst < 0:
             raise SegplugError(f"worst must be at least 0, got {worst}")
         self.out = None if out is None else Path(out)
@@ -128,10 +139,14 @@ class _Scored:
         note(str(found))
         self.about = {"data": data.data, "format": found.about, "split": split}
         self.dataset = CrackDataset(found.pairs(split), note=note, cache_bytes=CACHE_BYTES)
+        self.exclude = None if exclude is None else Path(exclude)
+        self.keep = None if self.exclude is None else kept_images(self.exclude, self.dataset.pairs)
         self.worst = WorstImages(worst if self.out is not None and self.out.suffix != ".json" else 0)
         self.note = note
 
-    def score(self, predict: Predictor, threshold: float, about: dict[str, Any]) -> dict[str, Any]:
+    def score(
+        self, predict: Predictor, threshold: float, about: dict[str, Any], look: Look | None = None
+    ) -> dict[str, Any]:
         total, images = AllMetrics(threshold), len(self.dataset)
         for i, pair in enumerate(self.dataset.pairs):
             image, mask = self.dataset.arrays(i)
@@ -141,20 +156,31 @@ class _Scored:
             seen = np.ones(logits.shape, dtype=bool) if valid is None else _in_frame(valid, logits.shape)
             saved, saved_truth = saved_prediction(logits, seen), truth_in_frame(truth)
             row = total.add(pair.name, probability, truth, saved[seen], saved_truth[seen], valid)
-            self.worst.add(float(row["iou_crack"]), i, pair.name, probability >= threshold, valid)
+            found = probability >= threshold
+            self.worst.add(float(row["iou_crack"]), i, pair.name, found, valid)
+            if look is not None:
+                look(i, image, truth & labelled, found & labelled)
             if 10 * (i + 1) // images > 10 * i // images and images >= 20:
                 self.note(f"{i + 1}/{images} images")
+        every = total.contributions()
         result = {
             **about,
             **self.about,
             "images": images,
             "threshold": threshold,
-            "metrics": total.scores(),
+            "metrics": every.scores(),
             "definitions": DEFINITIONS,
             "per_image": total.rows,
         }
+        if self.keep is not None:
+            result["without"] = {
+                "file": str(self.exclude),
+                "excluded": [str(name) for name in every.names[~self.keep]],
+                "images": int(self.keep.sum()),
+                "metrics": every.scores(self.keep),
+            }
         if self.out is not None:
-            write_scores(result, self.worst, self.dataset, self.out)
+            write_scores(result, every, self.worst, self.dataset, self.out)
         return result
 
 

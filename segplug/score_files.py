@@ -10,7 +10,7 @@ from typing import Any
 from segplug.atomic import json_writer, write_atomic
 from segplug.data import CrackDataset
 from segplug.errors import SegplugError
-from segplug.metrics import DEFINITIONS
+from segplug.metrics import DEFINITIONS, Contributions
 from segplug.worst import WorstImages
 
 __all__ = ["check_out", "score_table", "write_scores"]
@@ -22,21 +22,38 @@ def check_out(out: Path | None) -> None:
         raise SegplugError(f"{out}: neither a .json file nor a folder; name one of them")
 
 
-def score_table(metrics: dict[str, float]) -> str:
-    """A line a metric: name, value, definition."""
-    return "\n".join(f"{name:21} {_shown(value):>8}  {DEFINITIONS[name]}" for name, value in metrics.items())
+def score_table(result: dict[str, Any]) -> str:
+    """A line a metric: name, value, value without the excluded images if some were, definition."""
+    columns = [result["metrics"]] + ([result["without"]["metrics"]] if "without" in result else [])
+    return "\n".join(
+        f"{name:21} {' '.join(f'{_shown(column[name]):>8}' for column in columns)}  {DEFINITIONS[name]}"
+        for name in result["metrics"]
+    )
 
 
-def write_scores(result: dict[str, Any], worst: WorstImages, dataset: CrackDataset, out: Path) -> None:
-    """`out` ending in .json: that file. Else a folder: scores.json, metrics.csv, per_image.csv and worst/*.png."""
+def write_scores(
+    result: dict[str, Any], every: Contributions, worst: WorstImages, dataset: CrackDataset, out: Path
+) -> None:
+    """`out` ending in .json: that file, and a .npz of `every`. Else a folder of both, CSV and worst/*.png."""
     if out.suffix == ".json":
         write_atomic(out, json_writer(result))
+        every.save(out.with_suffix(".npz"))
         return
-    metrics = [{"name": n, "value": v, "definition": DEFINITIONS[n]} for n, v in result["metrics"].items()]
     write_atomic(out / "scores.json", json_writer(result))
-    write_atomic(out / "metrics.csv", lambda part: _write_csv(part, metrics))
+    write_atomic(out / "metrics.csv", lambda part: _write_csv(part, _metric_rows(result)))
     write_atomic(out / "per_image.csv", lambda part: _write_csv(part, result["per_image"]))
+    every.save(out / "per_image.npz")
     worst.write(out / "worst", dataset)
+
+
+def _metric_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
+    without = result.get("without", {}).get("metrics")
+    return [
+        {"name": name, "value": value}
+        | ({"value_without_excluded": without[name]} if without else {})
+        | {"definition": DEFINITIONS[name]}
+        for name, value in result["metrics"].items()
+    ]
 
 
 def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -27,6 +27,7 @@ def add(commands: Any) -> None:
     p.add_argument("--threshold-from", default="val", help="split that --threshold auto is chosen on; never the scored")
     p.add_argument("--out", type=Path, help="folder for JSON, CSV and pictures of the worst images, or a .json file")
     p.add_argument("--worst", type=int, default=8, help="pictures of the images of lowest IoU")
+    p.add_argument("--exclude", type=Path, help="text file of image names that a second column of scores leaves out")
     p.add_argument("--tile", type=int, default=2048, help="larger images are cut into overlapping tiles of this side")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add_flags(p, DataSource, leave_out=("source_rule", "groups"))
@@ -42,7 +43,7 @@ def _run(args: argparse.Namespace) -> None:
     if "data" not in args:
         raise SegplugError("no data: give --data DIR")
     data = DataSource(**given_flags(args, DataSource))
-    shared = {"out": args.out, "note": note, "worst": args.worst}
+    shared = {"out": args.out, "note": note, "worst": args.worst, "exclude": args.exclude}
     if args.predictions is not None:
         if args.threshold == "auto":
             raise SegplugError(
@@ -65,7 +66,13 @@ def _run(args: argparse.Namespace) -> None:
         f"{result['images']} images of {args.data}, split {args.split}, threshold {result['threshold']:g} "
         f"({result['threshold_from']})"
     )
-    print(score_table(result["metrics"]))
+    if "without" in result:
+        without = result["without"]
+        print(
+            f"first column: all {result['images']} images; second: {without['images']}, without the "
+            f"{len(without['excluded'])} that {without['file']} lists"
+        )
+    print(score_table(result))
     if args.out is not None:
         print(f"written to {args.out}")
 

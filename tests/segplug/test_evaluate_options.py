@@ -18,7 +18,7 @@ from segplug.errors import SegplugError
 from segplug.evaluate import evaluate, evaluate_predictions
 from segplug.inference import crack_probability, image_logits
 from segplug.masks import read_image
-from segplug.metrics import DEFINITIONS, MetricSum
+from segplug.metrics import DEFINITIONS, Contributions, MetricSum
 from segplug.predict import predict
 from segplug.readers import open_data
 from segplug.split import split_train_val
@@ -211,3 +211,44 @@ def test_mistakes_are_one_line_and_code_2(
     assert main(["eval", *arguments, "--data", str(cracks)]) == 2
     error = capsys.readouterr().err
     assert error.splitlines()[-1].startswith(f"segplug eval: {message}") and "Traceback" not in error
+
+
+def test_a_second_score_without_listed_images(cracks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All images, and all but b, from one scoring; as a folder that holds a alone."""
+    found, listed, out = tmp_path / "found", tmp_path / "shared.txt", tmp_path / "scores"
+    found.mkdir()
+    for name in "ab":
+        label = cv2.imread(str(cracks / "test" / "masks" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(found / f"{name}.png"), np.roll(label, 2 if name == "a" else 9, axis=0))
+    listed.write_text("# crops of one photo\n\ntest/images/b.png\n")
+    whole = evaluate_predictions(found, cracks)
+    arguments = ["eval", "--predictions", str(found), "--data", str(cracks), "--exclude", str(listed)]
+    assert main([*arguments, "--out", str(out), "--worst", "0"]) == 0
+    printed = capsys.readouterr().out
+    assert f"first column: all 2 images; second: 1, without the 1 that {listed} lists" in printed
+    result = json.loads((out / "scores.json").read_text())
+    assert result["metrics"] == whole["metrics"] and result["without"]["excluded"] == ["b"]
+    for folder in (found, cracks / "test" / "images", cracks / "test" / "masks"):
+        (folder / "b.png").unlink()
+    alone = evaluate_predictions(found, cracks)["metrics"]
+    assert result["without"]["metrics"] == pytest.approx(alone) and alone["iou_crack"] != whole["metrics"]["iou_crack"]
+    with (out / "metrics.csv").open() as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    assert float(rows["iou_crack"]["value_without_excluded"]) == pytest.approx(alone["iou_crack"])
+    assert Contributions.load(out / "per_image.npz").scores() == whole["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a\nc\nimages/d.png\n", r"c, images/d\.png are no image among the 2 scored \(such as a\.png\)"),
+        ("# a\n", "lists no image"),
+        ("a.png\ntest/images/b.png\n", "lists all 2 images"),
+        (None, "cannot read .* it must be a text file"),
+    ],
+)
+def test_exclusions_that_mean_nothing(cracks: Path, tmp_path: Path, text: str | None, message: str) -> None:
+    if text is not None:
+        (tmp_path / "shared.txt").write_text(text)
+    with pytest.raises(SegplugError, match=message):
+        evaluate_predictions(cracks / "test" / "masks", cracks, exclude=tmp_path / "shared.txt")
