@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
+
+from experiments.matching import FOREGROUND_IOU, box_iou, by_image, match, same_class
 
 __all__ = ["ERROR_TYPES", "error_types"]
 
 ERROR_TYPES = ("classification", "localisation", "both", "duplicate", "background", "missed")
-FOREGROUND_IOU, BACKGROUND_IOU, MOST = 0.5, 0.1, 100
+BACKGROUND_IOU, MOST = 0.1, 100
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def error_types(truth: dict[str, Any], predictions: list[dict[str, Any]]) -> dic
     `truth` is a COCO annotation dictionary, `predictions` a COCO result list; the best 100 of an image count. A crowd
     is no object; a prediction of its class, half inside it, is no false positive.
     """
-    objects = _by_image(truth["annotations"])
-    found = _by_image(predictions)
+    objects = by_image(truth["annotations"])
+    found = by_image(predictions)
     positives: dict[int, int] = {}
     missed: dict[int, int] = {}
     judged: list[_Prediction] = []
@@ -69,11 +70,10 @@ def _judge(objects: list[dict[str, Any]], found: list[dict[str, Any]]) -> tuple[
     found = sorted(found, key=lambda p: -p["score"])[:MOST]
     crowds = [item for item in objects if item.get("iscrowd")]
     objects = [item for item in objects if not item.get("iscrowd")]
-    iou = _iou(found, objects, crowd=False)
-    same = np.array([[p["category_id"] == o["category_id"] for o in objects] for p in found]).reshape(iou.shape)
-    taken_by = _match(np.where(same, iou, 0.0))
+    iou, same = box_iou(found, objects), same_class(found, objects)
+    taken_by = match(np.where(same, iou, 0.0))
     taken = np.isin(np.arange(len(objects)), taken_by)
-    inside = _iou(found, crowds, crowd=True) > FOREGROUND_IOU
+    inside = box_iou(found, crowds, crowd=True) > FOREGROUND_IOU
     judged: list[_Prediction] = []
     tried: set[int] = set()
     for index, prediction in enumerate(found):
@@ -91,18 +91,6 @@ def _judge(objects: list[dict[str, Any]], found: list[dict[str, Any]]) -> tuple[
         judged.append(wrong)
     not_tried = [o["category_id"] for i, o in enumerate(objects) if not taken[i] and i not in tried]
     return judged, not_tried
-
-
-def _match(iou: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(predictions, objects) -> for each prediction, best first, the free object it takes, or -1."""
-    taken_by = np.full(len(iou), -1)
-    left = iou.copy()
-    for index in range(len(left) if left.shape[1] else 0):
-        best = int(left[index].argmax())
-        if left[index, best] >= FOREGROUND_IOU:
-            taken_by[index] = best
-            left[:, best] = 0
-    return taken_by
 
 
 def _error(iou: NDArray[np.float64], same: NDArray[np.bool_], taken: NDArray[np.bool_]) -> tuple[str, int | None]:
@@ -143,18 +131,3 @@ def _ap50(predictions: list[_Prediction], positives: dict[int, int]) -> float:
         place = np.searchsorted(right / count, np.arange(101) / 100, side="left")
         values.append(float(np.append(precision, 0.0)[place].mean()))
     return float(np.mean(values)) if values else 0.0
-
-
-def _by_image(items: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
-    grouped: dict[int, list[dict[str, Any]]] = {}
-    for item in items:
-        grouped.setdefault(item["image_id"], []).append(item)
-    return grouped
-
-
-def _iou(found: list[dict[str, Any]], objects: list[dict[str, Any]], crowd: bool) -> NDArray[np.float64]:
-    """(predictions, objects); for crowds the share of the prediction that lies inside."""
-    if not found or not objects:
-        return np.zeros((len(found), len(objects)))
-    boxes = [np.array([item["bbox"] for item in items], dtype=np.float64) for items in (found, objects)]
-    return np.asarray(coco_mask.iou(*boxes, [int(crowd)] * len(objects)), dtype=np.float64)
