@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from yoloplug import check_command, profile_command, swap_command
+from yoloplug import check_command, look_command, profile_command, swap_command
 
 __all__ = ["main"]
 
@@ -61,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
             "what models and blocks cost: parameters, FLOPs, latency, training step, memory",
             "yoloplug profile yolov8n.yaml yolov8n-C2f_gnConv.yaml --imgsz 640 --plot cost.png",
         ),
+        (
+            "look",
+            look_command.run,
+            "look into a trained model at work on an image: class heat maps, gates, offsets, features",
+            "yoloplug look best.pt photo.jpg; then: yoloplug look best.pt photo.jpg --block 4",
+        ),
     ):
         sub = commands.add_parser(name, help=text, description=text, epilog=f"example: {example}")
         sub.set_defaults(command=command)
@@ -71,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_ARGUMENTS = {module.run: module.add_arguments for module in (swap_command, check_command, profile_command)}
+_ARGUMENTS = {
+    module.run: module.add_arguments for module in (swap_command, check_command, profile_command, look_command)
+}
 
 
 def _blocks(args: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ is not: sampling reads memory out of order. Measured on your machine by docs/ben
 from torch import Tensor
 
 from yoloplug.blocks._affine import absorb_affine
+from yoloplug.blocks._watch import watched
 from yoloplug.blocks.deform_op import DeformablePack
 from yoloplug.registry import register
 
@@ -45,7 +46,7 @@ class DCNv1(DeformablePack):
         super().__init__(c1, c2, k, s, g, d, offset_groups, bias, per_tap=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.convolve(x, self.conv_offset(x))
+        return self.convolve(x, watched(self, "offset", self.conv_offset(x)))
 
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
         """Make the output scale * y + shift per channel, in place."""

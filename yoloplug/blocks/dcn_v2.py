@@ -11,6 +11,7 @@ Departs: bias defaults to False, because a BatchNorm follows in the hosts (mmcv:
 from torch import Tensor
 
 from yoloplug.blocks._affine import absorb_affine
+from yoloplug.blocks._watch import watched
 from yoloplug.blocks.deform_op import DeformablePack
 from yoloplug.registry import register
 
@@ -48,7 +49,7 @@ class DCNv2(DeformablePack):
     def forward(self, x: Tensor) -> Tensor:
         taps = self.offset_groups * self.k**2
         offset, mask = self.conv_offset(x).split([2 * taps, taps], dim=1)
-        return self.convolve(x, offset, mask.sigmoid())
+        return self.convolve(x, watched(self, "offset", offset), watched(self, "modulation", mask.sigmoid()))
 
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
         """Make the output scale * y + shift per channel, in place."""

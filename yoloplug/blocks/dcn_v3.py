@@ -19,6 +19,7 @@ from yoloplug.blocks._affine import absorb_affine
 from yoloplug.blocks._checks import at_least_one, finite
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
+from yoloplug.blocks._watch import watched
 from yoloplug.blocks.deform_aggregate import deform_aggregate
 from yoloplug.registry import register
 
@@ -95,7 +96,8 @@ class DCNv3(nn.Module):
         n, _, h, w = x.shape
         offset = self.offset(features).reshape(n, h, w, self.groups, -1, 2).permute(5, 0, 3, 4, 1, 2)
         weights = self.mask(features).reshape(n, h, w, self.groups, -1).softmax(-1).permute(0, 3, 4, 1, 2)
-        across, down = offset.unbind()
+        across, down = watched(self, "offset", offset).unbind()
+        watched(self, "modulation", weights)
         y = deform_aggregate(value, across, down, weights, self.k, self.d, self.offset_scale, self.remove_center)
         if self.center_feature_scale_proj_weight is not None:
             weight, bias = self.center_feature_scale_proj_weight, self.center_feature_scale_proj_bias

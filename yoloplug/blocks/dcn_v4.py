@@ -18,6 +18,7 @@ from yoloplug.blocks._affine import absorb_affine
 from yoloplug.blocks._checks import at_least_one, finite
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
+from yoloplug.blocks._watch import watched
 from yoloplug.blocks.deform_aggregate import deform_aggregate
 from yoloplug.registry import register
 
@@ -92,7 +93,8 @@ class DCNv4(nn.Module):
         predicted = self.offset_mask(self.offset_mask_dw(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         predicted = predicted[:, : 3 * self.groups * self.taps].reshape(n, self.groups, 3 * self.taps, h, w)
         offset, weights = predicted.split([2 * self.taps, self.taps], dim=2)
-        across, down = offset[:, :, 0::2], offset[:, :, 1::2]
+        across, down = watched(self, "offset", offset)[:, :, 0::2], offset[:, :, 1::2]
+        watched(self, "modulation", weights)
         y = deform_aggregate(value, across, down, weights, self.k, self.d, self.offset_scale, self.remove_center)
         y = y.permute(0, 2, 3, 1)
         if self.center_feature_scale_proj_weight is not None:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
 from yoloplug.blocks._per_sample import conv2d_per_sample
+from yoloplug.blocks._watch import watched
 
 __all__ = ["Bias", "ExpertConv2d", "Experts", "Padding"]
 
@@ -79,7 +80,7 @@ class Experts(nn.Module):
 
     def mixed(self, x: Tensor, share: Tensor) -> Tensor:
         """Convolve image n with sum_e share[n, e] * W_e: mixing kernels costs far less than mixing E outputs."""
-        return self.convolve(x, share @ self.weight, self.biases(share))
+        return self.convolve(x, watched(self, "experts", share) @ self.weight, self.biases(share))
 
     def biases(self, share: Tensor) -> Tensor | None:
         """(N, experts) -> (N, c2), or None without bias."""

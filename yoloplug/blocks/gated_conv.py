@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks._padding import autopad
+from yoloplug.blocks._watch import watched
 from yoloplug.registry import register
 
 __all__ = ["GatedConv"]
@@ -73,7 +74,7 @@ class GatedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features, gate = self.conv(self.pad(x)).chunk(2, dim=1)
-        return self.act(features) * gate.sigmoid()
+        return self.act(features) * watched(self, "gate", gate.sigmoid())
 
     @staticmethod
     def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:

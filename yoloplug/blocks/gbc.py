@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks._divisors import nearest_divisor
+from yoloplug.blocks._watch import watched
 from yoloplug.blocks.bott_conv import BottConv
 from yoloplug.blocks.group_norm import GroupNorm
 from yoloplug.registry import register
@@ -61,7 +62,8 @@ class GBC(nn.Module):
         self.gain = _Gain(c) if zero_init else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.gain(self.block4(self.block2(self.block1(x)) * self.block3(x)))
+        gate = watched(self, "gate", self.block3(x))
+        return x + self.gain(self.block4(self.block2(self.block1(x)) * gate))
 
 
 class _Gain(nn.Module):

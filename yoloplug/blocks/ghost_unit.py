@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from yoloplug.blocks._checks import at_least_one, finite
 from yoloplug.blocks._fold import fold_bn
 from yoloplug.blocks._padding import autopad
+from yoloplug.blocks._watch import watched
 from yoloplug.blocks.ghost_module import GhostModule
 from yoloplug.registry import register
 
@@ -87,7 +88,7 @@ class _Squeeze(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.conv_reduce(x.mean((2, 3), keepdim=True)).relu()
-        return x * nn.functional.hardsigmoid(self.conv_expand(hidden))
+        return x * watched(self, "gate", nn.functional.hardsigmoid(self.conv_expand(hidden)))
 
 
 def _multiple_of_four(width: float) -> int:

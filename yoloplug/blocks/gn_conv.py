@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks._affine import absorb_affine
 from yoloplug.blocks._checks import finite
+from yoloplug.blocks._watch import watched
 from yoloplug.blocks.global_local_filter import GlobalLocalFilter
 from yoloplug.registry import register
 
@@ -59,7 +60,7 @@ class gnConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         p, q = self.proj_in(x).split([self.dims[0], sum(self.dims)], dim=1)
-        gates = (self.dwconv(q) * self.scale).split(self.dims, dim=1)
+        gates = watched(self, "gate", (self.dwconv(q) * self.scale).split(self.dims, dim=1))
         p = p * gates[0]
         for widen, gate in zip(self.pws, gates[1:], strict=True):
             p = widen(p) * gate

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._local_filter import local_filter
 from yoloplug.blocks._padding import autopad
+from yoloplug.blocks._watch import watched
 from yoloplug.registry import register
 
 __all__ = ["Involution"]
@@ -55,7 +56,7 @@ class Involution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         seen = _mean_of_windows(x, self.s) if self.s > 1 else x
-        return local_filter(x, self.conv2(self.conv1(seen).relu()), self.k, self.s)
+        return local_filter(x, watched(self, "kernels", self.conv2(self.conv1(seen).relu())), self.k, self.s)
 
 
 def _mean_of_windows(x: Tensor, s: int) -> Tensor:

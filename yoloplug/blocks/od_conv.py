@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from yoloplug.blocks._checks import finite
 from yoloplug.blocks._fold import fold_bn
 from yoloplug.blocks._pooled_norm import PooledBatchNorm2d
+from yoloplug.blocks._watch import watched
 from yoloplug.blocks.annealing import Annealed
 from yoloplug.blocks.expert_conv import Experts
 from yoloplug.registry import register
@@ -77,13 +78,14 @@ class ODConv(Experts):
         gates = self.attention(x)
         c2, depth, k, _ = self.kernel_shape
         share = gates["kernel_fc"].softmax(1) if "kernel_fc" in gates else torch.ones_like(x[:, :1, 0, 0])
-        kernels = share @ self.weight
+        kernels = watched(self, "experts", share) @ self.weight
         if "spatial_fc" in gates:
-            spatial = gates["spatial_fc"].sigmoid()[:, None]
+            spatial = watched(self, "taps", gates["spatial_fc"].sigmoid())[:, None]
             kernels = (kernels.reshape(-1, c2 * depth, k * k) * spatial).flatten(1)
-        y = self.convolve(x * gates["channel_fc"].sigmoid()[:, :, None, None], kernels, None)
+        inputs = watched(self, "input channels", gates["channel_fc"].sigmoid())
+        y = self.convolve(x * inputs[:, :, None, None], kernels, None)
         if "filter_fc" in gates:
-            y = y * gates["filter_fc"].sigmoid()[:, :, None, None]
+            y = y * watched(self, "output channels", gates["filter_fc"].sigmoid())[:, :, None, None]
         return y if self.shared_bias is None else y + self.shared_bias[:, None, None]
 
 

@@ -22,6 +22,7 @@ from yoloplug.blocks._affine import absorb_affine
 from yoloplug.blocks._checks import finite
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
+from yoloplug.blocks._watch import watched
 from yoloplug.registry import register
 
 __all__ = ["PartialConv"]
@@ -75,6 +76,7 @@ class PartialConv(nn.Conv2d):
         """
         valid = torch.ones_like(x[:1, :1]) if mask is None else self._checked(mask, x)
         ratio, after = self._window(valid, self.multi_channel and mask is not None)
+        watched(self, "ratio", ratio)
         y = F.conv2d(
             x if mask is None else x * valid, self.weight, None, self.stride, self.padding, self.dilation, self.groups
         )

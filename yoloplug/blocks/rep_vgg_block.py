@@ -15,6 +15,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from yoloplug.blocks._reparam import Kernel, check_conv, conv_norm, folded, folded_pair, grown, plain_conv
+from yoloplug.blocks._watch import watched
 from yoloplug.registry import register
 
 __all__ = ["RepVGGBlock", "RepVGGSEBlock"]
@@ -88,7 +89,7 @@ class RepVGGSEBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.branches(x)
-        return y * self.se(y.mean((2, 3), keepdim=True))
+        return y * watched(self, "gate", self.se(y.mean((2, 3), keepdim=True)))
 
     def fold_norms(self) -> None:
         """Merge the branches into one convolution, in place."""

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from yoloplug.blocks._checks import finite
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
+from yoloplug.blocks._watch import watched
 from yoloplug.blocks.group_norm import GroupNorm
 from yoloplug.registry import register
 
@@ -101,8 +102,8 @@ class SRU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         gain = self.gn.get_parameter("weight").reshape(-1, 1, 1)
-        reweight = torch.sigmoid(self.gn(x) * (gain / gain.sum()))
-        informative = reweight > self.threshold
+        reweight = watched(self, "gate", torch.sigmoid(self.gn(x) * (gain / gain.sum())))
+        informative = watched(self, "informative", reweight > self.threshold)
         if self.gate == "hard":
             rich, poor = x.masked_fill(~informative, 0), x.masked_fill(informative, 0)
         else:
@@ -150,7 +151,7 @@ class CRU(nn.Module):
         attention = (
             pooled.flatten(1).softmax(1).reshape(pooled.shape) if self.softmax == "channels" else pooled.softmax(1)
         )
-        first, second = attention[..., None, None].to(rich.dtype).unbind(1)
+        first, second = watched(self, "attention", attention)[..., None, None].to(rich.dtype).unbind(1)
         return rich * first + cheap * second
 
 

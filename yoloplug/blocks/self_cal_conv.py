@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from yoloplug.blocks._checks import at_least_one, divides
 from yoloplug.blocks._padding import autopad
 from yoloplug.blocks._pooled_norm import PooledBatchNorm2d
+from yoloplug.blocks._watch import watched
 from yoloplug.registry import register
 
 __all__ = ["SelfCalConv"]
@@ -50,7 +51,7 @@ class SelfCalConv(nn.Module):
         self.k4 = nn.Sequential(conv(c2, s), nn.BatchNorm2d(c2))
 
     def forward(self, x: Tensor) -> Tensor:
-        gate = torch.sigmoid(x + _stretched(self.k2(x), x.shape[2], x.shape[3]))
+        gate = watched(self, "gate", torch.sigmoid(x + _stretched(self.k2(x), x.shape[2], x.shape[3])))
         return self.k4(self.k3(x) * gate)
 
 

@@ -17,6 +17,7 @@ from yoloplug.blocks._checks import at_least_one, divides
 from yoloplug.blocks._fold import fold_named
 from yoloplug.blocks._padding import autopad
 from yoloplug.blocks._pooled_norm import PooledBatchNorm2d
+from yoloplug.blocks._watch import watched
 from yoloplug.registry import register
 
 __all__ = ["SplitAttention"]
@@ -69,6 +70,7 @@ class SplitAttention(nn.Module):
         weights = (
             self._attention(self.fc2(self.bn1(self.fc1(pooled)).relu())).to(parts[0].dtype).chunk(self.radix, dim=1)
         )
+        watched(self, "attention", weights)
         weighed = [part * weight for part, weight in zip(parts, weights, strict=True)]
         return sum(weighed[1:], weighed[0])
 

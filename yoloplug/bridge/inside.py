@@ -1,0 +1,215 @@
+"""A trained Ultralytics model on one image: its network, its input, what it found, and the scores behind that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchvision.ops import nms
+
+__all__ = ["Inside", "Score", "look_inside"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a heat map explains: the score of one prediction (with its graph), and its class."""
+
+    value: Tensor
+    label: int
+
+
+@dataclass(frozen=True)
+class Inside:
+    """network: as `predict` uses it, fused. input: (1, C, H, W), what it got. covers: the image pixels (left, top,
+    right, bottom) under that input. outlines: what was found, polygons (P, 2) in image pixels with labels. findings:
+    the image with masks or key points, None where the task has neither.
+    """
+
+    network: nn.Module
+    task: str
+    names: dict[int, str]
+    input: Tensor
+    image: NDArray[np.uint8]
+    covers: tuple[float, float, float, float]
+    outlines: list[tuple[NDArray[Any], str]]
+    findings: NDArray[np.uint8] | None
+
+    @property
+    def rows(self) -> list[Any]:
+        """The modules of the model YAML's rows, in order."""
+        return list(self.network.get_submodule("model").children())
+
+    @property
+    def yaml_name(self) -> str:
+        """Of the model YAML, without suffix; empty where the checkpoint does not say."""
+        described: Any = getattr(self.network, "yaml", None)
+        return Path(str(described.get("yaml_file", ""))).stem if isinstance(described, dict) else ""
+
+    def head_sources(self) -> list[int]:
+        """The rows that the head reads."""
+        given, last = self.rows[-1].f, len(self.rows) - 1
+        return [source + last if source < 0 else source for source in (given if isinstance(given, list) else [given])]
+
+    def run(self, with_graph: bool = False) -> Any:
+        """The head's output, of a forward pass like the one that found `outlines`."""
+        head = self.rows[-1]
+        for cache in ("shape", "shapes"):  # anchors made in inference mode cannot be part of a graph
+            if hasattr(head, cache):
+                setattr(head, cache, None)
+        with torch.set_grad_enabled(with_graph):
+            return self.network(self.input.clone().requires_grad_(with_graph))
+
+    def scores(
+        self, output: Any, chosen: Sequence[int] | None, conf: float = 0.25, iou: float = 0.7, top: int = 16
+    ) -> list[Score]:
+        """The strongest predictions of the chosen classes (all with None), at most `top`.
+
+        Those above `conf`, or the best one where none is; of boxes that overlap by more than `iou` the strongest. With
+        iou=1 they are the predictions of Ultralytics' own heat maps. Raises ValueError for a task without classes.
+        """
+        if self.task == "depth":
+            raise ValueError("a depth model has no class scores to explain; use --what features or gate")
+        classes = sorted(self.names) if chosen is None else list(chosen)
+        if self.task == "classify":
+            logits = (output[1] if isinstance(output, tuple) else output)[0]
+            best = max(classes, key=lambda label: float(logits[label].detach()))
+            return [Score(logits[best], best)]
+        while not isinstance(output, Tensor):
+            output = output[0]
+        if self.task == "semantic":
+            return _of_pixels(output[0], classes)
+        return _of_boxes(output[0], self.rows[-1], classes, conf, iou, top)
+
+
+def look_inside(
+    file: Path, image: Path, imgsz: int | None = None, conf: float = 0.25, device: str | None = None
+) -> Inside:
+    """Run a checkpoint's own `predict` on the image and keep what it worked on. imgsz: the checkpoint's by default.
+
+    Raises FileNotFoundError for a missing file and ValueError for one that is no image or no checkpoint.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"no checkpoint {str(file)!r}; `yolo train` writes best.pt and last.pt")
+    if not image.is_file():
+        raise FileNotFoundError(f"no image {str(image)!r}")
+    if file.suffix != ".pt":
+        raise ValueError(f"{file}: look needs a trained checkpoint (.pt), which has weights and layers to look into")
+    import cv2
+
+    if cv2.imread(str(image)) is None:
+        raise ValueError(f"{image}: not an image that OpenCV can read")
+    model = _open(file)
+    seen: list[tuple[nn.Module, Tensor]] = []
+
+    def keep(network: nn.Module, args: tuple[Any, ...]) -> None:
+        seen.append((network, args[0]))
+
+    hook = model.model.register_forward_pre_hook(keep)
+    options = {"imgsz": imgsz} if imgsz else {}
+    found = model.predict(str(image), conf=conf, device=device, save=False, verbose=False, **options)[0]
+    hook.remove()
+    network, given = seen[-1]  # the first are of the warm-up
+    picture: NDArray[np.uint8] = np.ascontiguousarray(found.orig_img[..., ::-1])
+    return Inside(
+        network.eval(),
+        str(model.task),
+        dict(found.names),
+        given.detach().clone().float(),
+        picture,
+        _covers(picture, given, str(model.task), model.predictor),
+        _outlines(found),
+        _findings(found),
+    )
+
+
+def _open(file: Path) -> Any:
+    import ultralytics
+
+    try:
+        model: Any = ultralytics.YOLO(str(file))
+    except (AttributeError, EOFError, KeyError, ModuleNotFoundError, RuntimeError, TypeError, ImportError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(
+            f"{file}: not a checkpoint that Ultralytics {ultralytics.__version__} reads ({reason})"
+        ) from None
+    if type(model.model).__name__.startswith("RTDETR") and not isinstance(model, ultralytics.RTDETR):
+        model = ultralytics.RTDETR(str(file))
+    return model
+
+
+def _covers(image: NDArray[np.uint8], given: Tensor, task: str, predictor: Any) -> tuple[float, float, float, float]:
+    """The rectangle of image pixels under the network's input: Ultralytics pads, crops (classify) or stretches."""
+    (height, width), (h, w) = image.shape[:2], given.shape[-2:]
+    stretched = getattr(predictor, "scale_fill", type(predictor).__name__ == "RTDETRPredictor")
+    if stretched:
+        return 0.0, 0.0, float(width), float(height)
+    scale = max(h / height, w / width) if task == "classify" else min(h / height, w / width)
+    left, top = (w - round(width * scale)) / 2, (h - round(height * scale)) / 2
+    if task != "classify":
+        left, top = round(left - 0.1), round(top - 0.1)
+    return -left / scale, -top / scale, (w - left) / scale, (h - top) / scale
+
+
+def _outlines(found: Any) -> list[tuple[NDArray[Any], str]]:
+    if getattr(found, "obb", None) is not None:
+        polygons, boxes = found.obb.xyxyxyxy.cpu().numpy(), found.obb
+    elif found.boxes is not None:
+        corners = found.boxes.xyxy.cpu().numpy()
+        polygons, boxes = corners[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2), found.boxes
+    else:
+        return []
+    labels = [f"{found.names[int(c)]} {float(p):.2f}" for c, p in zip(boxes.cls, boxes.conf, strict=True)]
+    return list(zip(polygons, labels, strict=True))
+
+
+def _findings(found: Any) -> NDArray[np.uint8] | None:
+    kinds = ("masks", "keypoints", "semantic_mask", "probs", "depth")
+    if all(getattr(found, kind, None) is None for kind in kinds):
+        return None
+    drawn: NDArray[np.uint8] = np.ascontiguousarray(found.plot(boxes=False)[..., ::-1])
+    return drawn
+
+
+def _of_pixels(logits: Tensor, classes: list[int]) -> list[Score]:
+    """(nc, h, w): for each class the sum of its logits over the pixels that it wins; the best pixel if it wins none."""
+    winner = logits.argmax(0) if len(logits) > 1 else (logits[0] <= 0).long()
+    sums = [Score(logits[label][winner == label].sum(), label) for label in classes if (winner == label).any()]
+    if sums:
+        return sums
+    label = max(classes, key=lambda c: float(logits[c].detach().max()))
+    return [Score(logits[label].max(), label)]
+
+
+def _of_boxes(y: Tensor, head: Any, classes: list[int], conf: float, iou: float, top: int) -> list[Score]:
+    """y: what the head decoded. Its sigmoids stand for logits: to a heat map that is a factor for each prediction."""
+    if type(head).__name__ == "RTDETRDecoder":  # (queries, 4 + nc)
+        values, labels, boxes = *_best_of(y[:, 4:], classes), y[:, :4]
+        iou = 1.0
+    elif getattr(head, "end2end", False):  # (predictions, x1 y1 x2 y2 score class ...)
+        kept = torch.isin(y[:, 5].long(), torch.tensor(classes, device=y.device))
+        values, labels, boxes = y[kept, 4], y[kept, 5].long(), y[kept, :4]
+        iou = 1.0
+    else:  # (4 + nc + ..., predictions)
+        values, labels = _best_of(y[4 : 4 + head.nc].T, classes)
+        middle, half = y[:2].T, y[2:4].T / 2
+        boxes = torch.cat([middle - half, middle + half], dim=1)
+    if len(values) == 0:
+        return []
+    strength = values.detach()
+    order = strength.argsort(descending=True)
+    order = order[strength[order] >= min(conf, float(strength.max()))]
+    if iou < 1:
+        order = order[nms(boxes[order].detach(), strength[order], iou)]
+    return [Score(values[i], int(labels[i])) for i in order[:top]]
+
+
+def _best_of(scores: Tensor, classes: list[int]) -> tuple[Tensor, Tensor]:
+    """(predictions, nc) -> the best chosen class of each prediction: its score and number."""
+    values, which = scores[:, classes].max(1)
+    return values, torch.tensor(classes, device=scores.device)[which]
