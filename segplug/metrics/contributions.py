@@ -24,6 +24,7 @@ from segplug.metrics.tolerance import TOLERANCES_PX, ToleranceCounts, f1_toleran
 
 __all__ = ["Contributions", "Multiplicity", "near_scores", "pixel_scores"]
 
+AT_ONCE = 128  # sets or images; bounds memory
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Multiplicity = NDArray[np.integer] | NDArray[np.bool_]
@@ -55,11 +56,26 @@ class Contributions:
 
         Raises ValueError on another shape, a negative number, or no image at all.
         """
-        times = self._times(multiplicity)
+        every = np.ones(len(self.names), dtype=np.int64)
+        return self.scores_of_sets((every if multiplicity is None else multiplicity)[None])[0]
+
+    def scores_of_sets(self, multiplicities: Multiplicity) -> list[dict[str, float]]:
+        """`scores` of each row of (sets, n), such as the samples of a bootstrap."""
+        sets = multiplicities.astype(np.int64)
+        if sets.ndim != 2 or sets.shape[1] != len(self.names):
+            raise ValueError(f"multiplicity must hold one number for each of {len(self.names)} images: {sets.shape}")
+        if sets.min(initial=0) < 0 or (sets.sum(axis=1) == 0).any():
+            raise ValueError("multiplicity must hold no negative number and at least one image")
+        return [
+            self._score(times, pooled)
+            for chunk in np.split(sets, range(AT_ONCE, len(sets), AT_ONCE))
+            for times, pooled in zip(chunk, self._pooled(chunk), strict=True)
+        ]
+
+    def _score(self, times: Ints, pooled: Ints) -> dict[str, float]:
         images = int(times.sum())
         counts = Counts(*map(int, times @ self.counts))
-        pooled = np.bincount(self.bins, self.pixels * np.repeat(times, np.diff(self.starts)), 2 * AP_BINS)
-        curve = CurveSum(pooled.astype(np.int64).reshape(2, AP_BINS), Counts(*map(int, times @ self._best)))
+        curve = CurveSum(pooled, Counts(*map(int, times @ self._best)))
         near = {r: ToleranceCounts(*map(int, times @ self.near[:, k])) for k, r in enumerate(TOLERANCES_PX)}
         return {
             **pixel_scores(counts),
@@ -89,24 +105,29 @@ class Contributions:
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise SegplugError(f"{path}: no per-image file of segplug ({error}); run segplug eval again") from error
 
-    def _times(self, multiplicity: Multiplicity | None) -> Ints:
-        times = np.ones(len(self.names), np.int64) if multiplicity is None else multiplicity.astype(np.int64)
-        if times.shape != (len(self.names),):
-            raise ValueError(f"multiplicity must hold one number for each of {len(self.names)} images: {times.shape}")
-        if times.min(initial=0) < 0 or times.sum() == 0:
-            raise ValueError("multiplicity must hold no negative number and at least one image")
-        return times
+    def _pooled(self, sets: Ints) -> Ints:
+        """(sets, 2, AP_BINS) histograms. In float64, whose products are fast, and exact below 2^53 pixels."""
+        pooled = np.zeros((len(sets), 2 * AP_BINS))
+        for start in range(0, len(self.names), AT_ONCE):
+            block = slice(start, start + AT_ONCE)
+            pooled += sets[:, block].astype(np.float64) @ self._histograms(start, min(start + AT_ONCE, len(self.names)))
+        return pooled.astype(np.int64).reshape(-1, 2, AP_BINS)
+
+    def _histograms(self, start: int, stop: int) -> Floats:
+        """(images, 2 AP_BINS) of the images from `start` to before `stop`."""
+        dense = np.zeros((stop - start, 2 * AP_BINS))
+        inside = slice(self.starts[start], self.starts[stop])
+        image = np.repeat(np.arange(stop - start), np.diff(self.starts[start : stop + 1]))
+        dense[image, self.bins[inside]] = self.pixels[inside]
+        return dense
 
     @cached_property
     def _best(self) -> Ints:
         """(n, 4) counts at each image's own best threshold."""
-        best = []
-        for start, end in zip(self.starts[:-1], self.starts[1:], strict=True):
-            histogram = np.zeros(2 * AP_BINS, dtype=np.int64)
-            histogram[self.bins[start:end]] = self.pixels[start:end]
-            c = best_counts(histogram.reshape(2, AP_BINS))
-            best.append((c.tp, c.fp, c.fn, c.tn))
-        return np.array(best, dtype=np.int64).reshape(-1, 4)
+        best = [
+            best_counts(self._histograms(i, i + 1).astype(np.int64).reshape(2, AP_BINS)) for i in range(len(self.names))
+        ]
+        return np.array([(c.tp, c.fp, c.fn, c.tn) for c in best], dtype=np.int64)
 
     @cached_property
     def _per_image(self) -> dict[str, Floats]:

@@ -31,6 +31,23 @@ def test_equal_to_a_set_that_holds_the_images_so_often(times: list[int]) -> None
     assert scores == pytest.approx(chosen.scores(), rel=1e-12)
 
 
+def test_many_sets_and_images_at_once() -> None:
+    """More of both than are worked on together."""
+    total = AllMetrics()
+    for _ in range(65):
+        add(total, 0)
+        add(total, 1)
+    every = total.contributions()
+    sets = np.random.default_rng(0).multinomial(130, np.full(130, 1 / 130), size=130)
+    answers = every.scores_of_sets(sets)
+    for k in (0, 64, 129):
+        pair = AllMetrics()
+        for seed, count in enumerate((sets[k, ::2].sum(), sets[k, 1::2].sum())):
+            for _ in range(count):
+                add(pair, seed)
+        assert answers[k] == pytest.approx(pair.scores(), rel=1e-12)
+
+
 def test_file_holds_everything_and_little(tmp_path: Path) -> None:
     total = AllMetrics()
     for seed in range(4):
@@ -48,7 +65,7 @@ def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="threshold must lie between 0 and 1"):
         AllMetrics(1.0)
     add(total, 0)
-    for wrong in ([1, 1], [-1], [0]):
+    for wrong in ([1, 1], [[1]], [-1], [0]):
         with pytest.raises(ValueError, match="multiplicity must hold"):
             total.contributions().scores(np.array(wrong))
     (tmp_path / "a.npz").write_text("no archive")
