@@ -1,6 +1,6 @@
 """The centre line of a mask as a graph: branches of pixels between junctions and ends, without spurs.
 
-Thinning: Zhang & Suen 1984, https://doi.org/10.1145/357994.358023, by scikit-image.
+Thinning: Lee et al. 1994, https://doi.org/10.1006/cgip.1994.1042, by scikit-image.
 """
 
 from __future__ import annotations

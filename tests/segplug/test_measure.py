@@ -43,13 +43,33 @@ def test_curved(width_px: int) -> None:
         assert abs(errors.length_percent) <= LENGTH_LIMIT_PERCENT
 
 
+@pytest.mark.parametrize("width_px", [1, 2, 3, 8, 15])
+@pytest.mark.parametrize("angle_deg", [45, 135])
+def test_exact_diagonals_are_as_wide_as_their_mask(width_px: int, angle_deg: float) -> None:
+    for seed in range(3):
+        errors = errors_of("diagonal", straight_crack(width_px, angle_deg, seed=seed))
+        assert abs(errors.mean_width_px - errors.mask_width_px) <= 0.1
+        beside = errors_of("beside", straight_crack(width_px, angle_deg + 0.25, seed=seed))
+        assert abs(beside.mean_width_px) <= 0.15
+
+
+def test_no_measurement_can_tell_the_width_of_an_exact_diagonal() -> None:
+    """Two drawn cracks, 1.2 px apart in width, have one and the same mask: 0.6 px is lost in drawing, not measuring."""
+    rows, columns = np.mgrid[:120, :120]
+    across, along = (columns - rows) / 2**0.5, (columns + rows) / 2**0.5
+    thin, thick = ((abs(across) <= width / 2) & (abs(along - 84) < 60) for width in (3.0, 4.2))
+    assert np.array_equal(thin, thick)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("width_px", range(1, 21))
 def test_the_grid_of_the_docs(width_px: int) -> None:
     errors = [errors_of(shape, drawn) for seed in (0, 1) for shape, drawn in drawn_cracks(width_px, seed)]
     assert np.mean([abs(e.mean_width_px) for e in errors]) <= WIDTH_LIMIT_PX / 2
     assert max(abs(e.mean_width_px) for e in errors if e.shape != "exact diagonal") <= WIDTH_LIMIT_PX
-    assert max(abs(e.mean_width_px) for e in errors) <= 0.5**0.5  # between rows of diagonal pixels
+    # What drawing did to the mask apart: on diagonals it comes in rows 0.71 px apart.
+    assert max(abs(e.mean_width_px - e.mask_width_px) for e in errors) <= WIDTH_LIMIT_PX
+    assert max(abs(e.mean_width_px - e.mask_width_px) for e in errors if e.shape == "exact diagonal") <= 0.15
     assert max(abs(e.length_percent) for e in errors) <= LENGTH_LIMIT_PERCENT
 
 
