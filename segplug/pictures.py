@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import lightning as L
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from segplug.atomic import write_atomic
 from segplug.callbacks import EpochRecord, best_row
 from segplug.data import CrackDataset
-from segplug.errors import SegplugError
 from segplug.mask_values import NO_LABEL
 from segplug.metrics import count, iou_crack
+from segplug.picture_files import write_picture
 from segplug.ranks import rank, world
 from segplug.worst import draw_comparison
 
@@ -62,7 +59,7 @@ class Samples(L.Callback):
         image, mask = self.dataset.arrays(index)
         truth, found, valid = mask == 1, outputs.numpy() >= 0.5, mask != NO_LABEL
         picture = draw_comparison(image, truth, found, valid, iou_crack(count(found[valid], truth[valid])))
-        _write_png(self.folder / f"{self.dataset.pairs[index].name}_epoch{epoch:03}.png", picture)
+        write_picture(self.folder / f"{self.dataset.pairs[index].name}_epoch{epoch:03}.png", picture)
 
 
 def draw_curves(rows: Sequence[dict[str, float]], path: Path) -> None:
@@ -95,10 +92,3 @@ def draw_curves(rows: Sequence[dict[str, float]], path: Path) -> None:
         elif title == "validation score":
             axis.text(0.5, 0.5, "no validation images", ha="center", va="center", transform=axis.transAxes)
     write_atomic(path, lambda part: figure.savefig(part, format="png", dpi=100))
-
-
-def _write_png(path: Path, picture: NDArray[np.uint8]) -> None:
-    done, encoded = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
-    if not done:
-        raise SegplugError(f"{path}: OpenCV could not encode {picture.shape} pixels")
-    write_atomic(path, lambda part: encoded.tofile(part))

@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.atomic import write_atomic
 from segplug.data import CrackDataset
-from segplug.errors import SegplugError
+from segplug.picture_files import write_picture
 
 __all__ = ["WorstImages", "draw_comparison"]
 
@@ -42,11 +41,8 @@ class WorstImages:
         files = []
         for rank, (iou, index, name, found, valid) in enumerate(sorted(self._heap, reverse=True), start=1):
             image, mask = dataset.arrays(-index)
-            done, encoded = cv2.imencode(".png", draw_comparison(image, mask == 1, found, valid, -iou)[..., ::-1])
             file = folder / f"{rank:02}_iou{-iou:.4f}_{name}.png"
-            if not done:
-                raise SegplugError(f"{file}: OpenCV could not encode the picture of {name}")
-            write_atomic(file, lambda part, pixels=encoded: pixels.tofile(part))  # type: ignore[misc]
+            write_picture(file, draw_comparison(image, mask == 1, found, valid, -iou))
             files.append(file)
         return files
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +20,9 @@ from segplug.measure.picture import draw_measurement, mask_background
 from segplug.measure.report import Report, picture_data
 from segplug.measure.scale import Scale
 from segplug.measure.tables import write_tables
+from segplug.picture_files import write_picture
 
 __all__ = ["Run", "measure_folder"]
-
-JPEG = [cv2.IMWRITE_JPEG_QUALITY, 93, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def measure_folder(
             continue
         result = measure_mask(mask, scale.for_picture(mask.shape[1], mask.shape[0]), min_length_px)
         drawn = draw_measurement(background, mask, result)
-        _write_jpeg(out / "annotated" / f"{file.stem}.jpg", drawn)
+        write_picture(out / "annotated" / f"{file.stem}.jpg", drawn)
         measured.append((file.stem, result))
         report.add(file.stem, result, picture_data(drawn))
         note(f"{i}/{len(masks)} {file.name}: {_in_words(result)}")
@@ -131,10 +129,3 @@ def _in_words(result: MaskMeasurement) -> str:
     if result.mm_per_px is None:
         return f"{many}, {result.length_px:.0f} px long, widest {result.widest.max_width_px:.1f} px"
     return f"{many}, {result.length_mm:.0f} mm long, widest {result.widest.max_width_mm:.2f} mm"
-
-
-def _write_jpeg(path: Path, pixels: NDArray[np.uint8]) -> None:
-    done, encoded = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), JPEG)
-    if not done:
-        raise SegplugError(f"{path}: OpenCV could not encode {pixels.shape} pixels")
-    write_atomic(path, lambda part: encoded.tofile(part))

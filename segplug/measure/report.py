@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from segplug.measure.crack import Crack, MaskMeasurement
 from segplug.measure.scale import Scale
+from segplug.picture_files import encode_picture
 
 __all__ = ["Report", "picture_data"]
 
@@ -45,7 +46,7 @@ def picture_data(picture: NDArray[np.uint8]) -> str:
     shrink = min(1.0, LONGEST_PX / max(h, w))
     size = (max(1, round(w * shrink)), max(1, round(h * shrink)))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    encoded = encode_picture(np.asarray(small), ".jpg", jpeg_quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
 
 

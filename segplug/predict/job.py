@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.atomic import write_atomic
 from segplug.errors import SegplugError
 from segplug.predict.progress import Note
 from segplug.predict.sources import Source
 from segplug.predictor import Predictor
 from segplug.tiling import tiled_probability
 
-__all__ = ["SAVED", "Job", "Result", "write_png"]
+__all__ = ["SAVED", "Job", "Result"]
 
 SAVED = ("masks", "overlays", "probabilities", "polygons", "coco")
 """What can be saved."""
@@ -58,12 +56,3 @@ class Result:
     row: dict[str, str | float]
     files: list[Path]
     annotations: list[dict[str, Any]]
-
-
-def write_png(path: Path, pixels: NDArray[Any]) -> None:
-    """(H, W) or (H, W, 3) RGB, 8 or 16 bits."""
-    stored = pixels if pixels.ndim == 2 else pixels[..., ::-1]
-    done, encoded = cv2.imencode(".png", np.ascontiguousarray(stored))
-    if not done:
-        raise SegplugError(f"{path}: OpenCV could not encode {pixels.shape} pixels")
-    write_atomic(path, lambda part: encoded.tofile(part))

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from segplug.atomic import json_writer, write_atomic
 from segplug.errors import SegplugError, UnreadableError
 from segplug.masks import read_image
+from segplug.picture_files import write_picture
 from segplug.predict.coco import crack_annotations
 from segplug.predict.geojson import feature_collection
-from segplug.predict.job import Job, Result, write_png
+from segplug.predict.job import Job, Result
 from segplug.predict.outlines import OutlineTracer
 from segplug.predict.overlay import draw_overlay
 from segplug.predict.sources import Source
@@ -26,13 +27,13 @@ def predict_photo(source: Source, job: Job) -> Result:
     mask = probability >= job.threshold
     files = []
     if path := job.path("masks", source, ".png"):
-        write_png(path, mask.astype(np.uint8) * 255)
+        write_picture(path, mask.astype(np.uint8) * 255)
         files.append(path)
     if path := job.path("overlays", source, ".png"):
-        write_png(path, draw_overlay(image, mask))
+        write_picture(path, draw_overlay(image, mask))
         files.append(path)
     if path := job.path("probabilities", source, ".png"):
-        write_png(path, (probability * 65535).round().astype(np.uint16))
+        write_picture(path, (probability * 65535).round().astype(np.uint16))
         files.append(path)
     if path := job.path("polygons", source, ".geojson"):
         tracer = OutlineTracer(mask.shape[1])
