@@ -1,0 +1,66 @@
+"""A 95 % interval for a mean over seeds, with the chance of other images and of other seeds in it.
+
+Every seed is scored on the same images: seeds and images are crossed. The variance of the mean over seeds is then
+V = V_seeds + C (Obuchowski and Rockette 1995, https://doi.org/10.1080/03610919508813243, whose readers are seeds here).
+V_seeds: variance of the seeds' values, divided by their number. C: covariance of two seeds' values over samples of the
+images (a bootstrap: images are drawn with replacement, the same for every seed and model), which is how far other
+images would move all seeds alike; 0 where it comes out negative. The interval is value ± t sqrt(V), with t of nu
+degrees of freedom, 1/nu = r/(seeds - 1) + (1 - r)/(images - 1), r = V_seeds/V.
+
+Departs: Hillis 2007 (https://doi.org/10.1002/sim.2532) takes r^2 for r and leaves the images' term out, which covers
+too little with three seeds; so does a percentile bootstrap over images and seeds. Found by the simulation in
+`experiments.statistics.coverage`; its figures are in docs/comparison.md.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
+
+__all__ = ["LEAST_SEEDS", "LEVEL", "SAMPLES", "Interval", "image_samples", "interval"]
+
+LEVEL = 0.95
+LEAST_SEEDS = 3
+SAMPLES = 1000
+_LEAST_SHARE = 0.9  # of the samples of images in which the metric exists
+
+
+@dataclass(frozen=True)
+class Interval:
+    """`value` between `low` and `high`; `p`: two-sided, of a true value of 0, below 1 - LEVEL where 0 lies outside."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def image_samples(images: int, keep: NDArray[np.bool_] | None = None, samples: int = SAMPLES) -> NDArray[np.int64]:
+    """(samples, images): how often each sample holds each image; as many draws as images are kept, always the same."""
+    chosen = np.ones(images, dtype=bool) if keep is None else keep
+    count = int(chosen.sum())
+    return np.random.default_rng(0).multinomial(count, chosen / count, size=samples)
+
+
+def interval(values: NDArray[np.float64], resampled: NDArray[np.float64], images: int) -> Interval | str:
+    """From each seed's value (seeds,) and its values on samples of images (samples, seeds); or why there is none.
+
+    For the difference of two models both hold differences, seed by seed. NaN: the sample has nothing to measure.
+    """
+    seeds = len(values)
+    if seeds < LEAST_SEEDS:
+        return f"{seeds} seed{'' if seeds == 1 else 's'}, {LEAST_SEEDS} needed"
+    known = ~np.isnan(resampled).any(axis=1)
+    if known.mean() < _LEAST_SHARE:
+        return f"undefined in {1 - known.mean():.0%} of the samples of images"
+    over_images = np.cov(resampled[known], rowvar=False)
+    common = max(0.0, float((over_images.sum() - np.trace(over_images)) / (seeds * (seeds - 1))))
+    over_seeds = float(values.var(ddof=1)) / seeds
+    mean, variance = float(values.mean()), over_seeds + common
+    if variance == 0:
+        return Interval(mean, mean, mean, float(mean == 0))
+    share = over_seeds / variance
+    freedom = 1 / (share / (seeds - 1) + (1 - share) / max(1, images - 1))
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * variance**0.5
+    return Interval(mean, mean - half, mean + half, float(2 * stdtr(freedom, -abs(mean) / variance**0.5)))
