@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from experiments import run_command
 from experiments.strict import SpecError
 
 __all__ = ["main"]
@@ -17,16 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SpecError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-
-
-def _run(given: argparse.Namespace) -> int:
-    from experiments.run import run
-    from experiments.spec import read_spec
-
-    out = given.out or Path("runs") / "experiments" / read_spec(given.spec).name
-    failed = run(given.spec, given.data_root, out)
-    print(f"{failed} cell(s) failed" if failed else f"done; now: python -m experiments report {out}")
-    return 1 if failed else 0
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
 
 
 def _report(given: argparse.Namespace) -> int:
@@ -62,12 +56,8 @@ def _parser() -> argparse.ArgumentParser:
         help="train and score every cell of a spec; finished cells are kept, killed ones resume",
         epilog="example: python -m experiments run experiments/specs/bccd-gnconv.yaml --data-root ~/data",
     )
-    command.add_argument("spec", type=Path, help="YAML file: models, datasets, seeds, budget")
-    command.add_argument("--out", type=Path, help="folder of the results (default: runs/experiments/<name>)")
-    command.add_argument(
-        "--data-root", type=Path, default=Path(), help="where the spec's relative dataset paths start (default: here)"
-    )
-    command.set_defaults(call=_run)
+    run_command.add_arguments(command)
+    command.set_defaults(call=run_command.run)
     command = commands.add_parser(
         "report",
         help="HTML, Markdown, LaTeX, CSV and plots from finished cells; never trains",

@@ -14,12 +14,13 @@ from experiments.coco_ap import coco_ap, coco_ap_per_class
 from experiments.cost import cost
 from experiments.detection_data import DetectionData, ground_truth, open_detection
 from experiments.examples import save_detections
-from experiments.progress import Epochs
+from experiments.ledger import Epochs
+from experiments.matched import scaled, write_scaled
 from experiments.record import hash_files, write_json
 from experiments.spec import Budget, Cell, Protocol
 from experiments.yolo_checks import check_model, check_options, quiet
 
-__all__ = ["check_data", "check_model", "check_options", "measure_cost", "run_cell"]
+__all__ = ["check_data", "check_match", "check_model", "check_options", "measure_cost", "run_cell"]
 
 _NAN_MESSAGES = ("NaN persisted", "NaN/Inf")
 
@@ -29,14 +30,22 @@ def check_data(path: Path) -> str:
     return hash_files(open_detection(path).files)
 
 
-def run_cell(cell: Cell) -> dict[str, Any]:
+def check_match(cell: Cell) -> None:
+    """Find the widths of a matched model; SpecError where there are none."""
+    scaled(cell.model, len(open_detection(cell.data).names), cell.spec.budget.imgsz)
+
+
+def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     """Train (or go on training), predict, score. Returns the row's `metrics`, `cost`, `train`, `method`, `files`."""
     data = open_detection(cell.data)
-    epochs = Epochs(cell)
+    model, matched = cell.model.model, {}
+    if cell.model.matched_to:
+        path, about = write_scaled(cell.model, len(data.names), cell.spec.budget.imgsz, cell.folder)
+        model, matched = str(path), {"matched": about}
     with quiet():
-        weights, diverged = _train(cell, data, epochs)
+        weights, diverged = _train(cell, model, data, epochs)
         if weights is None:
-            return _diverged_row(cell, epochs)
+            return _diverged_row(cell, epochs) | matched
         truth = ground_truth(data.val, data.names)
         predictions = _predict(weights, data, cell)
     write_json(cell.folder / "ground_truth.json", truth)
@@ -49,6 +58,7 @@ def run_cell(cell: Cell) -> dict[str, Any]:
         "cost": measure_cost(weights, cell.spec.budget, cell.spec.protocol),
         "train": epochs.summary(len(data.train)),
         "method": _method(cell, data),
+        **matched,
         "files": {
             "curves": "train/results.csv",
             "per_image": ["ground_truth.json", "predictions.json"],
@@ -69,7 +79,7 @@ def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str,
         return cost(trained, copy.deepcopy(trained).fuse(verbose=False), budget, protocol)
 
 
-def _train(cell: Cell, data: DetectionData, epochs: Epochs) -> tuple[Path | None, bool]:
+def _train(cell: Cell, model: str, data: DetectionData, epochs: Epochs) -> tuple[Path | None, bool]:
     """The last epoch's weights (None when training broke down to NaN) and whether a loss was ever not finite."""
     from ultralytics import YOLO
 
@@ -80,7 +90,7 @@ def _train(cell: Cell, data: DetectionData, epochs: Epochs) -> tuple[Path | None
     budget, resume = cell.spec.budget, _whole(last)
     if resume and torch.load(last, map_location="cpu", weights_only=False)["epoch"] < 0:
         return last, _not_finite(cell)  # trained; killed before its row was written
-    yolo = YOLO(str(last)) if resume else YOLO(cell.model.model, task="detect")
+    yolo = YOLO(str(last)) if resume else YOLO(model, task="detect")
     yolo.add_callback("on_train_epoch_start", lambda _: torch.set_num_threads(budget.threads))
     yolo.add_callback("on_model_save", lambda trainer: _save_copy(trainer.last, saved))
     yolo.add_callback("on_fit_epoch_end", lambda trainer: _report(trainer, epochs))

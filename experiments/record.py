@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["environment", "hash_files", "write_json"]
+__all__ = ["environment", "hash_files", "write_json", "write_text"]
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _CODE = ("yoloplug", "segplug", "experiments", "model_yamls")
@@ -54,14 +54,21 @@ def hash_files(files: Iterable[Path]) -> str:
 
 def write_json(path: Path, content: Any) -> None:
     """Write all or nothing: a reader never sees half a file. NaN is refused; use None."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write all or nothing; on a full disk the earlier file stays and no rest is left."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=1, allow_nan=False)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    part = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _git(*arguments: str) -> str | None:

@@ -6,9 +6,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from experiments.record import environment, write_json
-from experiments.run import task_module
 from experiments.spec import Budget, Protocol
 from experiments.strict import SpecError
+from experiments.tasks import task_module
 
 __all__ = ["retime"]
 

@@ -1,22 +1,20 @@
 """Run a spec: every cell once, each in its own folder, finished ones never again."""
 
-import importlib
 import json
-import shutil
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from experiments.record import environment, write_json
-from experiments.spec import Cell, Spec, cells, read_spec
-from experiments.strict import SpecError
+from experiments.ledger import ENDED, State, read_state
+from experiments.record import write_text
+from experiments.spec import Cell, Engine, Spec, cells, read_spec
+from experiments.storage import is_full, storage_full
+from experiments.strict import SpecError, read_at
+from experiments.tasks import TASKS, task_module
 
-__all__ = ["ROW_SCHEMA", "Plan", "plan", "run", "task_module"]
+__all__ = ["ROW_SCHEMA", "Plan", "plan", "run"]
 
 ROW_SCHEMA = 1
 
@@ -28,71 +26,101 @@ class Plan:
     spec: Spec
     cells: list[Cell]
     hashes: dict[str, str]
+    out: Path
+
+    @property
+    def states(self) -> list[State]:
+        return [read_state(cell.folder, self.spec.budget.epochs) for cell in self.cells]
 
 
-def plan(spec_path: Path, data_root: Path, out: Path) -> Plan:
-    """Read and check everything that can be wrong before time is spent. Raises SpecError."""
+def plan(
+    spec_path: Path, data_root: Path, out: Path, engine: Engine | None = None, loggers: tuple[str, ...] = ()
+) -> Plan:
+    """Read and check everything that can be wrong before time is spent. Raises SpecError.
+
+    `engine` and `loggers` take the place of the spec's own where given.
+    """
     spec = read_spec(spec_path)
+    spec = replace(spec, engine=engine or spec.engine, loggers=loggers or spec.loggers)
     task = task_module(spec.task)
-    todo = cells(spec, data_root, out)
-    task.check_options(spec.train)
-    for model in spec.models:
-        task.check_model(model)
-    if spec.budget.device != "cpu" and not torch.cuda.is_available():
-        raise SpecError(f"budget.device is {spec.budget.device!r}, but torch sees no CUDA device; write `device: cpu`")
-    hashes = {cell.dataset: task.check_data(cell.data) for cell in {c.dataset: c for c in todo}.values()}
+    with read_at(spec_path):
+        todo = cells(spec, data_root, out)
+        task.check_options(spec.train)
+        _check_device(spec)
+    for index, model in enumerate(spec.models):
+        with read_at(spec_path, "models", index):
+            task.check_model(model)
+    hashes = {}
+    for name, path in {cell.dataset: cell.data for cell in todo}.items():
+        with read_at(spec_path, "datasets", name):
+            hashes[name] = task.check_data(path)
     for cell in todo:
         _refuse_other_run(cell, hashes[cell.dataset])
-    return Plan(spec, todo, hashes)
+        if cell.model.matched_to and not (cell.folder / "row.json").exists():
+            with read_at(spec_path, "models", spec.models.index(cell.model)):
+                task.check_match(cell)
+    if spec.loggers:
+        from experiments.loggers import check_loggers
+
+        check_loggers(spec.loggers)
+    return Plan(spec, todo, hashes, out)
 
 
-def run(spec_path: Path, data_root: Path, out: Path, say: Callable[[str], None] = print) -> int:
-    """Run what is missing; the number of cells that failed. A failed cell leaves `error.json`, the others go on."""
-    checked = plan(spec_path, data_root, out)
-    out.mkdir(parents=True, exist_ok=True)
-    if spec_path.resolve() != (out / "spec.yaml").resolve():
-        shutil.copyfile(spec_path, out / "spec.yaml")
-    failed = 0
-    for number, cell in enumerate(checked.cells, start=1):
-        head = f"[{number}/{len(checked.cells)}] {cell.key}"
-        if (cell.folder / "row.json").exists():
-            say(f"{head}: finished before, kept")
-            continue
-        say(f"{head}: starts")
-        failed += not _attempt(cell, checked.hashes[cell.dataset], say)
-    return failed
+def run(
+    spec_path: Path,
+    data_root: Path,
+    out: Path,
+    say: Callable[[str], None] | None = None,
+    engine: Engine | None = None,
+    loggers: tuple[str, ...] = (),
+    retry_failed: bool = False,
+) -> int:
+    """Run what is missing; the number of cells that failed. A failed cell leaves `error.json`, the others go on.
 
+    Cells that failed in an earlier run are left alone unless `retry_failed`. Without `say`, a live table on a terminal
+    and plain lines elsewhere. Raises SpecError; StorageFull when there is no room for more results.
+    """
+    from experiments.engines import run_jobs
+    from experiments.live import watching
+    from experiments.work import Job
 
-def _attempt(cell: Cell, dataset_hash: str, say: Callable[[str], None]) -> bool:
-    cell.folder.mkdir(parents=True, exist_ok=True)
-    identity = cell.identity(dataset_hash)
-    write_json(cell.folder / "cell.json", identity)
-    error_file = cell.folder / "error.json"
-    error_file.unlink(missing_ok=True)
-    start = environment()
-    torch.set_num_threads(cell.spec.budget.threads)
+    checked = plan(spec_path, data_root, out, engine, loggers)
     try:
-        result = task_module(cell.spec.task).run_cell(cell)
-        row = {
-            "schema": ROW_SCHEMA,
-            "name": cell.spec.name,
-            "cell": cell.key,
-            "label": cell.model.label,
-            "baseline": cell.spec.models[0].label,
-            **identity,
-            "environment": {**start, "device": cell.spec.budget.device, "threads": cell.spec.budget.threads},
-            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            **result,
-        }
-        write_json(cell.folder / "row.json", row)
-    except Exception as error:  # whatever a model does, the other cells of the night still run
-        text = traceback.format_exc()
-        write_json(error_file, {"cell": cell.key, "error": f"{type(error).__name__}: {error}", "traceback": text})
-        say(f"{cell.key}: FAILED, {type(error).__name__}: {error}\n  traceback in {error_file}")
-        return False
-    shown = {k: v for k, v in row["metrics"].items() if v is not None}
-    say(f"{cell.key}: " + (", ".join(f"{k} {v:.4f}" for k, v in shown.items()) or "diverged to NaN"))
-    return True
+        out.mkdir(parents=True, exist_ok=True)
+        text = spec_path.read_text(encoding="utf-8")
+        if not (out / "spec.yaml").exists() or (out / "spec.yaml").read_text(encoding="utf-8") != text:
+            write_text(out / "spec.yaml", text)
+    except OSError as error:
+        if is_full(error):
+            raise storage_full(out, error) from error
+        raise SpecError(f"cannot write to {out}: {error}; give another --out") from error
+    skipped = ("done", "diverged") if retry_failed else ENDED
+    jobs = [
+        Job(cell, checked.hashes[cell.dataset], TASKS[checked.spec.task], _error_text(cell) if retry_failed else None)
+        for cell, state in zip(checked.cells, checked.states, strict=True)
+        if state.phase not in skipped
+    ]
+    with watching(checked, say):
+        run_jobs(jobs, checked.spec.engine)
+    return sum(state.phase == "failed" for state in checked.states)
+
+
+def _check_device(spec: Spec) -> None:
+    device, engine = spec.budget.device, spec.engine
+    if engine.name == "ray":  # the GPUs are elsewhere
+        if device == "cpu" and engine.gpus:
+            raise SpecError(
+                f"engine.gpus: {engine.gpus} of a GPU would idle, for budget.device is cpu; write device: 0"
+            )
+        if device != "cpu" and engine.gpus == 0:
+            raise SpecError(f"engine.gpus: 0, but budget.device is {device!r}; give a share such as 0.5")
+    elif device != "cpu" and not torch.cuda.is_available():
+        raise SpecError(f"budget.device: {device!r}, but torch sees no CUDA device; write `device: cpu`")
+
+
+def _error_text(cell: Cell) -> str | None:
+    path = cell.folder / "error.json"
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def _refuse_other_run(cell: Cell, dataset_hash: str) -> None:
@@ -101,11 +129,11 @@ def _refuse_other_run(cell: Cell, dataset_hash: str) -> None:
     if not path.exists():
         return
     there, now = json.loads(path.read_text(encoding="utf-8")), cell.identity(dataset_hash)
-    changed = [f"{key}: {there.get(key)!r} -> {now[key]!r}" for key in now if there.get(key) != now[key]]
+    changed = [f"{key}: {there.get(key)!r} -> {now[key]!r}" for key in now if _said(there.get(key)) != _said(now[key])]
     if changed:
         raise SpecError(f"{cell.folder} holds a different run ({'; '.join(changed)}); give another --out or delete it")
 
 
-def task_module(name: str) -> Any:
-    """A task as check_model, check_data, check_options, run_cell, measure_cost; only that side is imported."""
-    return importlib.import_module({"detect": "experiments.detect", "segment": "experiments.segment"}[name])
+def _said(value: object) -> object:
+    """Without keys that are None, which say nothing: specs gain keys, and folders outlive that."""
+    return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value

@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
+from experiments.callbacks import AddLoggers, ToLedger
 from experiments.cost import cost, torch_device
 from experiments.examples import pick, save_masks
 from experiments.fold import fold_batch_norm
+from experiments.ledger import Epochs
 from experiments.record import hash_files, write_json
 from experiments.spec import Budget, Cell, Model, Protocol
 from experiments.strict import SpecError, nearest
@@ -25,18 +27,21 @@ from segplug.readers import open_data
 from segplug.split import train_val_pairs
 from segplug.train import TrainConfig, train
 
-__all__ = ["check_data", "check_model", "check_options", "measure_cost", "run_cell"]
+__all__ = ["check_data", "check_model", "check_options", "measure_cost", "run_cell", "train_config"]
 
 _FROM_SPEC = {"data", "model", "encoder", "encoder_weights", "epochs", "batch", "crop", "seed", "out"} | {
     "workers",
     "device",
     "resume",
+    "tensorboard",
 }
 _NAN_MESSAGE = "loss became"
 
 
 def check_model(model: Model) -> None:
     """Build the network once without pretrained weights."""
+    if model.matched_to:
+        raise SpecError(f"models: {model.label}: only YOLO models can be matched; remove matched_to and by")
     try:
         if encoder_for(model.model, model.encoder, model.encoder_weights) and not model.encoder:
             raise SpecError(f"models: {model.model!r} needs an encoder: {{model: {model.model}, encoder: resnet18}}")
@@ -64,7 +69,7 @@ def check_options(options: dict[str, Any]) -> None:
     free = {field.name for field in fields(TrainConfig)} - _FROM_SPEC
     for key in options:
         if key in _FROM_SPEC:
-            raise SpecError(f"train.{key}: set by the runner (see budget, seeds, models); remove it")
+            raise SpecError(f"train.{key}: set by the runner (see budget, seeds, models, loggers); remove it")
         if key not in free:
             raise SpecError(f"train.{key}: no such training option{nearest(key, free)}")
     try:
@@ -73,12 +78,12 @@ def check_options(options: dict[str, Any]) -> None:
         raise SpecError(f"train: {error}") from error
 
 
-def run_cell(cell: Cell) -> dict[str, Any]:
+def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     """Train (or go on training), evaluate. Returns the row's `metrics`, `cost`, `train`, `method`, `files`."""
-    config = _config(cell)
+    config = train_config(cell)
     training = _training_images(config)
     try:
-        folder = train(config)
+        folder = train(config, [ToLedger(epochs), AddLoggers(cell)])
     except SegplugError as error:
         if _NAN_MESSAGE not in str(error):
             raise
@@ -115,7 +120,8 @@ def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str,
     return {**measured, "latency_protocol": {**measured["latency_protocol"], "batch_norms_folded": pairs}}
 
 
-def _config(cell: Cell) -> TrainConfig:
+def train_config(cell: Cell) -> TrainConfig:
+    """segplug's settings for the cell."""
     budget, model = cell.spec.budget, cell.model
     return TrainConfig(
         data=str(cell.data),

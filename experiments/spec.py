@@ -7,18 +7,32 @@ from typing import Any
 
 from experiments.strict import SpecError, load, nearest
 
-__all__ = ["Budget", "Cell", "Model", "Protocol", "Spec", "cell_keys", "cells", "read_spec"]
+__all__ = ["Budget", "Cell", "Engine", "Model", "Protocol", "Spec", "cell_keys", "cells", "read_spec"]
 
 TASKS = ("detect", "segment")
+BUDGETS = ("params", "flops")
+ENGINES = ("local", "ray")
+LOGGERS = ("tensorboard", "mlflow", "wandb")
 
 
 @dataclass(frozen=True)
 class Model:
-    """A YOLO YAML (detect), or an architecture with the encoder that it needs (segment)."""
+    """A YOLO YAML (detect), or an architecture with the encoder that it needs (segment).
+
+    `matched_to`: another model of the spec, to whose parameters or FLOPs (`by`) this YAML's widths are scaled.
+    """
 
     model: str
     encoder: str | None = None
     encoder_weights: str | None = None
+    matched_to: str | None = None
+    by: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.by is not None and self.by not in BUDGETS:
+            raise ValueError(f"by {self.by!r} is no budget{nearest(self.by, BUDGETS)}")
+        if (self.matched_to is None) != (self.by is None):
+            raise ValueError("matched_to and by go together: {model: a.yaml, matched_to: b.yaml, by: params}")
 
     @staticmethod
     def from_text(text: str) -> dict[str, str]:
@@ -26,9 +40,11 @@ class Model:
 
     @property
     def label(self) -> str:
-        """Short name for tables and folders: `yolov8n-C2f_gnConv`, `unet-resnet18`."""
-        stem = re.sub(r"\.ya?ml$", "", self.model.replace("\\", "/").rsplit("/", 1)[-1])
-        parts = [stem, self.encoder, self.encoder_weights]
+        """Short name for tables and folders: `yolov8n-C2f_gnConv`, `unet-resnet18`, `yolov8n-as-C2f_gnConv-params`."""
+        stem, match = _stem(self.model), None
+        if self.matched_to:
+            match = f"as-{_stem(self.matched_to).removeprefix(f'{stem}-')}-{self.by}"
+        parts = [stem, self.encoder, self.encoder_weights, match]
         return "-".join(_safe(part) for part in parts if part)
 
 
@@ -75,6 +91,38 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class Engine:
+    """Where cells run; never part of what they are. `local`: `jobs` processes here, 1 being this one. `ray`: a cluster.
+
+    Per cell on ray: `cpus` (none: budget.threads) and `gpus`, a share such as 0.5 (none: 1 unless on the CPU).
+    `retries`: how often a cell whose process died is taken up again.
+    """
+
+    name: str = "local"
+    jobs: int = 1
+    cpus: float | None = None
+    gpus: float | None = None
+    retries: int = 3
+    address: str | None = None
+
+    @staticmethod
+    def from_text(text: str) -> dict[str, str]:
+        return {"name": text}
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise ValueError(f"name {self.name!r} is no engine{nearest(self.name, ENGINES)}")
+        if self.jobs < 1:
+            raise ValueError(f"jobs must be at least 1, got {self.jobs}")
+        if self.retries < 0:
+            raise ValueError(f"retries must be at least 0, got {self.retries}")
+        if (self.cpus is not None and self.cpus < 0) or (self.gpus is not None and self.gpus < 0):
+            raise ValueError(f"cpus and gpus must not be negative, got {self.cpus} and {self.gpus}")
+        if self.gpus is not None and self.gpus > 1 and self.gpus % 1:
+            raise ValueError(f"gpus must be a share of one GPU or a whole number, got {self.gpus}")
+
+
+@dataclass(frozen=True)
 class Spec:
     """One comparison; the first model is the baseline. `train`: further options of the trainer, by its own names."""
 
@@ -86,10 +134,15 @@ class Spec:
     budget: Budget
     protocol: Protocol = field(default_factory=Protocol)
     train: dict[str, Any] = field(default_factory=dict)
+    engine: Engine = field(default_factory=Engine)
+    loggers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise ValueError(f"task {self.task!r} is unknown{nearest(self.task, TASKS)}")
+        for logger in self.loggers:
+            if logger not in LOGGERS:
+                raise ValueError(f"loggers names {logger!r}{nearest(logger, LOGGERS)}")
         if _safe(self.name) != self.name:
             raise ValueError(f"name {self.name!r} may hold letters, digits, '.', '_' and '-' only")
         if not self.datasets:
@@ -99,6 +152,10 @@ class Spec:
             twice = sorted({item for item in items if items.count(item) > 1})
             if twice:
                 raise ValueError(f"{kind} lists {', '.join(twice)} more than once")
+        others = [model.model for model in self.models if model.matched_to is None]
+        for model in self.models:
+            if model.matched_to is not None and model.matched_to not in others:
+                raise ValueError(f"models holds no {model.matched_to!r} to match{nearest(model.matched_to, others)}")
 
 
 @dataclass(frozen=True)
@@ -163,6 +220,10 @@ def _locate(name: str, path: str, data_root: Path) -> Path:
             "\nRelative paths are read from --data-root (default: the current directory)."
         )
     return found
+
+
+def _stem(model: str) -> str:
+    return re.sub(r"\.ya?ml$", "", model.replace("\\", "/").rsplit("/", 1)[-1])
 
 
 def _safe(text: str) -> str:

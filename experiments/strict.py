@@ -3,14 +3,15 @@
 import difflib
 import re
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-__all__ = ["SpecError", "load", "nearest"]
+__all__ = ["SpecError", "load", "nearest", "read_at"]
 
 T = TypeVar("T")
 At = tuple[str | int, ...]
@@ -46,6 +47,28 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{hint} (valid: {', '.join(shown)})"
 
 
+@contextmanager
+def read_at(path: Path, *at: str | int) -> Iterator[None]:
+    """Put file and line in front of a SpecError about what stands at `at`, or at the key that the message begins with.
+
+    For faults that only a look at models and data can find, after `load` has read the file.
+    """
+    try:
+        yield
+    except SpecError as error:
+        key = str(error).split(":", 1)[0]
+        place: At = at or tuple(key.split("."))
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+        lines: dict[At, int] = {}
+        _walk(root, (), lines, path)
+        raise type(error)(f"{path}:{_line(lines, place)}: {error}") from error
+
+
+def _line(lines: dict[At, int], at: At) -> int:
+    """The line of a key, or of the nearest one around it that is written down."""
+    return next((lines[at[:n]] for n in range(len(at), -1, -1) if at[:n] in lines), 1)
+
+
 class _Loader(yaml.SafeLoader):
     """YAML 1.1's safe loader, except that 1e-3 is a number, as everyone who writes it means."""
 
@@ -77,7 +100,7 @@ class _Decoder:
         self.lines = lines
 
     def refuse(self, at: At, message: str) -> SpecError:
-        line = next((self.lines[at[:n]] for n in range(len(at), -1, -1) if at[:n] in self.lines), 1)
+        line = _line(self.lines, at)
         where = ".".join(str(part) for part in at)
         return SpecError(f"{self.path}:{line}: {where + ': ' if where else ''}{message}")
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from experiments.spec import Model
 from experiments.strict import SpecError, nearest
+from yoloplug.check import validate
+from yoloplug.model_file import ModelFileError, read
 from yoloplug.yamls import find, model_yamls  # importing yoloplug makes its names known to Ultralytics
 
 __all__ = ["check_model", "check_options", "quiet"]
@@ -26,18 +28,24 @@ def check_model(model: Model) -> None:
     if not model.model.endswith((".yaml", ".yml")):
         raise SpecError(f"models: {model.model!r} must be a model YAML (trained from scratch), such as yolov8n.yaml")
     _require_yaml(model.model)
+    _check_rows(model.model)
     _build(model.model)
 
 
 def check_options(options: dict[str, Any]) -> None:
     """`train` of the spec holds Ultralytics' own training arguments, less those that the runner sets."""
+    from ultralytics.cfg import check_cfg
     from ultralytics.utils import DEFAULT_CFG_DICT
 
-    for key in options:
+    for key, value in options.items():
         if key in _OWNED:
             raise SpecError(f"train.{key}: set by the runner (see budget, seeds, models); remove it")
         if key not in DEFAULT_CFG_DICT:
             raise SpecError(f"train.{key}: no such training argument{nearest(key, set(DEFAULT_CFG_DICT) - _OWNED)}")
+        try:
+            check_cfg({key: value})
+        except (TypeError, ValueError) as error:
+            raise SpecError(f"train.{key}: {str(error).splitlines()[0]}") from error
 
 
 @contextmanager
@@ -78,6 +86,20 @@ def _known_yamls(name: str) -> list[str]:
     stock = Path(str(ultralytics.__file__)).parent / "cfg" / "models"
     names = {path.name for path in stock.rglob("*.yaml")} | set(model_yamls())
     return [re.sub(r"^(yolo\D*\d+)", rf"\g<1>{letter}", known, count=1) for known in names]
+
+
+def _check_rows(name: str) -> None:
+    """Every row names a module that there is, and the last one detects."""
+    from ultralytics.nn.tasks import guess_model_task
+
+    try:
+        file = read(name)
+        validate(file)
+    except ModelFileError as error:
+        raise SpecError(f"models: {error}") from error
+    task = guess_model_task(file.model)
+    if task != "detect":
+        raise SpecError(f"models: {name!r} is a model for the task {task}; here it must detect boxes")
 
 
 def _build(name: str) -> None:

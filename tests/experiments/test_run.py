@@ -2,24 +2,26 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 
-import experiments.run
 from experiments import detect, segment
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
 from experiments.demo.shapes import draw_shapes
 from experiments.detection_data import open_detection
+from experiments.ledger import Epochs
 from experiments.retime import retime
 from experiments.run import plan, run
 from experiments.spec import Cell
 from experiments.strict import SpecError
+from experiments.tasks import TASKS
 
 SPEC = """\
 name: tiny
@@ -53,14 +55,13 @@ class Fake:
     def __init__(self) -> None:
         self.ran: list[str] = []
         self.broken: set[str] = set()
-        self.module = SimpleNamespace(
-            check_model=lambda model: None,
-            check_data=lambda path: "hash",
-            check_options=lambda options: None,
-            run_cell=self.run_cell,
-        )
+        self.module: Any = ModuleType("fake_task")
+        self.module.check_model = lambda model: None
+        self.module.check_data = lambda path: "hash"
+        self.module.check_options = lambda options: None
+        self.module.run_cell = self.run_cell
 
-    def run_cell(self, cell: Cell) -> dict[str, Any]:
+    def run_cell(self, cell: Cell, epochs: Epochs) -> dict[str, Any]:
         self.ran.append(cell.key)
         if cell.model.label in self.broken:
             raise ZeroDivisionError("this model divides by zero")
@@ -71,7 +72,8 @@ class Fake:
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fake:
     (tmp_path / "data").mkdir()
     task = Fake()
-    monkeypatch.setattr(experiments.run, "task_module", lambda name: task.module)
+    monkeypatch.setitem(sys.modules, "fake_task", task.module)
+    monkeypatch.setitem(TASKS, "detect", "fake_task")
     return task
 
 
@@ -87,7 +89,7 @@ def test_finished_cells_are_kept(fake: Fake, tmp_path: Path) -> None:
     assert fake.ran == ["a-data-s0", "b-data-s0", "a-data-s1", "b-data-s1"]
 
 
-def test_a_failing_cell_is_recorded_and_tried_again(fake: Fake, tmp_path: Path) -> None:
+def test_a_failing_cell_is_recorded_and_tried_again_when_asked(fake: Fake, tmp_path: Path) -> None:
     spec, out = write_spec(tmp_path), tmp_path / "out"
     fake.broken = {"a"}
     assert main(["run", str(spec), "--data-root", str(tmp_path), "--out", str(out)]) == 1
@@ -95,7 +97,9 @@ def test_a_failing_cell_is_recorded_and_tried_again(fake: Fake, tmp_path: Path) 
     assert "divides by zero" in error["error"] and "run_cell" in error["traceback"]
     assert (out / "cells" / "b-data-s0" / "row.json").exists()
     fake.broken = set()
-    assert run(spec, tmp_path, out) == 0
+    assert run(spec, tmp_path, out) == 1  # left alone until asked for
+    assert fake.ran == ["a-data-s0", "b-data-s0"]
+    assert run(spec, tmp_path, out, retry_failed=True) == 0
     assert not (out / "cells" / "a-data-s0" / "error.json").exists()
     assert fake.ran == ["a-data-s0", "b-data-s0", "a-data-s0"]
 
@@ -108,7 +112,7 @@ def test_another_budget_never_reuses_a_folder(fake: Fake, tmp_path: Path) -> Non
 
 def test_half_a_row_is_never_seen(fake: Fake, tmp_path: Path) -> None:
     """NaN is no JSON: the row is refused as a failure and no broken file is left."""
-    fake.module.run_cell = lambda cell: {"metrics": {"AP": math.nan}}
+    fake.module.run_cell = lambda cell, epochs: {"metrics": {"AP": math.nan}}
     assert run(write_spec(tmp_path, models="[a.yaml]"), tmp_path, tmp_path / "out") == 1
     assert not list((tmp_path / "out").rglob("row.json"))
 

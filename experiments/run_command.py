@@ -1,0 +1,82 @@
+"""`python -m experiments run`: its options, laid over the spec, and the run or its dry form."""
+
+import argparse
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+from experiments.spec import ENGINES, LOGGERS, Engine, read_spec
+from experiments.strict import SpecError
+
+__all__ = ["add_arguments", "run"]
+
+_ENGINE_OPTIONS = {
+    "engine": "name",
+    "jobs": "jobs",
+    "cpus_per_cell": "cpus",
+    "gpus_per_cell": "gpus",
+    "retries": "retries",
+    "address": "address",
+}
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("spec", type=Path, help="YAML file: models, datasets, seeds, budget")
+    command.add_argument("--out", type=Path, help="folder of the results (default: runs/experiments/<name>)")
+    command.add_argument(
+        "--data-root", type=Path, default=Path(), help="where the spec's relative dataset paths start (default: here)"
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="check all, time steps of each model, list the cells, write nothing"
+    )
+    command.add_argument("--retry-failed", action="store_true", help="try again what failed in an earlier run")
+    command.add_argument(
+        "--logger",
+        action="append",
+        choices=LOGGERS,
+        default=[],
+        help="also log to it, through Ultralytics' and Lightning's own integrations; may be given several times",
+    )
+    where = command.add_argument_group("engine", "where cells run; instead of the spec's `engine`")
+    where.add_argument("--engine", choices=ENGINES, help="this machine, or a Ray cluster (default: local)")
+    where.add_argument("--jobs", type=int, help="local: cells at a time, each in its own process (default: 1)")
+    where.add_argument("--cpus-per-cell", type=float, help="ray: CPUs that a cell reserves (default: budget.threads)")
+    where.add_argument(
+        "--gpus-per-cell", type=float, help="ray: GPUs that a cell reserves, such as 0.5 (default: 1, on the CPU 0)"
+    )
+    where.add_argument("--retries", type=int, help="how often a cell whose process died is taken up again (default: 3)")
+    where.add_argument("--address", help="ray: the cluster, auto or HOST:PORT (default: a Ray on this machine)")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Exit code: 1 when a cell has failed."""
+    spec = read_spec(given.spec)
+    out = given.out or Path("runs") / "experiments" / spec.name
+    engine, loggers = _engine(spec.engine, given), tuple(dict.fromkeys(given.logger))
+    if given.dry_run:
+        from experiments.estimate import dry_run
+        from experiments.run import plan
+
+        for line in dry_run(plan(given.spec, given.data_root, out, engine, loggers)):
+            print(line, flush=True)
+        return 0
+    import experiments.run
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's notice: give cells back before the end
+    failed = experiments.run.run(
+        given.spec, given.data_root, out, engine=engine, loggers=loggers, retry_failed=given.retry_failed
+    )
+    if failed:
+        print(f"{failed} cell(s) failed; error.json in their folders says why, --retry-failed runs them again")
+        return 1
+    print(f"done; now: python -m experiments report {out}")
+    return 0
+
+
+def _engine(engine: Engine, given: argparse.Namespace) -> Engine:
+    """The spec's engine with what the command line says instead."""
+    changes = {name: getattr(given, option) for option, name in _ENGINE_OPTIONS.items()}
+    try:
+        return replace(engine, **{name: value for name, value in changes.items() if value is not None})
+    except ValueError as error:
+        raise SpecError(f"engine: {error}") from error

@@ -1,0 +1,13 @@
+"""Task name -> the module that knows it."""
+
+import importlib
+from typing import Any
+
+__all__ = ["TASKS", "task_module"]
+
+TASKS = {"detect": "experiments.detect", "segment": "experiments.segment"}
+
+
+def task_module(name: str) -> Any:
+    """check_model, check_data, check_options, check_match, run_cell, measure_cost; only that side is imported."""
+    return importlib.import_module(TASKS[name])
