@@ -3,6 +3,7 @@
 import copy
 import csv
 import math
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -13,7 +14,8 @@ import torch
 from experiments.coco_ap import coco_ap, coco_ap_per_class
 from experiments.cost import cost
 from experiments.detection_data import DetectionData, ground_truth, open_detection
-from experiments.examples import save_detections
+from experiments.error_types import error_types
+from experiments.examples import save_pictures
 from experiments.ledger import Epochs
 from experiments.matched import scaled, write_scaled
 from experiments.record import hash_files, write_json
@@ -50,10 +52,11 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
         predictions = _predict(weights, data, cell)
     write_json(cell.folder / "ground_truth.json", truth)
     write_json(cell.folder / "predictions.json", predictions)
-    save_detections(cell.folder, data.val, truth, predictions)
+    save_pictures(cell.pictures, data.val)
     return {
         "metrics": coco_ap(truth, predictions),
         "per_class": coco_ap_per_class(truth, predictions),
+        "errors": error_types(truth, predictions),
         "diverged": diverged,
         "cost": measure_cost(weights, cell.spec.budget, cell.spec.protocol),
         "train": epochs.summary(len(data.train)),
@@ -62,7 +65,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
         "files": {
             "curves": "train/results.csv",
             "per_image": ["ground_truth.json", "predictions.json"],
-            "examples": "examples/examples.json",
+            "pictures": os.path.relpath(cell.pictures, cell.folder),
             "weights": "train/weights/last.pt",
         },
     }

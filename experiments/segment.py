@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import csv
+import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from experiments.callbacks import AddLoggers, ToLedger
 from experiments.cost import cost, torch_device
-from experiments.examples import pick, save_masks
+from experiments.crack_errors import CrackErrors
+from experiments.examples import kept, save_masks, save_picture, shrink_mask
 from experiments.fold import fold_batch_norm
 from experiments.ledger import Epochs
 from experiments.record import hash_files, write_json
 from experiments.spec import Budget, Cell, Model, Protocol
 from experiments.strict import SpecError, nearest
 from segplug.checkpoint import load_model
-from segplug.data import CrackDataset
 from segplug.errors import SegplugError
 from segplug.evaluate import evaluate
-from segplug.inference import crack_probability
 from segplug.models import create_model, encoder_for
 from segplug.readers import open_data
 from segplug.split import train_val_pairs
@@ -92,12 +94,12 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
         }
     torch.set_num_threads(cell.spec.budget.threads)
     checkpoint = folder / "best.ckpt"
-    result = evaluate(checkpoint, cell.data, "test", config.device)
+    result, errors = _score(cell, checkpoint, config.device)
     write_json(cell.folder / "per_image.json", result["per_image"])
-    trained, about = load_model(checkpoint)
-    _save_examples(cell, trained, torch.device(config.device), result["threshold"])
+    _, about = load_model(checkpoint)
     return {
         "metrics": result["metrics"],
+        "errors": errors,
         "diverged": False,
         "cost": measure_cost(checkpoint, cell.spec.budget, cell.spec.protocol),
         "train": _training(folder, training),
@@ -106,7 +108,8 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
             "curves": "train/metrics.csv",
             "per_image": ["per_image.json"],
             "weights": "train/best.ckpt",
-            "examples": "examples/examples.json",
+            "masks": "masks.npz",
+            "pictures": os.path.relpath(cell.pictures, cell.folder),
         },
     }
 
@@ -145,14 +148,20 @@ def _training_images(config: TrainConfig) -> int:
     return len(train_val_pairs(config, config.val_split, config.seed)[0])
 
 
-def _save_examples(cell: Cell, model: torch.nn.Module, device: torch.device, threshold: float) -> None:
-    model.to(device)
-    pairs = open_data(cell.data).pairs("test")
-    triples = []
-    for pair in [pairs[index] for index in pick(len(pairs))]:
-        image, mask = CrackDataset([pair]).arrays(0)
-        triples.append((pair.image.name, image, mask > 0, crack_probability(model, image, device) >= threshold))
-    save_masks(cell.folder, triples)
+def _score(cell: Cell, checkpoint: Path, device: str) -> tuple[dict[str, Any], dict[str, float]]:
+    """segplug's evaluation on test and the shares of errors; pictures and masks for the report are kept on the way."""
+    wanted = set(kept(len(open_data(cell.data).pairs("test"))))
+    errors, masks = CrackErrors(), {}
+
+    def look(index: int, image: NDArray[np.uint8], truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> None:
+        errors.add(found, truth)
+        if index in wanted:
+            save_picture(cell.pictures, index, image, truth)
+            masks[index] = shrink_mask(found)
+
+    result = evaluate(checkpoint, cell.data, "test", device, look=look)
+    save_masks(cell.folder / "masks.npz", masks)
+    return result, errors.shares()
 
 
 def _training(folder: Path, images: int) -> dict[str, Any]:

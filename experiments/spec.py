@@ -173,6 +173,11 @@ class Cell:
     def key(self) -> str:
         return self.folder.name
 
+    @property
+    def pictures(self) -> Path:
+        """Evaluation images for the report, kept once for all cells of a data set."""
+        return self.folder.parents[1] / "pictures" / _safe(self.dataset)
+
     def identity(self, dataset_hash: str) -> dict[str, Any]:
         """Everything that decides the cell's result; a finished row is reused only when this is equal."""
         return {
