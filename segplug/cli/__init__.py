@@ -10,6 +10,7 @@ from segplug.cli import (
     check_command,
     eval_command,
     export_command,
+    look_command,
     measure_command,
     models_command,
     predict_command,
@@ -25,6 +26,7 @@ COMMANDS = {
     "eval": eval_command.add,
     "predict": predict_command.add,
     "measure": measure_command.add,
+    "look": look_command.add,
     "export": export_command.add,
     "models": models_command.add,
 }

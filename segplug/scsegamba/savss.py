@@ -10,7 +10,7 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 
 from segplug.scsegamba.ss2d import SS2D
-from yoloplug.blocks import GBC, BottConv, GroupNorm
+from yoloplug.blocks import GBC, BottConv, GroupNorm, watched
 
 __all__ = ["PAF", "SAVSSLayer"]
 
@@ -29,7 +29,7 @@ class PAF(nn.Module):
 
     def forward(self, base: Tensor, guidance: Tensor) -> Tensor:
         likeness = self.feature_transform(base) * self.feature_transform(guidance)
-        similarity = self.channel_adapter(likeness).sigmoid()
+        similarity = watched(self, "similarity", self.channel_adapter(likeness).sigmoid())
         return (1 - similarity) * base + similarity * guidance
 
 

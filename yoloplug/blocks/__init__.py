@@ -57,6 +57,7 @@ from yoloplug.blocks.shuffle_v2_unit import ShuffleV2Unit
 from yoloplug.blocks.spatial_sep_conv import SpatialSepConv
 from yoloplug.blocks.split_attention import SplitAttention
 from yoloplug.blocks.transposed_conv import TransposedConv
+from yoloplug.blocks.watch import watched, watching
 from yoloplug.blocks.xception_block import XceptionBlock
 
 __all__ = [
@@ -125,4 +126,6 @@ __all__ = [
     "deform_conv2d",
     "gnConv",
     "local_filter",
+    "watched",
+    "watching",
 ]

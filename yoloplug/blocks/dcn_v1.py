@@ -10,8 +10,8 @@ is not: sampling reads memory out of order. Measured on your machine by docs/ben
 from torch import Tensor
 
 from yoloplug.blocks._affine import absorb_affine
-from yoloplug.blocks._watch import watched
 from yoloplug.blocks.deform_op import DeformablePack
+from yoloplug.blocks.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["DCNv1"]

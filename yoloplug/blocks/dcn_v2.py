@@ -11,8 +11,8 @@ Departs: bias defaults to False, because a BatchNorm follows in the hosts (mmcv:
 from torch import Tensor
 
 from yoloplug.blocks._affine import absorb_affine
-from yoloplug.blocks._watch import watched
 from yoloplug.blocks.deform_op import DeformablePack
+from yoloplug.blocks.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["DCNv2"]

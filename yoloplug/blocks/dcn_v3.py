@@ -19,8 +19,8 @@ from yoloplug.blocks._affine import absorb_affine
 from yoloplug.blocks._checks import at_least_one, finite
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
-from yoloplug.blocks._watch import watched
 from yoloplug.blocks.deform_aggregate import deform_aggregate
+from yoloplug.blocks.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["DCNv3"]

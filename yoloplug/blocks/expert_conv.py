@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
 from yoloplug.blocks._per_sample import conv2d_per_sample
-from yoloplug.blocks._watch import watched
+from yoloplug.blocks.watch import watched
 
 __all__ = ["Bias", "ExpertConv2d", "Experts", "Padding"]
 

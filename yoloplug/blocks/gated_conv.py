@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks._padding import autopad
-from yoloplug.blocks._watch import watched
+from yoloplug.blocks.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["GatedConv"]

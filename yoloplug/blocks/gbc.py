@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks._divisors import nearest_divisor
-from yoloplug.blocks._watch import watched
 from yoloplug.blocks.bott_conv import BottConv
 from yoloplug.blocks.group_norm import GroupNorm
+from yoloplug.blocks.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["GBC", "Gate", "Norm"]

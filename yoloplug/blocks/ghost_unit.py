@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from yoloplug.blocks._checks import at_least_one, finite
 from yoloplug.blocks._fold import fold_bn
 from yoloplug.blocks._padding import autopad
-from yoloplug.blocks._watch import watched
 from yoloplug.blocks.ghost_module import GhostModule
+from yoloplug.blocks.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["GhostUnit"]

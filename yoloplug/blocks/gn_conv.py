@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from yoloplug.blocks._affine import absorb_affine
 from yoloplug.blocks._checks import finite
-from yoloplug.blocks._watch import watched
 from yoloplug.blocks.global_local_filter import GlobalLocalFilter
+from yoloplug.blocks.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["Filter", "gnConv"]

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._local_filter import local_filter
 from yoloplug.blocks._padding import autopad
-from yoloplug.blocks._watch import watched
+from yoloplug.blocks.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["Involution"]

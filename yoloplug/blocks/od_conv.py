@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from yoloplug.blocks._checks import finite
 from yoloplug.blocks._fold import fold_bn
 from yoloplug.blocks._pooled_norm import PooledBatchNorm2d
-from yoloplug.blocks._watch import watched
 from yoloplug.blocks.annealing import Annealed
 from yoloplug.blocks.expert_conv import Experts
+from yoloplug.blocks.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["ODConv"]

@@ -22,7 +22,7 @@ from yoloplug.blocks._affine import absorb_affine
 from yoloplug.blocks._checks import finite
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
-from yoloplug.blocks._watch import watched
+from yoloplug.blocks.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["PartialConv"]

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from yoloplug.blocks._checks import finite
 from yoloplug.blocks._divisors import divisors
 from yoloplug.blocks._padding import autopad
-from yoloplug.blocks._watch import watched
 from yoloplug.blocks.group_norm import GroupNorm
+from yoloplug.blocks.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["CRU", "SRU", "SCConv"]

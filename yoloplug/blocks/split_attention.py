@@ -17,7 +17,7 @@ from yoloplug.blocks._checks import at_least_one, divides
 from yoloplug.blocks._fold import fold_named
 from yoloplug.blocks._padding import autopad
 from yoloplug.blocks._pooled_norm import PooledBatchNorm2d
-from yoloplug.blocks._watch import watched
+from yoloplug.blocks.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["SplitAttention"]

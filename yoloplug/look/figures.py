@@ -91,7 +91,7 @@ def draw_bars(scene: Scene, bars: Mapping[str, Tensor], title: str) -> Figure:
 
 def panel(scene: Scene, rows: int, columns: int, title: str, size: float = _PANEL) -> tuple[Figure, NDArray[Any]]:
     """A figure whose panels have the picture's shape, and its axes (rows, columns)."""
-    figure = Figure(figsize=(columns * size, rows * (size * scene.aspect * 0.78 + 0.3) + 0.3), layout="constrained")
+    figure = Figure(figsize=(columns * size, rows * (size * scene.aspect * 0.78 + 0.5) + 0.3), layout="constrained")
     figure.suptitle(title, fontsize=10)
     axes: NDArray[Any] = figure.subplots(rows, columns, squeeze=False)
     return figure, axes
@@ -172,9 +172,8 @@ def _outlines(axis: Axes, scene: Scene, colour: str, labels: bool) -> None:
 
 
 def _histogram(axis: Axes, values: NDArray[Any], name: str) -> None:
-    axis.hist(values, bins=60, color="#3b6ea5", density=True)
-    axis.set_title(f"{name}, all values", fontsize=8)
+    axis.hist(values, bins=60, color="#3b6ea5", log=True)
+    axis.set_title(f"{name}, count of all values", fontsize=8)
     axis.set_xlabel(f"{values.mean():.3g} ± {values.std():.2g}", fontsize=7)
-    axis.set_yticks([])
     axis.tick_params(labelsize=7)
-    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.spines[["top", "right"]].set_visible(False)

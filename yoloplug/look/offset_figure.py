@@ -100,17 +100,26 @@ def _close_up(axis: Axes, scene: Scene, sampling: Sampling, place: Place, number
 
 def _field(axis: Axes, scene: Scene, sampling: Sampling) -> None:
     length, across, down = field_px(scene, sampling)
-    show_map(axis, scene, length, "mean length of the offsets, image px; arrows: mean offset")
     rows, columns = length.shape
     step = max(1, round(max(rows, columns) / 20))
     left, top, right, bottom = scene.covers
     x = left + (np.arange(columns) + 0.5) * (right - left) / columns
     y = top + (np.arange(rows) + 0.5) * (bottom - top) / rows
     part = (slice(step // 2, None, step),) * 2
-    grid = np.meshgrid(x[part[1]], y[part[0]])
+    # Drawn so that the longest spans the way to its neighbour.
+    longest = float(np.hypot(across[part], down[part]).max())
+    times = _round_number(step * (right - left) / columns / longest) if longest > 0 else 1.0
+    show_map(axis, scene, length, f"length of the offsets, image px; arrows: mean, x {times:g}")
     axis.quiver(
-        *grid, across[part], down[part], angles="xy", scale_units="xy", scale=1, width=0.004, color="white", zorder=3
-    )
+        *np.meshgrid(x[part[1]], y[part[0]]), across[part], down[part],
+        angles="xy", scale_units="xy", scale=1 / times, width=0.005, color="white", zorder=3,
+    )  # fmt: skip
+
+
+def _round_number(x: float) -> float:
+    """The largest 1, 2 or 5 times a power of ten up to x."""
+    power = 10.0 ** np.floor(np.log10(x))
+    return float(max(step for step in (1, 2, 5) if step * power <= x * (1 + 1e-9)) * power)
 
 
 def _points(scene: Scene, sampling: Sampling, positions: Tensor) -> NDArray[Any]:
