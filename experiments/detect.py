@@ -20,9 +20,20 @@ from experiments.ledger import Epochs
 from experiments.matched import scaled, write_scaled
 from experiments.record import hash_files, write_json
 from experiments.spec import Budget, Cell, Protocol
+from experiments.statistics.coco_sets import CocoImages
+from experiments.statistics.subsets import score_subsets
+from experiments.strict import SpecError
 from experiments.yolo_checks import check_model, check_options, quiet
 
-__all__ = ["check_data", "check_match", "check_model", "check_options", "measure_cost", "run_cell"]
+__all__ = [
+    "check_data",
+    "check_match",
+    "check_model",
+    "check_options",
+    "listed_images",
+    "measure_cost",
+    "run_cell",
+]
 
 _NAN_MESSAGES = ("NaN persisted", "NaN/Inf")
 
@@ -30,6 +41,19 @@ _NAN_MESSAGES = ("NaN persisted", "NaN/Inf")
 def check_data(path: Path) -> str:
     """Read every label once; the content hash."""
     return hash_files(open_detection(path).files)
+
+
+def listed_images(data: Path, listed: Path) -> list[str]:
+    """Names of the val images that the text file lists. Raises SpecError on a name that is none of them."""
+    from segplug.errors import SegplugError
+    from segplug.exclude import kept_images
+
+    images = open_detection(data).val
+    try:
+        keep = kept_images(listed, images)
+    except SegplugError as error:
+        raise SpecError(str(error)) from error
+    return [image.name for image, kept in zip(images, keep, strict=True) if not kept]
 
 
 def check_match(cell: Cell) -> None:
@@ -56,6 +80,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     return {
         "metrics": coco_ap(truth, predictions),
         "per_class": coco_ap_per_class(truth, predictions),
+        "subsets": score_subsets(CocoImages(truth, predictions), cell.excluded) if cell.excluded else {},
         "errors": error_types(truth, predictions),
         "diverged": diverged,
         "cost": measure_cost(weights, cell.spec.budget, cell.spec.protocol),

@@ -9,7 +9,7 @@ import torch
 
 from experiments.ledger import ENDED, State, read_state
 from experiments.record import write_text
-from experiments.spec import Cell, Engine, Spec, cells, read_spec
+from experiments.spec import Cell, Engine, Spec, cells, locate, read_spec
 from experiments.storage import is_full, storage_full
 from experiments.strict import SpecError, read_at
 from experiments.tasks import TASKS, task_module
@@ -54,6 +54,7 @@ def plan(
     for name, path in {cell.dataset: cell.data for cell in todo}.items():
         with read_at(spec_path, "datasets", name):
             hashes[name] = task.check_data(path)
+    todo = _with_subsets(todo, spec_path, data_root)
     for cell in todo:
         _refuse_other_run(cell, hashes[cell.dataset])
         if cell.model.matched_to and not (cell.folder / "row.json").exists():
@@ -103,6 +104,18 @@ def run(
     with watching(checked, say):
         run_jobs(jobs, checked.spec.engine)
     return sum(state.phase == "failed" for state in checked.states)
+
+
+def _with_subsets(todo: list[Cell], spec_path: Path, data_root: Path) -> list[Cell]:
+    """Each cell with the names of the images that the spec's subsets leave out: it needs no list file any more."""
+    spec = todo[0].spec
+    excluded: dict[Path, dict[str, list[str]]] = {cell.data: {} for cell in todo}
+    for name, subset in spec.subsets.items():
+        with read_at(spec_path, "subsets", name):
+            listed = locate(f"subsets.{name}", subset.exclude, data_root)
+            for data, subsets in excluded.items():
+                subsets[name] = task_module(spec.task).listed_images(data, listed)
+    return [replace(cell, excluded=excluded[cell.data]) for cell in todo]
 
 
 def _check_device(spec: Spec) -> None:

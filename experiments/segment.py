@@ -20,16 +20,19 @@ from experiments.fold import fold_batch_norm
 from experiments.ledger import Epochs
 from experiments.record import hash_files, write_json
 from experiments.spec import Budget, Cell, Model, Protocol
+from experiments.statistics.image_sets import CrackImages
+from experiments.statistics.subsets import score_subsets
 from experiments.strict import SpecError, nearest
 from segplug.checkpoint import load_model
 from segplug.errors import SegplugError
 from segplug.evaluate import evaluate
+from segplug.exclude import kept_images
 from segplug.models import create_model, encoder_for
 from segplug.readers import open_data
 from segplug.split import train_val_pairs
 from segplug.train import TrainConfig, train
 
-__all__ = ["check_data", "check_model", "check_options", "measure_cost", "run_cell", "train_config"]
+__all__ = ["check_data", "check_model", "check_options", "listed_images", "measure_cost", "run_cell", "train_config"]
 
 _FROM_SPEC = {"data", "model", "encoder", "encoder_weights", "epochs", "batch", "crop", "seed", "out"} | {
     "workers",
@@ -66,6 +69,16 @@ def check_data(path: Path) -> str:
     return hash_files(file for pair in pairs for file in (pair.image, pair.label.path))
 
 
+def listed_images(data: Path, listed: Path) -> list[str]:
+    """Names of the test images that the text file lists. Raises SpecError on a name that is none of them."""
+    try:
+        pairs = open_data(data).pairs("test")
+        keep = kept_images(listed, [pair.image for pair in pairs])
+    except SegplugError as error:
+        raise SpecError(str(error)) from error
+    return [pair.name for pair, kept in zip(pairs, keep, strict=True) if not kept]
+
+
 def check_options(options: dict[str, Any]) -> None:
     """`train` of the spec holds segplug's TrainConfig fields, less those that the runner sets."""
     free = {field.name for field in fields(TrainConfig)} - _FROM_SPEC
@@ -99,6 +112,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     _, about = load_model(checkpoint)
     return {
         "metrics": result["metrics"],
+        "subsets": score_subsets(CrackImages(cell.folder / "per_image.npz"), cell.excluded),
         "errors": errors,
         "diverged": False,
         "cost": measure_cost(checkpoint, cell.spec.budget, cell.spec.protocol),
@@ -107,6 +121,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
         "files": {
             "curves": "train/metrics.csv",
             "per_image": ["per_image.json"],
+            "contributions": "per_image.npz",
             "weights": "train/best.ckpt",
             "masks": "masks.npz",
             "pictures": os.path.relpath(cell.pictures, cell.folder),
@@ -159,7 +174,7 @@ def _score(cell: Cell, checkpoint: Path, device: str) -> tuple[dict[str, Any], d
             save_picture(cell.pictures, index, image, truth)
             masks[index] = shrink_mask(found)
 
-    result = evaluate(checkpoint, cell.data, "test", device, look=look)
+    result = evaluate(checkpoint, cell.data, "test", device, look=look, out=cell.folder / "per_image.npz")
     save_masks(cell.folder / "masks.npz", masks)
     return result, errors.shares()
 

@@ -7,7 +7,19 @@ from typing import Any
 
 from experiments.strict import SpecError, load, nearest
 
-__all__ = ["Budget", "Cell", "Engine", "Model", "Protocol", "Spec", "cell_keys", "cells", "read_spec"]
+__all__ = [
+    "Budget",
+    "Cell",
+    "Engine",
+    "Model",
+    "Protocol",
+    "Spec",
+    "Subset",
+    "cell_keys",
+    "cells",
+    "locate",
+    "read_spec",
+]
 
 TASKS = ("detect", "segment")
 BUDGETS = ("params", "flops")
@@ -123,6 +135,13 @@ class Engine:
 
 
 @dataclass(frozen=True)
+class Subset:
+    """The evaluation images less those that the text file `exclude` lists, one a line; scored beside all of them."""
+
+    exclude: str
+
+
+@dataclass(frozen=True)
 class Spec:
     """One comparison; the first model is the baseline. `train`: further options of the trainer, by its own names."""
 
@@ -136,6 +155,7 @@ class Spec:
     train: dict[str, Any] = field(default_factory=dict)
     engine: Engine = field(default_factory=Engine)
     loggers: tuple[str, ...] = ()
+    subsets: dict[str, Subset] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -145,6 +165,9 @@ class Spec:
                 raise ValueError(f"loggers names {logger!r}{nearest(logger, LOGGERS)}")
         if _safe(self.name) != self.name:
             raise ValueError(f"name {self.name!r} may hold letters, digits, '.', '_' and '-' only")
+        for subset in self.subsets:
+            if _safe(subset) != subset:
+                raise ValueError(f"subsets names {subset!r}; use letters, digits, '.', '_' and '-' only")
         if not self.datasets:
             raise ValueError("datasets is empty; write `name: path` for at least one")
         labels = [model.label for model in self.models]
@@ -160,7 +183,10 @@ class Spec:
 
 @dataclass(frozen=True)
 class Cell:
-    """One training and its evaluation: one model, one dataset, one seed."""
+    """One training and its evaluation: one model, one dataset, one seed.
+
+    `excluded`: subset of the spec -> names of the evaluation images that it leaves out.
+    """
 
     spec: Spec
     model: Model
@@ -168,6 +194,7 @@ class Cell:
     data: Path
     seed: int
     folder: Path
+    excluded: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -189,6 +216,7 @@ class Cell:
             "budget": asdict(self.spec.budget),
             "protocol": asdict(self.spec.protocol),
             "options": self.spec.train,
+            **({"excluded": self.excluded} if self.excluded else {}),  # absent from folders of older specs
         }
 
 
@@ -199,7 +227,7 @@ def read_spec(path: Path) -> Spec:
 
 def cells(spec: Spec, data_root: Path, out: Path) -> list[Cell]:
     """Every cell with its data and folder. Raises SpecError when a dataset is not there."""
-    data = {name: _locate(name, path, data_root) for name, path in spec.datasets.items()}
+    data = {name: locate(f"datasets.{name}", path, data_root) for name, path in spec.datasets.items()}
     return [
         Cell(spec, model, dataset, data[dataset], seed, (out / "cells" / key).resolve())
         for key, (model, dataset, seed) in cell_keys(spec).items()
@@ -216,12 +244,13 @@ def cell_keys(spec: Spec) -> dict[str, tuple[Model, str, int]]:
     }
 
 
-def _locate(name: str, path: str, data_root: Path) -> Path:
+def locate(key: str, path: str, data_root: Path) -> Path:
+    """A file or folder of the spec. Raises SpecError, with the spec's key, when it is not there."""
     found = (data_root / path).expanduser().resolve()
     if not found.exists():
         siblings = [p.name for p in found.parent.iterdir()] if found.parent.is_dir() else []
         raise SpecError(
-            f"datasets.{name}: {found} does not exist{nearest(found.name, siblings) if siblings else ''}"
+            f"{key}: {found} does not exist{nearest(found.name, siblings) if siblings else ''}"
             "\nRelative paths are read from --data-root (default: the current directory)."
         )
     return found

@@ -9,5 +9,8 @@ TASKS = {"detect": "experiments.detect", "segment": "experiments.segment"}
 
 
 def task_module(name: str) -> Any:
-    """check_model, check_data, check_options, check_match, run_cell, measure_cost; only that side is imported."""
+    """check_model, check_data, check_options, check_match, listed_images, run_cell, measure_cost.
+
+    Only that task's side is imported.
+    """
     return importlib.import_module(TASKS[name])

@@ -24,7 +24,7 @@ from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, to_frame,
 from segplug.models import parameters
 from segplug.predictions import PredictionFolder, log_odds
 from segplug.readers import open_data
-from segplug.score_files import check_out, write_scores
+from segplug.score_files import FILES, check_out, write_scores
 from segplug.threshold import best_threshold, threshold_pairs
 from segplug.worst import WorstImages
 
@@ -59,7 +59,7 @@ def evaluate(
     threshold: probability from which a pixel is crack, or "auto": the one best for F1 on the split `threshold_from`,
     which must not be the scored one; without a val folder "val" is what training held out.
     out: .json file, or folder for JSON, CSV and pictures of the `worst` images by IoU; either with a .npz of
-    `segplug.metrics.Contributions`.
+    `segplug.metrics.Contributions`, which a name ending in .npz writes alone.
     tile: images above it on a side are scored from blended tiles, to bound memory.
     look: is given every image with its masks, for pictures and counts of one's own.
     exclude: text file of images (see `kept_images`) that a second score, "without", leaves out.
@@ -140,8 +140,10 @@ class _Scored:
         self.about = {"data": data.data, "format": found.about, "split": split}
         self.dataset = CrackDataset(found.pairs(split), note=note, cache_bytes=CACHE_BYTES)
         self.exclude = None if exclude is None else Path(exclude)
-        self.keep = None if self.exclude is None else kept_images(self.exclude, self.dataset.pairs)
-        self.worst = WorstImages(worst if self.out is not None and self.out.suffix != ".json" else 0)
+        self.keep = (
+            None if self.exclude is None else kept_images(self.exclude, [pair.image for pair in self.dataset.pairs])
+        )
+        self.worst = WorstImages(worst if self.out is not None and self.out.suffix not in FILES else 0)
         self.note = note
 
     def score(

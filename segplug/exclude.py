@@ -8,18 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data import Pair
 from segplug.errors import SegplugError
 from segplug.finding import some
 
 __all__ = ["kept_images"]
 
 
-def kept_images(file: Path, pairs: Sequence[Pair]) -> NDArray[np.bool_]:
-    """(n,): False where `file` lists the pair's image by name, with or without suffix, or by the end of its path.
+def kept_images(file: Path, images: Sequence[Path]) -> NDArray[np.bool_]:
+    """(n,): False where `file` lists the image by name or the end of its path, suffix or not.
 
     One image a line; empty lines and lines that begin with # are skipped. Raises SegplugError when the file cannot be
-    read, lists nothing, lists a name that is no image of `pairs`, or lists all of them.
+    read, lists nothing, lists a name that is none of `images`, or lists all of them.
     """
     try:
         lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
@@ -29,18 +28,18 @@ def kept_images(file: Path, pairs: Sequence[Pair]) -> NDArray[np.bool_]:
     if not listed:
         raise SegplugError(f"{file}: lists no image; write one image name a line")
     places: dict[str, set[int]] = {}
-    for index, pair in enumerate(pairs):
-        parts = pair.image.parts
-        for text in {pair.name, *("/".join(parts[k:]) for k in range(len(parts)))}:
-            places.setdefault(text, set()).add(index)
+    for index, image in enumerate(images):
+        for parts in (image.parts, image.with_suffix("").parts):
+            for k in range(len(parts)):
+                places.setdefault("/".join(parts[k:]), set()).add(index)
     unknown = [line for line in listed if line.replace("\\", "/") not in places]
     if unknown:
         raise SegplugError(
-            f"{file}: {some(unknown)} {'is' if len(unknown) == 1 else 'are'} no image among the {len(pairs)} scored "
-            f"(such as {pairs[0].image.name}); correct the names or the split"
+            f"{file}: {some(unknown)} {'is' if len(unknown) == 1 else 'are'} no image among the {len(images)} scored "
+            f"(such as {images[0].name}); correct the names or the split"
         )
-    keep = np.ones(len(pairs), dtype=bool)
+    keep = np.ones(len(images), dtype=bool)
     keep[[index for line in listed for index in places[line.replace("\\", "/")]]] = False
     if not keep.any():
-        raise SegplugError(f"{file}: lists all {len(pairs)} images; nothing would be left to score")
+        raise SegplugError(f"{file}: lists all {len(images)} images; nothing would be left to score")
     return keep

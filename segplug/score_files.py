@@ -13,13 +13,15 @@ from segplug.errors import SegplugError
 from segplug.metrics import DEFINITIONS, Contributions
 from segplug.worst import WorstImages
 
-__all__ = ["check_out", "score_table", "write_scores"]
+__all__ = ["FILES", "check_out", "score_table", "write_scores"]
+
+FILES = (".json", ".npz")  # what `out` may end in; anything else is a folder
 
 
 def check_out(out: Path | None) -> None:
-    """Refuse, before the scoring, a name that is neither a .json file nor a folder."""
-    if out is not None and out.suffix != ".json" and (out.suffix in (".csv", ".txt", ".html") or out.is_file()):
-        raise SegplugError(f"{out}: neither a .json file nor a folder; name one of them")
+    """Refuse, before the scoring, a name that is neither a .json or .npz file nor a folder."""
+    if out is not None and out.suffix not in FILES and (out.suffix in (".csv", ".txt", ".html") or out.is_file()):
+        raise SegplugError(f"{out}: neither a .json or .npz file nor a folder; name one of them")
 
 
 def score_table(result: dict[str, Any]) -> str:
@@ -34,7 +36,10 @@ def score_table(result: dict[str, Any]) -> str:
 def write_scores(
     result: dict[str, Any], every: Contributions, worst: WorstImages, dataset: CrackDataset, out: Path
 ) -> None:
-    """`out` ending in .json: that file, and a .npz of `every`. Else a folder of both, CSV and worst/*.png."""
+    """`out` ending in .npz: `every`; in .json: that file and a .npz. Else a folder of both, CSV and worst/*.png."""
+    if out.suffix == ".npz":
+        every.save(out)
+        return
     if out.suffix == ".json":
         write_atomic(out, json_writer(result))
         every.save(out.with_suffix(".npz"))

@@ -11,11 +11,19 @@ from experiments.statistics.image_sets import ImageSet, open_images
 from experiments.statistics.interval import LEAST_SEEDS, Interval, image_samples, interval
 from experiments.strict import SpecError
 
-__all__ = ["NO_FILE", "Statistics"]
+__all__ = ["CLASS_AP", "NO_FILE", "Statistics", "row_value"]
 
-NO_FILE = "per-image file missing"
+NO_FILE, CLASS_AP = "per-image file missing", "AP of "
 _CLOSE = 1e-6
 _Sampled = dict[str, NDArray[np.float64]]  # metric -> (samples,)
+
+
+def row_value(row: dict[str, Any], metric: str) -> float | None:
+    """A row's metric, or its AP of one class under the name `AP of <class>`; None where it has none."""
+    value = row["metrics"].get(metric)
+    if value is None and metric.startswith(CLASS_AP):
+        value = row.get("per_class", {}).get(metric.removeprefix(CLASS_AP))
+    return None if value is None else float(value)
 
 
 class Statistics:
@@ -56,10 +64,10 @@ class Statistics:
         if len(own) < LEAST_SEEDS:
             shared = "" if base is None else "shared "
             return f"{len(own)} {shared}seed{'' if len(own) == 1 else 's'}, {LEAST_SEEDS} needed"
-        values = np.array([self._value(cell, metric) for cell in own])
+        values = np.array([row_value(self._rows[cell], metric) for cell in own])
         columns = [self._of(cell) for cell in own]
         if base is not None:
-            values = values - np.array([self._value(cell, metric) for cell in base])
+            values = values - np.array([row_value(self._rows[cell], metric) for cell in base])
             columns += [self._of(cell) for cell in base]
         found = [column.get(metric) for column in columns if column is not None]
         resampled = [column for column in found if column is not None]
@@ -72,15 +80,8 @@ class Statistics:
 
     def _seeds(self, label: str, metric: str) -> list[int]:
         return sorted(
-            seed for name, seed in self._rows if name == label and self._value((name, seed), metric) is not None
+            seed for name, seed in self._rows if name == label and row_value(self._rows[name, seed], metric) is not None
         )
-
-    def _value(self, cell: tuple[str, int], metric: str) -> float | None:
-        row = self._rows[cell]
-        value = row["metrics"].get(metric)
-        if value is None and metric.startswith("AP of "):
-            value = row.get("per_class", {}).get(metric.removeprefix("AP of "))
-        return None if value is None else float(value)
 
     def _of(self, cell: tuple[str, int]) -> _Sampled | None:
         if cell not in self._sampled:

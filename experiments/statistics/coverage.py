@@ -158,10 +158,10 @@ def _samples(images: int) -> NDArray[np.int64]:
 def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(prog="python -m experiments.statistics.coverage", description=__doc__)
-    parser.add_argument("--runs", type=int, default=2000, help="experiments drawn for each line (default: 2000)")
+    parser.add_argument("--runs", type=int, default=4000, help="experiments drawn for each line (default: 4000)")
     runs = parser.parse_args().runs
     for index, (name, scenario) in enumerate(SCENARIOS.items()):
-        shares = coverage(scenario, runs)
+        shares = coverage(scenario, runs, seed=index)
         if index == 0:
             print("| Truth | " + " | ".join(shares) + " |\n|---" + "|--:" * len(shares) + "|")
         print(f"| {name} | " + " | ".join(f"{share:.1%}" for share in shares.values()) + " |", flush=True)

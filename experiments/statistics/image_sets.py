@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from experiments.strict import SpecError
 
-__all__ = ["ImageSet", "open_images"]
+__all__ = ["CrackImages", "ImageSet", "open_images"]
 
 
 class ImageSet(Protocol):

@@ -1,14 +1,14 @@
 """Better, worse or insufficient evidence, for each model of a table against its baseline."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from experiments.statistics.compared import Statistics
 from experiments.statistics.interval import LEVEL, Interval
 
-__all__ = ["INSUFFICIENT", "Verdict", "holm", "verdicts"]
+__all__ = ["DIVERGED", "INSUFFICIENT", "Verdict", "holm", "verdicts"]
 
-INSUFFICIENT = "insufficient evidence"
+INSUFFICIENT, DIVERGED = "insufficient evidence", "diverged (NaN)"
 
 
 @dataclass(frozen=True)
@@ -20,21 +20,26 @@ class Verdict:
     difference: Interval | None
     p_holm: float | None
 
+    def __str__(self) -> str:
+        return f"{self.word} ({self.reason})" if self.reason else self.word
+
 
 def verdicts(
-    statistics: Statistics, labels: Sequence[str], metric: str, more_is_better: bool = True
+    statistics: Statistics, labels: Sequence[str], metric: str, diverged: Collection[str] = ()
 ) -> dict[str, Verdict]:
-    """Of each model but the baseline. Models without an interval are not tested and do not count in the correction."""
-    found = {label: statistics.difference(label, metric) for label in labels}
+    """Of each of `labels`, by a metric of which more is better.
+
+    Models that diverged on any seed, or have no interval, are not tested and do not count in the correction.
+    """
+    found = {label: statistics.difference(label, metric) for label in labels if label not in diverged}
     tested = {label: answer for label, answer in found.items() if isinstance(answer, Interval)}
     corrected = dict(zip(tested, holm([answer.p for answer in tested.values()]), strict=True))
-    result = {}
+    result = {label: Verdict(DIVERGED, "", None, None) for label in labels if label in diverged}
     for label, answer in found.items():
         if isinstance(answer, str):
             result[label] = Verdict(INSUFFICIENT, answer, None, None)
         elif corrected[label] < 1 - LEVEL:
-            word = "better" if (answer.value > 0) == more_is_better else "worse"
-            result[label] = Verdict(word, "", answer, corrected[label])
+            result[label] = Verdict("better" if answer.value > 0 else "worse", "", answer, corrected[label])
         else:
             reason = "0 lies in the interval" if answer.p >= 1 - LEVEL else f"not after Holm, {len(tested)} comparisons"
             result[label] = Verdict(INSUFFICIENT, reason, answer, corrected[label])
