@@ -1,17 +1,20 @@
 """Read what runs left behind: rows, failures, unfinished cells, spec texts; grouped into fair comparisons."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from experiments.run import ROW_SCHEMA
 from experiments.spec import cell_keys, read_spec
+from experiments.statistics import Statistics, Verdict, row_value, verdicts
 from experiments.strict import SpecError
 
-__all__ = ["Comparison", "Run", "compare", "read_run"]
+__all__ = ["HEADLINE", "Comparison", "Run", "compare", "read_run"]
 
 Row = dict[str, Any]
+HEADLINE = {"detect": "AP", "segment": "iou_crack"}  # what verdicts are about
 # What must be equal for two rows to stand in one table.
 _SAME = ("name", "task", "dataset", "dataset_hash", "budget", "protocol", "options", "baseline")
 
@@ -29,10 +32,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows of one dataset under one budget and protocol."""
+    """Rows of one dataset under one budget and protocol. `subset`: name of the part of its images that is scored."""
 
     rows: list[Row]
     folders: dict[str, Path] = field(repr=False)  # cell -> its folder
+    subset: str | None = None
 
     @property
     def task(self) -> str:
@@ -40,7 +44,16 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        return f"{self.rows[0]['name']} on {self.rows[0]['dataset']}"
+        part = f", {self.subset}" if self.subset else ""
+        return f"{self.rows[0]['name']} on {self.rows[0]['dataset']}{part}"
+
+    @property
+    def split(self) -> str:
+        """What was scored, in words."""
+        named = str(self.rows[0]["method"].get("split", "no split named"))
+        if self.subset is None:
+            return named
+        return f"{named}; {self.subset}: {self.rows[0]['subsets'][self.subset]['images']} of them"
 
     @property
     def baseline(self) -> str:
@@ -57,14 +70,39 @@ class Comparison:
         return sorted((row for row in self.rows if row["label"] == label), key=lambda row: row["seed"])
 
     def values(self, label: str, metric: str) -> dict[int, float]:
-        """Seed -> value, seeds without one (diverged, undefined) left out."""
-        found = {row["seed"]: row["metrics"].get(metric) for row in self.of(label)}
+        """Seed -> value of a metric or of `AP of <class>`; seeds without one (diverged, undefined) are left out."""
+        found = {row["seed"]: row_value(row, metric) for row in self.of(label)}
         return {seed: value for seed, value in found.items() if value is not None}
+
+    @cached_property
+    def subsets(self) -> list["Comparison"]:
+        """The same rows scored on the parts of the images that their spec names."""
+        names = dict.fromkeys(name for row in self.rows for name in row.get("subsets", {}))
+        parts = {name: [row for row in self.rows if name in row.get("subsets", {})] for name in names}
+        return [replace(self, subset=name, rows=[_part(row, name) for row in rows]) for name, rows in parts.items()]
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Intervals of this comparison's means and differences."""
+        excluded = self.rows[0]["subsets"][self.subset]["excluded"] if self.subset else ()
+        return Statistics(self.rows, self.folders, self.baseline, excluded)
+
+    @cached_property
+    def verdicts(self) -> dict[str, Verdict]:
+        """Of every model but the baseline, by its headline metric."""
+        others = [label for label in self.labels if label != self.baseline]
+        diverged = {str(row["label"]) for row in self.rows if row["diverged"]}
+        return verdicts(self.statistics, others, HEADLINE[self.task], diverged)
 
     def differences(self, label: str, metric: str) -> list[float]:
         """Model less baseline on every seed that both have."""
         mine, base = self.values(label, metric), self.values(self.baseline, metric)
         return [mine[seed] - base[seed] for seed in sorted(mine.keys() & base.keys())]
+
+
+def _part(row: Row, subset: str) -> Row:
+    part = row["subsets"][subset]
+    return row | {"metrics": part["metrics"], "per_class": part.get("per_class", {})}
 
 
 def read_run(folder: Path) -> Run:

@@ -1,20 +1,32 @@
-"""The numbers of a comparison as tables: quality with differences to the baseline, and cost."""
+"""The numbers of a comparison as tables: quality with differences to the baseline, per class, and cost."""
 
 from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from experiments.report.rows import Comparison
+from experiments.report.rows import HEADLINE, Comparison
+from experiments.statistics import CLASS_AP, Interval
 
-__all__ = ["HEADLINE", "METRICS", "Cell", "Table", "cost_table", "evidence", "quality_table", "sentence"]
+__all__ = [
+    "HEADLINE",
+    "MEMORY",
+    "METRICS",
+    "Cell",
+    "Table",
+    "cost_table",
+    "per_class",
+    "quality_table",
+    "seeds",
+    "span",
+    "unit_of",
+]
 
 METRICS = {
     "detect": ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L", "AR100"),
     "segment": ("iou_crack", "miou", "f1", "precision", "recall", "iou_per_image", "ods_f1", "ois_f1"),
 }
-HEADLINE = {"detect": "AP", "segment": "iou_crack"}
-ENOUGH_SEEDS = 3
 UNSTEADY = 1.5
+MEMORY = "peak_memory_bytes"
 
 _DEFINITIONS = {
     "detect": "COCOeval, by faster-coco-eval; fractions from 0 to 1. AP: mean over IoU 0.50 to 0.95 and classes. "
@@ -26,9 +38,15 @@ _DEFINITIONS = {
 }
 
 
+_SMALL_PRINT = (
+    "Small print: the difference to the baseline and its 95 % interval (of the baseline itself: the value's); "
+    "± standard deviation over seeds where there is no interval."
+)
+
+
 @dataclass(frozen=True)
 class Cell:
-    """A value, and below it in small print what belongs to it."""
+    """A value, and below it in small print what belongs to it, a line each."""
 
     value: str
     small: str = ""
@@ -45,20 +63,24 @@ class Table:
 def quality_table(comparison: Comparison) -> Table:
     """One line a model, one column a metric; differences are of the means over shared seeds."""
     metrics = [m for m in METRICS[comparison.task] if any(comparison.values(x, m) for x in comparison.labels)]
-    lines = []
-    for label in comparison.labels:
-        seeds = "seed " + ", ".join(str(row["seed"]) for row in comparison.of(label))
-        name = Cell(label, f"baseline, {seeds}" if label == comparison.baseline else seeds)
-        numbers = [_quality(comparison, label, metric) for metric in metrics]
-        lines.append([name, Cell(evidence(comparison, label)), *numbers])
-    notes = [_DEFINITIONS[comparison.task], "Small print: difference to the baseline; ± standard deviation over seeds."]
-    caption = f"Quality, {comparison.rows[0]['method'].get('split', 'no split named')}"
-    return Table(caption, ["Model", f"Evidence ({HEADLINE[comparison.task]})", *metrics], lines, notes)
+    notes = [_DEFINITIONS[comparison.task], _SMALL_PRINT]
+    return _metric_table(comparison, f"Quality, {comparison.split}", metrics, metrics, notes)
+
+
+def per_class(comparison: Comparison) -> Table | None:
+    """AP of each class as `quality_table` has the metrics; None where rows have no classes."""
+    names = list(dict.fromkeys(name for row in comparison.rows for name in row.get("per_class", {})))
+    if not names:
+        return None
+    notes = [f"AP of each class, mean over IoU 0.50 to 0.95. {_SMALL_PRINT}"]
+    return _metric_table(comparison, "AP by class", [CLASS_AP + name for name in names], names, notes)
 
 
 def cost_table(comparison: Comparison) -> Table:
-    """Parameters, FLOPs, latency and training time, medians over seeds where they vary."""
+    """Parameters, FLOPs, latency, training time and, where recorded, memory; medians or means over seeds."""
     columns = ["Model", "Parameters, M", "FLOPs, G", "Latency, ms", "Training, min", "Epochs x images"]
+    memory = any(MEMORY in row["train"] for row in comparison.rows)
+    columns += ["Memory, GB"] if memory else []
     base = _cost(comparison, comparison.baseline)
     lines, uncounted, speeds = [], {}, {}
     for label in comparison.labels:
@@ -72,55 +94,68 @@ def cost_table(comparison: Comparison) -> Table:
                 Cell(_number(cost, "latency_ms", 1, 1), _spread(cost)),
                 Cell(f"{minutes:.1f}"),
                 Cell(f"{train['epochs']} x {train['images_per_epoch']}"),
+                *([_memory(comparison, label)] if memory else []),
             ]
         )
         if cost:
             uncounted[label] = ", ".join(name.removeprefix("aten.") for name in cost["flops_uncounted"]) or "none"
             speeds[label] = cost["latency_protocol"]
-    return Table("Cost", columns, lines, [*_latency_notes(speeds), *_flops_notes(uncounted)])
+    notes = [*_latency_notes(speeds), *_flops_notes(uncounted)]
+    notes += ["Memory: the training process's peak, highest of the seeds."] if memory else []
+    return Table("Cost", columns, lines, notes)
 
 
-def evidence(comparison: Comparison, label: str) -> str:
-    """Fewer than three seeds prove nothing; with more, the range of the paired differences is given."""
-    if any(row["diverged"] for row in comparison.of(label)):
-        return "diverged (NaN)"
-    if label == comparison.baseline:
-        return "-"
-    differences = comparison.differences(label, HEADLINE[comparison.task])
-    if len(differences) < ENOUGH_SEEDS:
-        counted = f"{len(differences)} shared seed" + ("" if len(differences) == 1 else "s")
-        return f"insufficient evidence ({counted}, {ENOUGH_SEEDS} needed)"
-    return f"{len(differences)} seeds: {min(differences):+.3f} to {max(differences):+.3f}"
+def seeds(comparison: Comparison, label: str) -> str:
+    """Small print below a model's name."""
+    listed = "seed " + ", ".join(str(row["seed"]) for row in comparison.of(label))
+    return f"baseline, {listed}" if label == comparison.baseline else listed
 
 
-def sentence(comparison: Comparison, label: str) -> str:
-    """What came out for one model, in words."""
-    metric = HEADLINE[comparison.task]
-    values, differences = comparison.values(label, metric), comparison.differences(label, metric)
-    if not values or not differences:
-        return f"{label}: no {metric} to compare; {evidence(comparison, label)}."
-    base = mean(comparison.values(comparison.baseline, metric).values())
-    return (
-        f"{label}: {metric} {mean(values.values()):.3f} against {base:.3f} of {comparison.baseline}, "
-        f"difference {mean(differences):+.3f}; {evidence(comparison, label)}."
-    )
+def span(interval: Interval, sign: str = "") -> str:
+    """[low, high]; `sign` "+" for differences."""
+    return f"[{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
+
+
+def unit_of(metric: str) -> str:
+    """Of a metric's values."""
+    return "px" if metric.startswith("hd95_px") else "images" if metric == "one_mask_empty" else "fraction"
+
+
+def _metric_table(
+    comparison: Comparison, caption: str, metrics: list[str], columns: list[str], notes: list[str]
+) -> Table:
+    lines = [
+        [Cell(label, seeds(comparison, label)), *(_quality(comparison, label, metric) for metric in metrics)]
+        for label in comparison.labels
+    ]
+    return Table(caption, ["Model", *columns], lines, notes)
 
 
 def _quality(comparison: Comparison, label: str, metric: str) -> Cell:
     values = list(comparison.values(label, metric).values())
     if not values:
         return Cell("-")
-    small = [f"± {stdev(values):.3f}"] if len(values) > 1 else []
-    differences = comparison.differences(label, metric)
-    if differences and label != comparison.baseline:
-        small.insert(0, f"{mean(differences):+.3f}")
-    return Cell(f"{mean(values):.3f}", " ".join(small))
+    if label == comparison.baseline:
+        found = comparison.statistics.interval(label, metric)
+        lines = [span(found)] if isinstance(found, Interval) else []
+    else:
+        found, apart = comparison.statistics.difference(label, metric), comparison.differences(label, metric)
+        lines = [f"{mean(apart):+.3f}"] if apart else []
+        lines += [span(found, "+")] if isinstance(found, Interval) else []
+    if not isinstance(found, Interval) and len(values) > 1:
+        lines.append(f"± {stdev(values):.3f}")
+    return Cell(f"{mean(values):.3f}", "\n".join(lines))
 
 
 def _cost(comparison: Comparison, label: str) -> dict[str, Any]:
     """The cost of the seed with the median latency; empty when every seed diverged."""
     costs = sorted((row["cost"] for row in comparison.of(label) if row["cost"]), key=lambda cost: cost["latency_ms"])
     return costs[len(costs) // 2] if costs else {}
+
+
+def _memory(comparison: Comparison, label: str) -> Cell:
+    known = [row["train"][MEMORY] for row in comparison.of(label) if row["train"].get(MEMORY)]
+    return Cell(f"{max(known) / 1e9:.2f}" if known else "-")
 
 
 def _against(cost: dict[str, Any], base: dict[str, Any], key: str, scale: float, is_base: bool) -> Cell:

@@ -1,0 +1,227 @@
+"""Intervals over images and seeds, verdicts, and how often the intervals are right."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from experiments.coco_ap import coco_ap, coco_ap_per_class
+from experiments.report import write_report
+from experiments.report.intervals import intervals
+from experiments.report.rows import Comparison, compare, read_run
+from experiments.report.tables import per_class
+from experiments.report.verdicts import sentences, verdict_table
+from experiments.statistics.coverage import SCENARIOS, coverage
+from experiments.statistics.interval import Interval, image_samples, interval
+from experiments.statistics.verdict import holm
+from experiments.strict import SpecError
+from segplug.metrics import AllMetrics
+
+
+@pytest.fixture(autouse=True)
+def _fewer_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 samples of images instead of 1000, for speed."""
+    monkeypatch.setattr("experiments.statistics.compared.image_samples", partial(image_samples, samples=100))
+
+
+def test_without_images_it_is_the_t_interval_of_the_seeds() -> None:
+    values = np.array([0.03, 0.01, 0.05])
+    found = interval(values, np.tile(values, (50, 1)), 100)
+    expected = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
+    assert isinstance(found, Interval) and (found.low, found.high) == pytest.approx(expected)
+    assert found.p == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+
+
+def test_with_equal_seeds_it_is_the_t_interval_of_the_images() -> None:
+    """The mean over images, resampled: its bootstrap variance is the sample variance over n."""
+    images = np.random.default_rng(0).normal(0.02, 0.1, 100)
+    resampled = np.repeat((image_samples(100, samples=20_000) @ images / 100)[:, None], 3, axis=1)
+    found = interval(np.full(3, images.mean()), resampled, 100)
+    expected = stats.t.interval(0.95, 99, images.mean(), images.std() / 10)
+    assert isinstance(found, Interval) and (found.low, found.high) == pytest.approx(expected, rel=0.03)
+
+
+@pytest.mark.parametrize("shift", np.linspace(-0.05, 0.05, 9))
+def test_p_is_below_005_exactly_where_the_interval_leaves_out_0(shift: float) -> None:
+    rng = np.random.default_rng(1)
+    found = interval(shift + rng.normal(0, 0.01, 3), shift + rng.normal(0, 0.01, (200, 3)), 50)
+    assert isinstance(found, Interval) and (found.p < 0.05) == (not found.low <= 0 <= found.high)
+
+
+def test_no_interval() -> None:
+    values = np.array([0.1, 0.2, 0.3])
+    assert interval(values[:1], np.zeros((9, 1)), 5) == "1 seed, 3 needed"
+    rare = np.where(np.arange(10)[:, None] < 8, values, np.nan)
+    assert interval(values, rare, 5) == "undefined in 20% of the samples of images"
+    assert interval(np.zeros(3), np.zeros((9, 3)), 5) == Interval(0.0, 0.0, 0.0, 1.0)
+
+
+def test_samples_draw_kept_images_with_replacement_and_never_change() -> None:
+    keep = np.array([True, False, True, True])
+    samples = image_samples(4, keep)
+    assert (samples.sum(axis=1) == 3).all() and not samples[:, 1].any() and samples.max() == 3
+    assert np.array_equal(samples, image_samples(4, keep))
+    assert samples[:, [0, 2, 3]].mean(axis=0) == pytest.approx([1, 1, 1], abs=0.1)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([]) == []
+
+
+@pytest.mark.parametrize("name", ["effects 0.2, 1, 1; 3 seeds", "effects 0, 1, 0.3; 3 seeds"])
+def test_coverage(name: str) -> None:
+    """Nominal 95 %; with 1000 runs one standard deviation of what is seen is 0.7 %."""
+    assert 0.93 <= coverage(SCENARIOS[name], 1000, seed=1)["ours"] <= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_coverage_everywhere(name: str) -> None:
+    found = coverage(SCENARIOS[name], 4000, seed=list(SCENARIOS).index(name))
+    assert 0.93 <= found["ours"] <= 0.97
+
+
+def boxes(found: float, seed: int, images: int = 30) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Three objects an image of two classes; each is found with this chance, beside one false alarm."""
+    rng, chance = np.random.default_rng(0), np.random.default_rng(1000 + seed)
+    truth: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
+    truth["categories"] = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    predictions = []
+    for image in range(1, images + 1):
+        truth["images"].append({"id": image, "file_name": f"{image}.jpg", "width": 400, "height": 400})
+        for _ in range(3):
+            x, y, kind = float(rng.uniform(0, 300)), float(rng.uniform(0, 300)), int(rng.integers(1, 3))
+            item = {"image_id": image, "category_id": kind, "bbox": [x, y, 40.0, 40.0]}
+            number = len(truth["annotations"]) + 1
+            truth["annotations"].append({**item, "id": number, "area": 1600.0, "iscrowd": 0})
+            if chance.random() < found + rng.normal(0, 0.1):
+                predictions.append({**item, "score": float(chance.uniform(0.3, 1))})
+        wrong = {"image_id": image, "category_id": 1, "bbox": [350.0, 350.0, 9.0, 9.0]}
+        predictions.append({**wrong, "score": float(chance.uniform(0, 0.8))})
+    return truth, predictions
+
+
+MakeRow = Callable[..., Path]
+
+
+def detection_cell(make_row: MakeRow, out: Path, label: str, seed: int, found: float) -> Path:
+    truth, predictions = boxes(found, seed + 10 * len(label))
+    files = {"per_image": ["ground_truth.json", "predictions.json"]}
+    changes = {"files": files, "per_class": coco_ap_per_class(truth, predictions)}
+    cell = make_row(out, label, seed, changes=changes, **coco_ap(truth, predictions))
+    (cell / "ground_truth.json").write_text(json.dumps(truth))
+    (cell / "predictions.json").write_text(json.dumps(predictions))
+    return cell
+
+
+@pytest.fixture
+def detections(tmp_path: Path, make_row: MakeRow) -> Path:
+    """Three seeds of a baseline, a model that finds much more, and one that finds as much."""
+    for label, found in (("base", 0.5), ("finder", 0.9), ("same_as_base", 0.5)):
+        for seed in range(3):
+            detection_cell(make_row, tmp_path, label, seed, found)
+    return tmp_path
+
+
+def only(folder: Path) -> Comparison:
+    (comparison,) = compare([read_run(folder)])
+    return comparison
+
+
+def test_detections_are_judged_from_their_files(detections: Path) -> None:
+    comparison = only(detections)
+    verdicts = comparison.verdicts
+    assert verdicts["finder"].word == "better" and verdicts["finder"].reason == ""
+    assert str(verdicts["same_as_base"]) == "insufficient evidence (0 lies in the interval)"
+    found, other = verdicts["finder"].difference, verdicts["same_as_base"].difference
+    assert found and other and found.value == pytest.approx(np.mean(comparison.differences("finder", "AP")))
+    assert verdicts["finder"].p_holm == pytest.approx(2 * found.p)
+    assert verdicts["same_as_base"].p_holm == pytest.approx(other.p)
+    table = verdict_table(comparison)
+    assert [row[-1].value for row in table.rows] == ["-", "better", "insufficient evidence"]
+    assert "corrected for the 2 comparisons of this table (Holm 1979)" in table.notes[-1]
+    assert f"[{found.low:+.3f}, {found.high:+.3f}]; better." in sentences(comparison)[0]
+    known = intervals(comparison)
+    assert known["finder", "AP"] == (found.low, found.high) and ("finder", "AP of dog") in known
+    classes = per_class(comparison)
+    assert classes and classes.columns == ["Model", "cat", "dog"] and "[+" in classes.rows[1][2].small
+
+
+def test_one_comparison_needs_no_correction(detections: Path) -> None:
+    for cell in (detections / "cells").glob("same_as_base-*"):
+        (cell / "row.json").unlink()
+    comparison = only(detections)
+    found = comparison.verdicts["finder"]
+    assert found.difference and found.p_holm == found.difference.p
+    assert "One comparison in this table" in verdict_table(comparison).notes[-1]
+
+
+def test_a_diverged_seed_is_marked_and_not_tested(detections: Path) -> None:
+    path = detections / "cells" / "finder-data-s1" / "row.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"diverged": True, "metrics": {}, "cost": {}}))
+    comparison = only(detections)
+    assert verdict_table(comparison).rows[1][-1].value == "diverged (NaN)"
+    other = comparison.verdicts["same_as_base"]
+    assert other.difference and other.p_holm == other.difference.p
+
+
+def test_files_that_do_not_belong_to_their_rows_are_refused(detections: Path) -> None:
+    path = detections / "cells" / "finder-data-s1" / "predictions.json"
+    kept = path.read_text()
+    for text, message in (("[]", r"finder-data-s1: .* its row says"), ("{", r"predictions\.json is not JSON")):
+        path.write_text(text)
+        with pytest.raises(SpecError, match=message):
+            _ = only(detections).verdicts
+    path.write_text(kept)
+    truth = path.with_name("ground_truth.json")
+    truth.write_text(truth.read_text().replace("30.jpg", "31.jpg"))
+    with pytest.raises(SpecError, match="holds other images than its table's"):
+        _ = only(detections).verdicts
+
+
+def test_a_missing_file_is_said_and_stops_nothing(detections: Path) -> None:
+    for path in (detections / "cells").glob("finder-*/predictions.json"):
+        path.unlink()
+    html = write_report([detections], detections / "report").read_text(encoding="utf-8")
+    assert "insufficient evidence (per-image file missing)" in html and "0 lies in the interval" in html
+
+
+def cracks(seed: int, shift: int) -> AllMetrics:
+    """Twenty images; each line is found `shift` pixels beside its place, more or less."""
+    rng, total = np.random.default_rng(seed), AllMetrics()
+    for image in range(20):
+        truth = np.zeros((24, 32), dtype=np.uint8)
+        truth[8:14] = 1
+        probability = np.roll(truth, shift + int(rng.integers(-1, 2)), axis=0) * 0.9
+        total.add(f"wall{image}", probability, truth, (probability * 255).astype(np.uint8), truth.astype(bool))
+    return total
+
+
+def test_cracks_and_the_part_of_them_that_a_spec_names(tmp_path: Path, make_row: MakeRow) -> None:
+    from experiments.statistics.image_sets import CrackImages
+    from experiments.statistics.subsets import score_subsets
+
+    for label, shift in (("base", 3), ("plug_in", 1)):
+        for seed in range(3):
+            total = cracks(seed + 10 * shift, shift)
+            cell = make_row(tmp_path, label, seed, task="segment", **total.scores())
+            total.contributions().save(cell / "per_image.npz")
+            row = json.loads((cell / "row.json").read_text())
+            row["subsets"] = score_subsets(CrackImages(cell / "per_image.npz"), {"fresh": ["wall0", "wall1"]})
+            row["files"]["contributions"] = "per_image.npz"
+            (cell / "row.json").write_text(json.dumps(row))
+    comparison = only(tmp_path)
+    (fresh,) = comparison.subsets
+    assert fresh.title == "made-segment on data, fresh" and fresh.split == "val, 5 images; fresh: 18 of them"
+    assert comparison.verdicts["plug_in"].word == fresh.verdicts["plug_in"].word == "better"
+    assert comparison.verdicts["plug_in"].difference != fresh.verdicts["plug_in"].difference
+    text = "\n".join(sentences(comparison))
+    assert text.startswith("plug_in: iou_crack") and "\nplug_in fresh: iou_crack" in text
+    csv = (write_report([tmp_path], tmp_path / "report").parent / "table.csv").read_text()
+    assert ",fresh,plug_in,base,iou_crack,fraction,3," in csv and ",,plug_in,base,hd95_px,px,3," in csv
