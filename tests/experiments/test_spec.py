@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.run import plan
 from experiments.spec import Budget, Model, cell_keys, cells, read_spec
 from experiments.strict import SpecError
 
@@ -108,3 +109,23 @@ def test_identity_changes_with_everything_that_decides_the_result(tmp_path: Path
     assert first.identity("a") != longer.identity("a")
     assert first.identity("a") != first.identity("b")
     assert first.identity("a") == cells(read_spec(write(tmp_path, GOOD)), tmp_path, tmp_path)[0].identity("a")
+
+
+def test_subsets_of_the_evaluation_images(tmp_path: Path, tiny_detection_data: Path) -> None:
+    """The names that the list leaves out are in the cell, and in what a finished cell must be equal in."""
+    head = GOOD.replace("data/bccd", str(tiny_detection_data)).replace("device: 0", "device: cpu")
+    text = head + "subsets:\n  fresh: {exclude: shared.txt}\n"
+    spec, line = write(tmp_path, text), len(text.splitlines())
+    with pytest.raises(SpecError, match=rf"spec\.yaml:{line}: subsets\.fresh: .*shared\.txt does not exist"):
+        plan(spec, tmp_path, tmp_path / "out")
+    (tmp_path / "shared.txt").write_text("6.png\nseven\n")
+    with pytest.raises(SpecError, match=rf"spec\.yaml:{line}: .*seven is no image among the 2 scored"):
+        plan(spec, tmp_path, tmp_path / "out")
+    (tmp_path / "shared.txt").write_text("6.png\n")
+    cell = plan(spec, tmp_path, tmp_path / "out").cells[0]
+    assert cell.excluded == {"fresh": ["6.png"]} and cell.identity("hash")["excluded"] == cell.excluded
+    assert "excluded" not in plan(write(tmp_path, head), tmp_path, tmp_path / "out").cells[0].identity("hash")
+    with pytest.raises(SpecError, match="subsets names 'a b'"):
+        read_spec(write(tmp_path, text.replace("fresh", "a b")))
+    with pytest.raises(SpecError, match="exclud: unknown key; did you mean 'exclude'"):
+        read_spec(write(tmp_path, text.replace("exclude", "exclud")))
