@@ -21,6 +21,7 @@ from segplug.measure.report import Report, picture_data
 from segplug.measure.scale import Scale
 from segplug.measure.tables import write_tables
 from segplug.picture_files import write_picture
+from segplug.predict.sources import find_sources
 
 __all__ = ["Run", "measure_folder"]
 
@@ -44,13 +45,17 @@ def measure_folder(
     """Write out/measurements.csv, images.csv, measurements.json, report.html and annotated/NAME.jpg.
 
     source: a mask, a folder of masks, or a folder with masks/ in it, as `segplug predict` writes. images: photo or
-    folder of photos of the same names, for the pictures' background. A file that cannot be measured is in `failed`, the
-    others are done all the same. Raises SegplugError when there is nothing to measure or nothing can be written.
+    folder of photos of the same names, for the pictures' background; those without a mask are named in the report. A
+    file that cannot be measured is in `failed`, the others are done all the same. Raises SegplugError when there is
+    nothing to measure or nothing can be written.
     """
     masks = _masks(Path(source))
     photos = None if images is None else _photos(Path(images), masks)
     if not min_length_px >= 0:
         raise SegplugError(f"min_length_px must be at least 0, got {min_length_px}")
+    bare = [str(photo) for name, photo in (photos or {}).items() if name not in {mask.stem for mask in masks}]
+    for photo in bare:
+        note(f"{photo}: has no mask, not measured")
     out = Path(out)
     if out.is_file():
         raise SegplugError(f"{out}: is a file; name a folder")
@@ -60,6 +65,7 @@ def measure_folder(
         "date": started.isoformat(timespec="seconds"),
         "scale": scale.describe(),
         "min_length_px": min_length_px,
+        "photos_without_mask": bare,
     }
     report = Report(str(source), started, scale, min_length_px)
     measured: list[tuple[str, MaskMeasurement]] = []
@@ -79,7 +85,7 @@ def measure_folder(
         report.add(file.stem, result, picture_data(drawn))
         note(f"{i}/{len(masks)} {file.name}: {_in_words(result)}")
     write_tables(measured, failed, about, out)
-    page = report.page(failed)
+    page = report.page(failed, bare)
     write_atomic(out / "report.html", lambda part: part.write_text(page, encoding="utf-8"))
     return Run(tuple(measured), tuple(failed))
 
@@ -99,12 +105,12 @@ def _masks(source: Path) -> list[Path]:
 
 
 def _photos(images: Path, masks: list[Path]) -> dict[str, Path]:
-    """Mask stem -> photo; photos without a mask are left out."""
+    """Mask stem -> photo, named as `segplug predict` names its masks: a.jpg and a.png are a_jpg and a_png."""
     if images.is_file():
         if len(masks) > 1:
             raise SegplugError(f"{images}: one photo for {len(masks)} masks; give the folder of photos")
         return {masks[0].stem: images}
-    photos = by_stem(image_files(images))
+    photos = {source.name: source.path for source in find_sources([images])}
     if not photos.keys() & {mask.stem for mask in masks}:
         raise SegplugError(f"{images}: no photo is named like a mask, such as {masks[0].stem}.*; leave --images out")
     return photos

@@ -15,6 +15,8 @@ __all__ = ["draw_measurement", "mask_background"]
 OUTLINE, CENTRE, WIDEST, INK, PAPER = (255, 210, 0), (0, 200, 255), (255, 60, 200), (20, 20, 20), (255, 255, 255)  # RGB
 READABLE_PX = 900
 LEGEND = (("outline", OUTLINE), ("centre line", CENTRE), ("widest place", WIDEST))
+Ring = tuple[int, int, int]  # x, y, radius
+Box = tuple[int, int, int, int]  # left, top, right, bottom
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -44,9 +46,10 @@ def draw_measurement(
     for crack in measured.cracks:
         for line in crack.centre_lines_px:
             cv2.polylines(drawn, [_at(line, zoom)], False, CENTRE, unit, cv2.LINE_AA)
-    taken: list[tuple[int, int, int, int]] = []
-    for crack in measured.cracks:
-        _mark(drawn, crack, zoom, unit, taken)
+    rings = [_ring(crack, zoom, unit) for crack in measured.cracks]
+    for x, y, radius in rings:
+        cv2.circle(drawn, (x, y), radius, WIDEST, 2 * unit, cv2.LINE_AA)
+    _number(drawn, [str(crack.number) for crack in measured.cracks], rings, unit)
     return np.concatenate([drawn, _legend(size[0], unit, zoom, measured.mm_per_px)], axis=0)
 
 
@@ -55,28 +58,47 @@ def _at(points: NDArray[np.float64], zoom: int) -> NDArray[np.int32]:
     return np.rint((points + 0.5) * zoom - 0.5).astype(np.int32)
 
 
-def _mark(drawn: NDArray[np.uint8], crack: Crack, zoom: int, unit: int, taken: list[tuple[int, int, int, int]]) -> None:
-    """A ring at the widest place and the number beside it, where no other number stands."""
+def _ring(crack: Crack, zoom: int, unit: int) -> Ring:
     x, y = map(int, _at(np.array(crack.max_width_at_px), zoom))
-    radius = max(5 * unit, round(0.75 * crack.max_width_px * zoom))
-    cv2.circle(drawn, (x, y), radius, WIDEST, 2 * unit, cv2.LINE_AA)
-    text, scale, pad = str(crack.number), 0.65 * unit, 4 * unit
-    width, height = (side + 2 * pad for side in cv2.getTextSize(text, FONT, scale, 2 * unit)[0])
-    gap = radius
-    places = [(gap, -gap), (gap, gap + height), (-gap - width, -gap), (-gap - width, gap + height), (gap, height // 2)]
-    boxes = []
-    for dx, dy in places:
-        left = min(max(x + dx, 0), max(0, drawn.shape[1] - width))
-        bottom = min(max(y + dy, height), drawn.shape[0] - 1)
-        boxes.append((left, bottom - height, left + width, bottom))
-    box = next((b for b in boxes if not any(_overlap(b, other) for other in taken)), boxes[0])
-    taken.append(box)
-    cv2.rectangle(drawn, (box[0], box[1]), (box[2], box[3]), INK, cv2.FILLED)
-    cv2.putText(drawn, text, (box[0] + pad, box[3] - pad), FONT, scale, PAPER, 2 * unit, cv2.LINE_AA)
+    return x, y, max(5 * unit, round(0.75 * crack.max_width_px * zoom))
 
 
-def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+def _number(drawn: NDArray[np.uint8], texts: list[str], rings: list[Ring], unit: int) -> None:
+    """Each text beside its ring where it covers no other number and, if that can be, no ring; a line to its ring."""
+    scale, pad = 0.65 * unit, 4 * unit
+    taken: list[Box] = []
+    around = [(x - r, y - r, x + r, y + r) for x, y, r in rings]
+    for text, (x, y, radius) in zip(texts, rings, strict=True):
+        width, height = (side + 2 * pad for side in cv2.getTextSize(text, FONT, scale, 2 * unit)[0])
+        boxes = _places(x, y, radius, width, height, drawn.shape[1], drawn.shape[0])
+        free = [box for box in boxes if not any(_overlap(box, other) for other in taken)] or boxes[:1]
+        box = next((box for box in free if not any(_overlap(box, ring) for ring in around)), free[0])
+        taken.append(box)
+        nearest = min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3])
+        away = math.dist((x, y), nearest)
+        if away > radius + 4 * unit:
+            edge = tuple(round(at + (to - at) * radius / away) for at, to in zip((x, y), nearest, strict=True))
+            cv2.line(drawn, edge, nearest, INK, unit, cv2.LINE_AA)
+    for text, box in zip(texts, taken, strict=True):  # after all lines, which would cross them out
+        cv2.rectangle(drawn, (box[0], box[1]), (box[2], box[3]), INK, cv2.FILLED)
+        cv2.putText(drawn, text, (box[0] + pad, box[3] - pad), FONT, scale, PAPER, 2 * unit, cv2.LINE_AA)
+
+
+def _places(x: int, y: int, radius: int, width: int, height: int, right: int, bottom: int) -> list[Box]:
+    """Boxes in eight directions around the ring, nearest first, kept inside the picture."""
+    found = []
+    for step in range(5):
+        gap = radius + step * height
+        aside, below = (gap, -gap - width, -width // 2), (-gap - height, gap, -height // 2)
+        for dx, dy in ((0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (1, 2), (2, 0), (2, 1)):
+            left = min(max(x + aside[dx], 0), max(0, right - 1 - width))
+            top = min(max(y + below[dy], 0), max(0, bottom - 1 - height))
+            found.append((left, top, left + width, top + height))
+    return found
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
 
 
 def _legend(width: int, unit: int, zoom: int, mm_per_px: float | None) -> NDArray[np.uint8]:

@@ -73,7 +73,7 @@ class Report:
             f"{left_out}</p>{table}</section>"
         )
 
-    def page(self, failed: Sequence[tuple[str, str]]) -> str:
+    def page(self, failed: Sequence[tuple[str, str]], photos_without_mask: Sequence[str] = ()) -> str:
         """The whole HTML document. `failed`: file and reason."""
         when = self._date.strftime("%Y-%m-%d %H:%M")
         several = len(self._measured) > 1
@@ -84,7 +84,9 @@ class Report:
             f"<p class=quiet>{escape(self._source)} · {when} · segplug {_version()}</p>",
             self._summary(),
             f"<p><b>Scale.</b> {escape(self._scale.describe())}</p>",
-            _failed(failed),
+            _not_measured(
+                [reason for _, reason in failed] + [f"{photo}: has no mask" for photo in photos_without_mask]
+            ),
             "<h2>Images</h2>" + _table(IMAGE_HEAD, self._image_rows()) if several else "",
             *self._sections,
             self._method(),
@@ -115,7 +117,7 @@ class Report:
     def _image_rows(self) -> list[list[str]]:
         rows = []
         for number, (name, m) in enumerate(self._measured, start=1):
-            density = NONE if m.density_mm_per_mm2 is None else f"{m.density_mm_per_mm2:.3g}"
+            density = NONE if m.density_mm_per_mm2 is None else f"{1000 * m.density_mm_per_mm2:.3g}"
             rows.append(
                 [
                     f"<a href='#image-{number}'>{escape(name)}</a>",
@@ -144,7 +146,7 @@ class Report:
 
 
 CRACK_HEAD = ("Crack", "Length", "Mean width", "Max. width", "Orientation", "Area", "Branches", "Junctions", "Loops")
-IMAGE_HEAD = ("Image", "Cracks", "Length", "Mean width", "Max. width", "Crack share", "Density, mm/mm²")
+IMAGE_HEAD = ("Image", "Cracks", "Length", "Mean width", "Max. width", "Crack share", "Density, m/m²")
 
 
 def _crack_cells(crack: Crack) -> list[str]:
@@ -186,11 +188,11 @@ def _total(values: Sequence[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def _failed(failed: Sequence[tuple[str, str]]) -> str:
-    if not failed:
+def _not_measured(reasons: Sequence[str]) -> str:
+    if not reasons:
         return ""
-    items = "".join(f"<p>{escape(reason)}</p>" for _, reason in failed)
-    return f"<div class=failed><h2>Not measured: {len(failed)}</h2>{items}</div>"
+    items = "".join(f"<p>{escape(reason)}</p>" for reason in reasons)
+    return f"<div class=failed><h2>Not measured: {len(reasons)}</h2>{items}</div>"
 
 
 def _version() -> str:

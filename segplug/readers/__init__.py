@@ -52,7 +52,8 @@ class CrackData:
     def pairs(self, split: str) -> list[Pair]:
         """The pairs of one split by name. Raises SegplugError on an unknown split and on anything wrong in it."""
         if split not in self.splits:
-            raise SegplugError(f"{self.root}: no split {split!r}; found: {', '.join(self.splits)}")
+            found = ", ".join(self.splits)
+            raise SegplugError(f"{self.root}: no split {split!r}; found: {found}; name one by --split")
         Finding.refuse([f for f in self.findings if f.split in (None, split)])
         return self.splits[split]
 

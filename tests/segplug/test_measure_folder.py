@@ -104,6 +104,37 @@ def test_photo_of_another_size_or_missing_is_reported(
     assert rows(tmp_path / "report" / "measurements.csv") == []
 
 
+def test_photos_without_mask_are_named(found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = tmp_path / "photos" / "site <7>.jpg"
+    photo.write_bytes(b"cut off")  # predict could not read it
+    out = tmp_path / "report"
+    assert measure(found, "--images", photo.parent, "--px-only", "--out", out) == 0
+    assert f"{photo}: has no mask, not measured\n" in capsys.readouterr().err
+    assert "Not measured: 1" in (page := (out / "report.html").read_text(encoding="utf-8"))
+    assert "site &lt;7&gt;.jpg: has no mask" in page
+    assert json.loads((out / "measurements.json").read_text(encoding="utf-8"))["photos_without_mask"] == [str(photo)]
+
+
+def test_photos_are_named_as_predict_names_its_masks(found: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos" / "wall 2.jpg").rename(tmp_path / "photos" / "wall <1>.JPEG")
+    (found / "masks" / "wall 2.png").rename(found / "masks" / "wall <1>_JPEG.png")
+    (found / "masks" / "wall <1>.png").rename(found / "masks" / "wall <1>_jpg.png")
+    assert measure(found, "--images", tmp_path / "photos", "--px-only", "--out", tmp_path / "report") == 0
+    stored = json.loads((tmp_path / "report" / "measurements.json").read_text(encoding="utf-8"))
+    assert len(stored["images"]) == 2 and stored["photos_without_mask"] == []
+
+
+def test_numbers_of_crowded_cracks_cover_no_other_number() -> None:
+    mask = np.zeros((900, 900), dtype=np.uint8)
+    for i in range(12):
+        mask[400 + 12 * i : 403 + 12 * i, 440:480] = 255
+    measured = measure_mask(mask)
+    drawn = draw_measurement(np.full((900, 900, 3), 200, np.uint8), mask, measured)[:900]
+    boxes = cv2.erode((drawn.max(axis=2) < 60).astype(np.uint8), np.ones((3, 3)))  # without the lines to them
+    sizes = cv2.connectedComponentsWithStats(boxes)[2][1:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1]
+    assert len(measured.cracks) == 12 and (sizes.min(axis=1) >= 15).sum() == 12
+
+
 def test_single_mask_and_photo_in_pixels(found: Path, tmp_path: Path) -> None:
     mask, photo = found / "masks" / "wall <1>.png", tmp_path / "photos" / "wall 2.jpg"
     assert measure(mask, "--images", photo, "--px-only", "--out", tmp_path / "report") == 0
@@ -125,8 +156,9 @@ def test_camera_scale_comes_from_the_picture(found: Path, tmp_path: Path) -> Non
         (["found"], "no scale: give one of --mm-per-px"),
         (["found", "--mm-per-px", "1", "--reference-px", "9"], "2 scales"),
         (["found", "--px-only", "--min-length-px", "-1"], "min_length_px must be at least 0, got -1.0"),
-        (["found", "--px-only", "--images", "nowhere"], "nowhere: no such folder"),
-        (["found", "--px-only", "--images", "empty"], "empty: no photo is named like a mask"),
+        (["found", "--px-only", "--images", "nowhere"], "nowhere: no such file or folder"),
+        (["found", "--px-only", "--images", "empty"], "empty: holds no image and no video"),
+        (["found", "--px-only", "--images", "others"], "others: no photo is named like a mask"),
         (["found", "--px-only", "--images", "photos/wall 2.jpg"], "photos/wall 2.jpg: one photo for 2 masks"),
     ],
 )
@@ -140,6 +172,8 @@ def test_mistakes_are_one_line_and_code_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "road.jpg").write_bytes(b"")
     assert measure(*arguments, "--out", "report") == 2
     told = capsys.readouterr().err
     assert told.startswith(f"segplug measure: {message}") and told.count("\n") == 1
