@@ -4,34 +4,15 @@ import base64
 from html import escape
 from pathlib import Path
 
+from experiments.report.errors import error_table
 from experiments.report.facts import Facts, environment_facts, method_facts, reproduce, unfinished
-from experiments.report.pictures import examples, key
-from experiments.report.plots import bars, has_curves, latency, loss, monitor, render, size
+from experiments.report.pictures import KEY, examples, how_chosen
+from experiments.report.plots import PLOTS, Drawn
 from experiments.report.rows import Comparison, Run
-from experiments.report.tables import Table, cost_table, quality_table, sentence
+from experiments.report.tables import Table, cost_table, per_class
+from experiments.report.verdicts import quality_tables, sentences
 
-__all__ = ["PLOTS", "Drawn", "draw_plots", "page"]
-
-PLOTS = {
-    "metrics": (bars, "Metrics; in parentheses the difference to the baseline."),
-    "monitor": (monitor, "Watched after each epoch; not the reported metric."),
-    "loss": (loss, "Training loss."),
-    "latency": (latency, "Quality against latency, one point a seed."),
-    "parameters": (size, "Quality against size, one point a seed."),
-}
-
-
-Drawn = dict[str, tuple[bytes, bytes]]  # plot -> PNG for light and for dark ground
-
-
-def draw_plots(comparison: Comparison) -> Drawn:
-    """Every plot that one comparison has the data for."""
-    absent = () if has_curves(comparison) else ("monitor", "loss")
-    return {
-        name: (render(draw, comparison, dark=False), render(draw, comparison, dark=True))
-        for name, (draw, _) in PLOTS.items()
-        if name not in absent
-    }
+__all__ = ["page"]
 
 
 def page(runs: list[Run], comparisons: list[Comparison], drawn: list[Drawn]) -> str:
@@ -49,23 +30,27 @@ def page(runs: list[Run], comparisons: list[Comparison], drawn: list[Drawn]) -> 
 
 
 def _summary(runs: list[Run], comparisons: list[Comparison]) -> str:
-    found = [
-        sentence(comparison, label)
-        for comparison in comparisons
-        for label in comparison.labels
-        if label != comparison.baseline
-    ]
-    gaps = [line for run in runs for line in unfinished(run)]
-    text = "".join(f"<li>{escape(line)}</li>" for line in found)
-    warning = "".join(f"<li>{escape(line)}</li>" for line in gaps)
-    return f'<ul class="summary">{text}</ul>' + (f'<ul class="gaps">{warning}</ul>' if gaps else "")
+    parts = []
+    for comparison in comparisons:
+        lines = "".join(f"<li>{escape(line)}</li>" for line in sentences(comparison))
+        title = f'<p class="of">{escape(comparison.title)}</p>' if len(comparisons) > 1 else ""
+        parts.append(f'{title}<ul class="summary">{lines}</ul>')
+    gaps = "".join(f"<li>{escape(line)}</li>" for run in runs for line in unfinished(run))
+    return "".join(parts) + (f'<ul class="gaps">{gaps}</ul>' if gaps else "")
 
 
 def _comparison(comparison: Comparison, drawn: Drawn) -> str:
-    parts = [f"<h2>{escape(comparison.title)}</h2>", _table(quality_table(comparison), "quality")]
-    parts += [_plots(drawn, ("metrics", "monitor", "loss")), _table(cost_table(comparison), "cost")]
+    parts = [f"<h2>{escape(comparison.title)}</h2>", *(_table(t, "quality") for t in quality_tables(comparison))]
+    classes = per_class(comparison)
+    parts += [_table(classes, "quality")] if classes else []
+    parts += [_plots(drawn, ("metrics", "classes")), _table(cost_table(comparison), "cost")]
     parts.append(_plots(drawn, ("latency", "parameters")))
+    errors = error_table(comparison)
+    if errors:
+        parts += [_table(errors, "errors"), _plots(drawn, ("errors",))]
     parts.append(_examples(comparison))
+    if "loss" in drawn:
+        parts += ["<h3>Training</h3>", _plots(drawn, ("monitor", "loss"))]
     parts.append(f"<h3>How it was measured</h3>{_facts(method_facts(comparison))}")
     return f"<section>{''.join(parts)}</section>"
 
@@ -90,21 +75,20 @@ def _small(text: str) -> str:
 def _plots(drawn: Drawn, names: tuple[str, ...]) -> str:
     figures = []
     for name in (name for name in names if name in drawn):
-        light, dark = (_data(picture, "png") for picture in drawn[name])
+        light, dark = (_data(picture, "svg+xml") for picture in (drawn[name].light, drawn[name].dark))
         caption = escape(PLOTS[name][1])
         figures.append(
             f'<figure><picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
             f'<img src="{light}" alt="{caption}"></picture><figcaption>{caption}</figcaption></figure>'
         )
-    return f'<div class="plots">{"".join(figures)}</div>'
+    return f'<div class="plots">{"".join(figures)}</div>' if figures else ""
 
 
 def _examples(comparison: Comparison) -> str:
     found = examples(comparison)
     if not found:
         return ""
-    colours, text = key(comparison)
-    keys = "".join(f'<span><i style="background:{colour}"></i>{escape(name)}</span>' for colour, name in colours)
+    key = "".join(f'<span><i style="background:{colour}"></i>{escape(name)}</span>' for colour, name in KEY)
     rows = []
     for example in found:
         panels = "".join(
@@ -112,8 +96,12 @@ def _examples(comparison: Comparison) -> str:
             f"<figcaption>{escape(caption)}</figcaption></figure>"
             for caption, picture in example.panels
         )
-        rows.append(f'<h4>{escape(example.name)}</h4><div class="panels">{panels}</div>')
-    return f'<h3>Examples</h3><p class="key">{keys}</p><div class="notes"><p>{escape(text)}</p></div>{"".join(rows)}'
+        reasons = "; ".join(example.reasons)
+        rows.append(f'<h4>{escape(example.name)}: {escape(reasons)}</h4><div class="panels">{panels}</div>')
+    return (
+        f'<h3>Best and worst images</h3><p class="key">{key}</p>'
+        f'<div class="notes"><p>{escape(how_chosen(comparison))}</p></div>{"".join(rows)}'
+    )
 
 
 def _origin(runs: list[Run]) -> str:

@@ -1,89 +1,121 @@
-"""Example images side by side: ground truth, baseline, plug-in."""
+"""Chosen images side by side: ground truth, baseline, plug-ins; one colour each for found, missed and invented."""
 
 import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw
 
-from experiments.examples import SHOWN_CONFIDENCE
-from experiments.report.plots import PALETTE
+from experiments.examples import KEPT, SHOWN_CONFIDENCE
+from experiments.matching import by_image
+from experiments.report.choice import SCORE_NAME, choose, image_scores, matched
 from experiments.report.rows import Comparison
 
-__all__ = ["Example", "Key", "examples", "key"]
+__all__ = ["FALSE_ALARM", "HIT", "KEY", "MISSED", "Example", "examples", "how_chosen"]
 
 ENLARGE_TO_PX = 400
 HIT, MISSED, FALSE_ALARM = "#00A878", "#3A86FF", "#FF6B35"
-
-Key = list[tuple[str, str]]  # colour, what it means
+KEY = ((HIT, "found"), (MISSED, "missed"), (FALSE_ALARM, "false alarm"))
 
 
 @dataclass(frozen=True)
 class Example:
-    """One image: captions with JPEG bytes, the ground truth first."""
+    """One image: its name, why it is shown, and captions with JPEG bytes, the ground truth first."""
 
     name: str
+    reasons: list[str]
     panels: list[tuple[str, bytes]]
 
 
 def examples(comparison: Comparison) -> list[Example]:
-    """Images that every model has saved, drawn for the models' first seeds."""
-    saved = {}
-    for label in comparison.labels:
-        row = comparison.of(label)[0]
-        path = comparison.folders[row["cell"]] / row["files"].get("examples", "")
-        if path.is_file():  # rows may be kept without the pictures
-            saved[label] = (path.parent, json.loads(path.read_text(encoding="utf-8")))
-    if not saved:
-        return []
-    draw = _boxes if comparison.task == "detect" else _masks
-    folder, first = next(iter(saved.values()))
+    """Images that `choose` picks, drawn for each model's first seed."""
+    scores, names = image_scores(comparison)
+    cells = {label: _open(comparison, label, min(scores[label])) for label in comparison.labels if label in scores}
     result = []
-    for number, item in enumerate(first["shown"]):
-        panels = [("Ground truth", draw(folder, item, True))]
-        for label, (own_folder, own) in saved.items():
-            panels.append((label, draw(own_folder, own["shown"][number], False)))
-        result.append(Example(item["name"], panels))
+    for choice in choose(comparison, scores, names):
+        panels = [("Ground truth", next(iter(cells.values())).panel(choice.index, truth=True))]
+        for label, cell in cells.items():
+            score = scores[label][min(scores[label])][choice.index]
+            caption = f"{label}, {SCORE_NAME[comparison.task]} {score:.2f}"
+            panels.append((caption, cell.panel(choice.index, truth=False)))
+        result.append(Example(choice.name, choice.reasons, panels))
     return result
 
 
-def key(comparison: Comparison) -> tuple[Key, str]:
-    """What the colours mean, and how the images were chosen."""
-    chosen = "Images spread evenly over the evaluation set by file name, not chosen by result; first seed."
-    if comparison.task == "segment":
-        return [(HIT, "crack found"), (MISSED, "crack missed"), (FALSE_ALARM, "false alarm")], chosen
-    classes = [name for name in comparison.rows[0].get("per_class", {})]
-    colours = [(PALETTE[i % len(PALETTE)], name) for i, name in enumerate(classes)]
-    return colours, f"{chosen} Predictions with confidence {SHOWN_CONFIDENCE} or more."
+def how_chosen(comparison: Comparison) -> str:
+    """What the scores mean, and which images could have been chosen."""
+    score = {
+        "detect": f"F1 of the boxes with confidence {SHOWN_CONFIDENCE} or more, own class, IoU 0.5 or more",
+        "segment": "IoU of the crack",
+    }[comparison.task]
+    return (
+        f"Chosen by result: for each model the image where it gains and where it loses most against the baseline, mean "
+        f"over shared seeds, and the images that are easiest and hardest for all. Score: {score}. Drawn: first seed. "
+        f"Candidates: the evaluation set, of more than {KEPT} images {KEPT} spread evenly. Such extremes show what can "
+        "happen, not what is usual."
+    )
 
 
-def _boxes(folder: Path, item: dict[str, Any], truth: bool) -> bytes:
-    with Image.open(folder / item["image"]) as opened:
-        picture = _enlarged(opened.convert("RGB"))
-        factor = picture.width // opened.width
-    pen = ImageDraw.Draw(picture)
-    width = max(2, round(max(picture.size) / 180))
-    for box in item["truth" if truth else "predictions"]:
-        x, y, w, h = (value * factor for value in box["bbox"])
-        pen.rectangle((x, y, x + max(w, 1), y + max(h, 1)), outline=PALETTE[box["class"] % len(PALETTE)], width=width)
-    return _jpeg(picture)
+class _Boxes:
+    """One detection cell, read once for all its pictures."""
+
+    def __init__(self, folder: Path, pictures: Path) -> None:
+        self.pictures = pictures
+        truth = json.loads((folder / "ground_truth.json").read_text(encoding="utf-8"))
+        found = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+        self.images, self.objects = truth["images"], by_image(truth["annotations"])
+        self.found = by_image([p for p in found if p["score"] >= SHOWN_CONFIDENCE])
+
+    def panel(self, index: int, truth: bool) -> bytes:
+        """Truth: all objects as found. Model: its boxes as found or false alarm, and the objects it missed."""
+        record = self.images[index]
+        objects = [item for item in self.objects.get(record["id"], []) if not item["iscrowd"]]
+        coloured = [(item["bbox"], HIT) for item in objects]
+        if not truth:
+            found = sorted(self.found.get(record["id"], []), key=lambda p: -p["score"])
+            taken = matched(found, objects)
+            coloured = [(item["bbox"], MISSED) for number, item in enumerate(objects) if number not in taken]
+            coloured += [(p["bbox"], HIT if took >= 0 else FALSE_ALARM) for p, took in zip(found, taken, strict=True)]
+        with Image.open(self.pictures / f"{index}.jpg") as opened:
+            picture = _enlarged(opened.convert("RGB"))
+        factor = picture.width / record["width"]
+        pen = ImageDraw.Draw(picture)
+        width = max(2, round(max(picture.size) / 180))
+        for box, colour in coloured:
+            x, y, w, h = (value * factor for value in box)
+            pen.rectangle((x, y, x + max(w, 1), y + max(h, 1)), outline=colour, width=width)
+        return _jpeg(picture)
 
 
-def _masks(folder: Path, item: dict[str, Any], truth: bool) -> bytes:
-    """Truth: the crack coloured as found. Model: found, missed and false pixels coloured, the rest greyed."""
-    with Image.open(folder / item["image"]) as opened:
-        pixels = np.asarray(opened.convert("L").convert("RGB"), dtype=np.float32) * 0.75
-    label, predicted = _mask(folder / item["truth"]), _mask(folder / item["prediction"])
-    if truth:
+class _Masks:
+    """One segmentation cell."""
+
+    def __init__(self, folder: Path, pictures: Path) -> None:
+        self.pictures = pictures
+        with np.load(folder / "masks.npz") as masks:
+            self.masks = dict(masks)
+
+    def panel(self, index: int, truth: bool) -> bytes:
+        """Truth: the crack coloured as found. Model: found, missed and false pixels coloured. The rest is greyed."""
+        with Image.open(self.pictures / f"{index}.jpg") as opened:
+            pixels = np.asarray(opened.convert("L").convert("RGB"), dtype=np.float32) * 0.75
+        with Image.open(self.pictures / f"{index}-truth.png") as opened:
+            label = np.asarray(opened.convert("L")) > 0
         areas = [(label, HIT)]
-    else:
-        areas = [(label & predicted, HIT), (label & ~predicted, MISSED), (predicted & ~label, FALSE_ALARM)]
-    for area, colour in areas:
-        pixels[area] = ImageColor.getrgb(colour)
-    return _jpeg(_enlarged(Image.fromarray(pixels.astype(np.uint8))))
+        if not truth:
+            found = self.masks[str(index)]
+            areas = [(label & found, HIT), (label & ~found, MISSED), (found & ~label, FALSE_ALARM)]
+        for area, colour in areas:
+            pixels[area] = ImageColor.getrgb(colour)
+        return _jpeg(_enlarged(Image.fromarray(pixels.astype(np.uint8))))
+
+
+def _open(comparison: Comparison, label: str, seed: int) -> _Boxes | _Masks:
+    row = next(row for row in comparison.of(label) if row["seed"] == seed)
+    folder = comparison.folders[row["cell"]]
+    return (_Boxes if comparison.task == "detect" else _Masks)(folder, folder / row["files"]["pictures"])
 
 
 def _enlarged(picture: Image.Image) -> Image.Image:
@@ -92,12 +124,7 @@ def _enlarged(picture: Image.Image) -> Image.Image:
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
-def _mask(path: Path) -> np.ndarray:
-    with Image.open(path) as opened:
-        return np.asarray(opened.convert("L")) > 60  # shrinking greys thin cracks
-
-
 def _jpeg(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=85)
+    picture.save(buffer, format="JPEG", quality=80)
     return buffer.getvalue()

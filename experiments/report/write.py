@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from experiments.report.page import draw_plots, page
+from experiments.report.page import page
+from experiments.report.plots import draw_plots
 from experiments.report.rows import compare, read_run
 from experiments.report.text import csv_table, latex, markdown
 
@@ -10,7 +11,7 @@ __all__ = ["write_report"]
 
 
 def write_report(folders: list[Path], out: Path) -> Path:
-    """Write report.html, report.md, table.tex, table.csv and plots/*.png; the HTML's path.
+    """Write report.html, report.md, table.tex, table.csv and plots/*.png and *.svg; the HTML's path.
 
     Raises SpecError when a folder has no finished cell. The HTML needs no other file.
     """
@@ -19,8 +20,9 @@ def write_report(folders: list[Path], out: Path) -> Path:
     (out / "plots").mkdir(parents=True, exist_ok=True)
     drawn = [draw_plots(comparison) for comparison in comparisons]
     for index, plots in enumerate(drawn, start=1):
-        for name, (light, _) in plots.items():
-            (out / "plots" / f"{index}-{name}.png").write_bytes(light)
+        for name, picture in plots.items():
+            (out / "plots" / f"{index}-{name}.png").write_bytes(picture.png)
+            (out / "plots" / f"{index}-{name}.svg").write_bytes(picture.light)
     (out / "report.md").write_text(markdown(runs, comparisons, drawn), encoding="utf-8")
     (out / "table.tex").write_text(latex(comparisons), encoding="utf-8")
     (out / "table.csv").write_text(csv_table(comparisons), encoding="utf-8")

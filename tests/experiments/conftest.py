@@ -25,7 +25,8 @@ def make_row() -> MakeRow:
             ("train/box_loss", "metrics/mAP50-95(B)") if task == "detect" else ("train_loss", "val_iou_crack")
         )
         (cell / "train" / "curves.csv").write_text(f"epoch,{loss},{monitor}\n1,2.0,0.1\n2,1.5,0.2\n2,1.0,0.3\n")
-        _example(cell / "examples", task)
+        _keep_pictures(out / "pictures" / "data", task)
+        _keep_predictions(cell, task, found=5 + seed)
         return cell
 
     return make
@@ -86,22 +87,45 @@ def _row(cell: str, label: str, seed: int, task: str, metrics: dict[str, Any]) -
             "predictions": "as they are",
             "metric": "exact",
         },
-        "files": {"curves": "train/curves.csv", "examples": "examples/examples.json"},
+        "errors": {"AP50": 0.6, "missed": 0.1} if task == "detect" else {"missed": 0.1},
+        "files": {"curves": "train/curves.csv", "pictures": "../../pictures/data"},
         "finished": "2026-01-01T00:00:00+00:00",
     }
 
 
-def _example(folder: Path, task: str) -> None:
-    folder.mkdir()
-    Image.new("RGB", (40, 30), "grey").save(folder / "0.jpg")
-    shown: dict[str, Any] = {"name": "photo <1>.jpg", "image": "0.jpg"}
-    if task == "detect":
-        shown["truth"] = [{"bbox": [5, 5, 10, 10], "class": 0}]
-        shown["predictions"] = [{"bbox": [6, 6, 10, 10], "class": 0, "score": 0.9}]
-    else:
-        for number, name in enumerate(("truth", "prediction")):
-            mask = np.zeros((30, 40), np.uint8)
-            mask[5 + 5 * number : 15 + 5 * number] = 255
-            Image.fromarray(mask).save(folder / f"{name}.png")
-            shown[name] = f"{name}.png"
-    (folder / "examples.json").write_text(json.dumps({"classes": ["cat"], "shown": [shown]}))
+def _keep_pictures(folder: Path, task: str) -> None:
+    """Two images of 40 x 30 px; for segmentation a crack in rows 5 to 14 of each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(2):
+        Image.new("RGB", (40, 30), "grey").save(folder / f"{index}.jpg")
+        if task == "segment":
+            Image.fromarray(rows_set(5)).save(folder / f"{index}-truth.png")
+
+
+def _keep_predictions(cell: Path, task: str, found: int) -> None:
+    """Image 0: the crack (or box) found `found` - 5 px too low; image 1: nothing."""
+    if task == "segment":
+        np.savez_compressed(cell / "masks.npz", **{"0": rows_set(found), "1": rows_set(30)})
+        per_image = [{"name": "photo <1>.jpg", "iou_crack": (15 - found) / (5 + found)}, {"name": "b", "iou_crack": 0}]
+        (cell / "per_image.json").write_text(json.dumps(per_image))
+        return
+    shared = {"category_id": 1, "bbox": [5, 5, 10, 10], "area": 100, "iscrowd": 0}
+    truth = {
+        "images": [
+            {"id": 1, "file_name": "photo <1>.jpg", "width": 40, "height": 30},
+            {"id": 2, "file_name": "b.jpg", "width": 40, "height": 30},
+        ],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [{**shared, "id": 1, "image_id": 1}, {**shared, "id": 2, "image_id": 2}],
+    }
+    (cell / "ground_truth.json").write_text(json.dumps(truth))
+    box = [5, found, 10, 10]
+    scored = [{"image_id": 1, "category_id": 1, "bbox": box, "score": score} for score in (0.9, 0.1)]
+    (cell / "predictions.json").write_text(json.dumps(scored))
+
+
+def rows_set(first: int) -> np.ndarray:
+    """(30, 40), true in ten rows."""
+    mask = np.zeros((30, 40), dtype=bool)
+    mask[first : first + 10] = True
+    return mask

@@ -1,0 +1,94 @@
+"""Which images are shown: where a model gains or loses most against the baseline, and the easiest and the hardest.
+
+The score of an image is iou_crack (segmentation), or F1 of the boxes that are drawn (confidence 0.25 or more, own
+class, IoU 0.5 or more); an image with nothing to find and nothing found scores 1.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from experiments.examples import SHOWN_CONFIDENCE, kept
+from experiments.matching import box_iou, by_image, match, same_class
+from experiments.report.rows import Comparison
+
+__all__ = ["SCORE_NAME", "Choice", "ImageScores", "choose", "image_scores", "matched"]
+
+SCORE_NAME = {"detect": "F1", "segment": "IoU"}
+ImageScores = dict[str, dict[int, dict[int, float]]]  # label -> seed -> index of the image -> score
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One image of the evaluation set, its file name, and why it is shown."""
+
+    index: int
+    name: str
+    reasons: list[str]
+
+
+def image_scores(comparison: Comparison) -> tuple[ImageScores, list[str]]:
+    """Scores of the images that a report may show, and all images' names; empty when they were not kept."""
+    scores: ImageScores = {}
+    names: list[str] = []
+    for row in comparison.rows:
+        read = _boxes if comparison.task == "detect" else _cracks
+        folder = comparison.folders[row["cell"]]
+        if not row["files"].get("pictures") or not (folder / row["files"]["pictures"]).is_dir():
+            continue
+        own, names = read(folder)
+        scores.setdefault(row["label"], {})[row["seed"]] = own
+    return scores, names
+
+
+def choose(comparison: Comparison, scores: ImageScores, names: list[str]) -> list[Choice]:
+    """Largest gain and loss of each model (mean over the seeds it shares with the baseline), easiest, hardest."""
+    found: dict[int, list[str]] = {}
+    base = scores.get(comparison.baseline, {})
+    for label in comparison.labels:
+        seeds = sorted(scores.get(label, {}).keys() & base.keys())
+        if label == comparison.baseline or not seeds:
+            continue
+        apart = {i: mean(scores[label][seed][i] - base[seed][i] for seed in seeds) for i in base[seeds[0]]}
+        for word, index in (("gain", max(apart, key=apart.__getitem__)), ("loss", min(apart, key=apart.__getitem__))):
+            if (apart[index] > 0) == (word == "gain") and apart[index]:
+                found.setdefault(index, []).append(f"largest {word} of {label}, {apart[index]:+.2f}")
+    each = [run for runs in scores.values() for run in runs.values()]
+    middle = {i: mean(run[i] for run in each) for i in (each[0] if each else {})}
+    for word, index in _extremes(middle):
+        found.setdefault(index, []).append(f"{word} for all models, {middle[index]:.2f}")
+    return [Choice(index, names[index], reasons) for index, reasons in found.items()]
+
+
+def matched(found: list[dict[str, Any]], objects: list[dict[str, Any]]) -> np.ndarray:
+    """For each prediction, best first, the index of the object it takes, or -1."""
+    return match(np.where(same_class(found, objects), box_iou(found, objects), 0.0))
+
+
+def _extremes(middle: dict[int, float]) -> list[tuple[str, int]]:
+    if not middle:
+        return []
+    return [("hardest", min(middle, key=middle.__getitem__)), ("easiest", max(middle, key=middle.__getitem__))]
+
+
+def _cracks(folder: Path) -> tuple[dict[int, float], list[str]]:
+    rows = json.loads((folder / "per_image.json").read_text(encoding="utf-8"))
+    return {index: float(rows[index]["iou_crack"]) for index in kept(len(rows))}, [row["name"] for row in rows]
+
+
+def _boxes(folder: Path) -> tuple[dict[int, float], list[str]]:
+    truth = json.loads((folder / "ground_truth.json").read_text(encoding="utf-8"))
+    found = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+    objects, shown = by_image(truth["annotations"]), by_image([p for p in found if p["score"] >= SHOWN_CONFIDENCE])
+    scores = {}
+    for index in kept(len(truth["images"])):
+        image = truth["images"][index]["id"]
+        wanted = [item for item in objects.get(image, []) if not item["iscrowd"]]
+        own = sorted(shown.get(image, []), key=lambda p: -p["score"])
+        right, all_boxes = int((matched(own, wanted) >= 0).sum()), len(own) + len(wanted)
+        scores[index] = 2 * right / all_boxes if all_boxes else 1.0
+    return scores, [image["file_name"] for image in truth["images"]]

@@ -1,0 +1,88 @@
+"""Differences to the baseline by metric and by class, with intervals, and kinds of error: a dot a model."""
+
+from statistics import mean
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from experiments.report.errors import mean_errors
+from experiments.report.intervals import Intervals
+from experiments.report.rows import Comparison
+from experiments.report.tables import METRICS
+from experiments.report.theme import colour, legend, marker, panel
+from experiments.statistics import CLASS_AP
+
+__all__ = ["MOST_CLASSES", "classes", "errors", "metrics"]
+
+MOST_CLASSES = 20
+_DOT_HEIGHT = 0.115  # inches
+
+
+def metrics(comparison: Comparison, intervals: Intervals) -> Figure | None:
+    """Every metric, difference of the means over shared seeds."""
+    return _differences(comparison, intervals, list(METRICS[comparison.task]), "difference to the baseline")
+
+
+def classes(comparison: Comparison, intervals: Intervals) -> Figure | None:
+    """AP of each class; of many classes those that differ most."""
+    names = dict.fromkeys(CLASS_AP + name for row in comparison.rows for name in row.get("per_class", {}))
+    others = [label for label in comparison.labels if label != comparison.baseline]
+    size = {
+        name: max((abs(mean(apart)) for x in others if (apart := comparison.differences(x, name))), default=0.0)
+        for name in names
+    }
+    most = sorted(names, key=lambda name: -size[name])[:MOST_CLASSES]
+    shown = [name for name in names if name in most]
+    return _differences(comparison, intervals, shown, "difference in AP to the baseline")
+
+
+def errors(comparison: Comparison, intervals: Intervals) -> Figure | None:
+    """What each kind of error costs, mean over seeds."""
+    kinds, found = mean_errors(comparison)
+    if not kinds:
+        return None
+    lines = {label: {kind: found[label].get(kind, 0.0) for kind in kinds} for label in found}
+    figure, axes = _dots(comparison, lines, kinds, {})
+    axes.set_yticks(range(len(kinds)), [kind.replace("_", " ") for kind in kinds])
+    axes.set_xlabel({"detect": "AP50 lost to it", "segment": "share of label and prediction"}[comparison.task])
+    axes.set_xlim(left=0)
+    return legend(figure, axes)
+
+
+def _differences(comparison: Comparison, intervals: Intervals, names: list[str], text: str) -> Figure | None:
+    lines = {}
+    for label in comparison.labels:
+        apart = {name: comparison.differences(label, name) for name in names}
+        if label != comparison.baseline and any(apart.values()):
+            lines[label] = {name: mean(values) for name, values in apart.items() if values}
+    shown = [name for name in names if any(name in line for line in lines.values())]
+    if not shown:
+        return None
+    figure, axes = _dots(comparison, lines, shown, intervals)
+    axes.axvline(0, color=colour(0), linewidth=1)
+    axes.set_yticks(range(len(shown)), [name.removeprefix(CLASS_AP) for name in shown])
+    axes.set_xlabel(text)
+    return legend(figure, axes)
+
+
+def _dots(
+    comparison: Comparison, lines: dict[str, dict[str, float]], names: list[str], intervals: Intervals
+) -> tuple[Figure, Any]:
+    """A band of the plot for each name, in it a dot and its interval for each model."""
+    figure, axes = panel(len(lines), 0.75 + len(names) * (0.12 + _DOT_HEIGHT * len(lines)))
+    for order, (label, values) in enumerate(lines.items()):
+        index = comparison.labels.index(label)
+        shown = [(place, name) for place, name in enumerate(names) if name in values]
+        ys = [place + (order - (len(lines) - 1) / 2) * 0.8 / len(lines) for place, _ in shown]
+        for y, (_, name) in zip(ys, shown, strict=True):
+            if (label, name) in intervals:
+                axes.hlines(y, *intervals[label, name], color=colour(index), linewidth=1.3)
+        xs = [values[name] for _, name in shown]
+        axes.plot(xs, ys, marker(index), color=colour(index), markersize=4.5, label=label)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.hlines([place + 0.5 for place in range(len(names) - 1)], 0, 1, transform=axes.get_yaxis_transform(), alpha=0.2,
+                color="0.5", linewidth=0.6)  # fmt: skip
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    axes.margins(x=0.06)
+    return figure, axes

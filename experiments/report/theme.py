@@ -1,0 +1,83 @@
+"""How every plot looks, in one place; what style.css is to the page. SVGs are transparent, PNGs white."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+__all__ = ["PALETTE", "colour", "legend", "marker", "panel", "render"]
+
+# Okabe and Ito: told apart by colour-blind readers, and on light and dark ground. Markers differ as well, for print.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
+_MARKERS = "osD^vPX"
+_WIDTH, _HEIGHT, _LEGEND_LINE = 4.6, 3.1, 0.17  # inches
+_INK = {False: "#1f2933", True: "#d8dee9"}
+
+
+def render(draw: Callable[[], Figure | None], dark: bool = False, kind: str = "svg") -> bytes | None:
+    """The figure as SVG or PNG; None when there is nothing to draw. Equal figures give equal bytes."""
+    ink = _INK[dark]
+    style: Any = {
+        "figure.facecolor": "white" if kind == "png" else "none",
+        "axes.facecolor": "none",
+        "savefig.facecolor": "auto",
+        "text.color": ink,
+        "axes.labelcolor": ink,
+        "axes.edgecolor": ink,
+        "xtick.color": ink,
+        "ytick.color": ink,
+        "grid.color": ink,
+        "lines.color": ink,
+        "font.size": 9,
+        "axes.titlesize": 9,
+        "axes.linewidth": 0.7,
+        "xtick.major.width": 0.7,
+        "ytick.major.width": 0.7,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.13,
+        "grid.linewidth": 0.6,
+        "legend.frameon": False,
+        "legend.handlelength": 1.6,
+        "svg.hashsalt": "report",
+    }
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(style):
+        figure = draw()
+        if figure is None:
+            return None
+        if kind == "png":
+            FigureCanvasAgg(figure)
+            figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
+        else:
+            FigureCanvasSVG(figure)
+            figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def panel(entries: int, height: float = _HEIGHT) -> tuple[Figure, Any]:
+    """One pair of axes, with room for a legend of so many entries above it."""
+    figure = Figure(figsize=(_WIDTH, height + _LEGEND_LINE * entries), layout="constrained")
+    return figure, figure.subplots()
+
+
+def legend(figure: Figure, axes: Any) -> Figure:
+    """One entry a line above the axes: model names are long, and never cover the data there."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside upper left", ncols=1, labelspacing=0.25, borderaxespad=0.2)
+    return figure
+
+
+def colour(index: int) -> str:
+    """Of the model at this place in the comparison; the baseline is 0."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def marker(index: int) -> str:
+    return _MARKERS[index % len(_MARKERS)]

@@ -1,0 +1,147 @@
+"""Plots draw what the rows say, the same bytes for the same rows, and stay away when there is nothing to draw."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from PIL import Image
+
+from experiments.report.curves import loss
+from experiments.report.dots import MOST_CLASSES, classes, errors, metrics
+from experiments.report.errors import error_table
+from experiments.report.plots import draw_plots
+from experiments.report.rows import Comparison, compare, read_run
+from experiments.report.scatter import latency, pareto
+from experiments.report.theme import PALETTE, colour, render
+
+
+def comparison(folder: Path) -> Comparison:
+    (only,) = compare([read_run(folder)])
+    return only
+
+
+def dots(figure: Figure | None) -> dict[str, list[tuple[float, float]]]:
+    """Label -> its points, of the lines that the legend names."""
+    assert figure is not None
+    lines = [line for line in figure.axes[0].lines if not str(line.get_label()).startswith("_")]
+    return {str(line.get_label()): list(zip(*line.get_data(), strict=True)) for line in lines}
+
+
+def test_curves_are_mean_and_range(tmp_path: Path, make_row: Any) -> None:
+    """An epoch that was trained again counts once; the band spans the seeds."""
+    for seed, last in ((0, 1.0), (1, 3.0)):
+        cell = make_row(tmp_path, "base", seed, AP=0.4)
+        (cell / "train" / "curves.csv").write_text(f"epoch,train/box_loss\n1,2.0\n2,1.5\n2,{last}\n3,nan\n")
+    figure = loss(comparison(tmp_path), {})
+    assert dots(figure) == {"base": [(1, 2.0), (2, 2.0)]}
+    assert figure is not None
+    (band,) = figure.axes[0].collections
+    low, high = band.get_datalim(figure.axes[0].transData).intervaly
+    assert (low, high) == pytest.approx((1.0, 3.0))
+
+
+def test_a_seed_without_curves_leaves_the_model_out(tmp_path: Path, make_row: Any) -> None:
+    make_row(tmp_path, "base", AP=0.4)
+    cell = make_row(tmp_path, "plug_in", AP=0.4)
+    (cell / "train" / "curves.csv").unlink()
+    assert list(dots(loss(comparison(tmp_path), {}))) == ["base"]
+
+
+def test_differences_and_their_intervals(tmp_path: Path, make_row: Any) -> None:
+    for seed, (base, plug_in) in enumerate(((0.3, 0.33), (0.4, 0.42))):
+        make_row(tmp_path, "base", seed, AP=base)
+        make_row(tmp_path, "plug_in", seed, AP=plug_in)
+    figure = metrics(comparison(tmp_path), {("plug_in", "AP"): (-0.01, 0.06)})
+    assert dots(figure) == {"plug_in": [(pytest.approx(0.025), 0)]}
+    assert figure is not None
+    segments = [tuple(path.vertices[:, 0]) for path in figure.axes[0].collections[0].get_paths()]
+    assert segments == [pytest.approx((-0.01, 0.06))]
+
+
+def test_classes_that_differ_most(tmp_path: Path, make_row: Any) -> None:
+    count = MOST_CLASSES + 5
+    make_row(tmp_path, "base", changes={"per_class": {f"c{i}": 0.5 for i in range(count)}})
+    make_row(tmp_path, "plug_in", changes={"per_class": {f"c{i}": 0.5 + i / 100 for i in range(count)}})
+    figure = classes(comparison(tmp_path), {})
+    assert figure is not None
+    shown = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert shown == [f"c{i}" for i in range(5, count)]
+
+
+def test_errors_are_means_over_seeds(tmp_path: Path, make_row: Any) -> None:
+    for seed, missed in ((0, 0.1), (1, 0.3)):
+        make_row(tmp_path, "base", seed, changes={"errors": {"AP50": 0.5, "missed": missed}})
+    make_row(tmp_path, "plug_in", changes={"errors": {"AP50": 0.5, "missed": 0.25, "both": 0.05}})
+    compared = comparison(tmp_path)
+    points = dots(errors(compared, {}))
+    assert [x for x, _ in points["base"]] == pytest.approx([0, 0, 0, 0, 0, 0.2])
+    table = error_table(compared)
+    assert table is not None and table.columns[1:4] == ["Classification", "Localisation", "Both"]
+    assert (table.rows[1][-1].value, table.rows[1][-1].small) == ("0.250", "+0.050")
+
+
+def test_rows_without_errors_have_no_table(tmp_path: Path, make_row: Any) -> None:
+    make_row(tmp_path, "base", AP=0.4, changes={"errors": {}})
+    assert error_table(comparison(tmp_path)) is None and errors(comparison(tmp_path), {}) is None
+
+
+def test_pareto_front() -> None:
+    points = [(2.0, 0.5), (1.0, 0.4), (3.0, 0.5), (3.0, 0.6), (1.0, 0.3), (2.5, 0.2), (1.0, 0.4)]
+    assert pareto(points) == [(1.0, 0.4), (2.0, 0.5), (3.0, 0.6)]
+
+
+def test_scatter_shows_mean_median_and_interval(tmp_path: Path, make_row: Any) -> None:
+    for seed, quality in enumerate((0.3, 0.4, 0.5)):
+        make_row(tmp_path, "base", seed, AP=quality)
+        make_row(tmp_path, "plug_in", seed, AP=quality + 0.1)
+    figure = latency(comparison(tmp_path), {("plug_in", "AP"): (0.05, 0.15)})
+    points = dots(figure)
+    assert points["base"] == [(13.5, pytest.approx(0.4))] and points["plug_in"] == [(13.5, pytest.approx(0.5))]
+    assert points["Pareto front"] == [(13.5, pytest.approx(0.5))]
+    assert figure is not None
+    spans = [path.vertices for lines in figure.axes[0].collections for path in lines.get_paths()]
+    upright = [tuple(v[:, 1]) for v in spans if v[0, 0] == v[1, 0]]
+    assert upright == [pytest.approx((0.45, 0.55))]
+
+
+def test_nothing_to_draw(tmp_path: Path, make_row: Any) -> None:
+    make_row(tmp_path, "base", changes={"cost": {}, "files": {}, "errors": {}, "per_class": {}})
+    assert draw_plots(comparison(tmp_path)) == {}
+
+
+def test_equal_rows_give_equal_bytes(tmp_path: Path, make_row: Any) -> None:
+    for label in ("base", "plug_in"):
+        make_row(tmp_path, label, AP=0.4)
+    first, second = (
+        [render(lambda: loss(comparison(tmp_path), {}), kind=kind) for kind in ("svg", "png")] for _ in range(2)
+    )
+    assert first == second and all(first)
+    assert first[0] is not None and b"<svg" in first[0] and b"dc:date" not in first[0]
+
+
+def test_colours_follow_the_order_of_the_models(tmp_path: Path, make_row: Any) -> None:
+    labels = ["base", *(f"m{i}" for i in range(len(PALETTE)))]
+    for label in labels:
+        make_row(tmp_path, label, AP=0.4)
+    figure = loss(comparison(tmp_path), {})
+    assert figure is not None
+    drawn = [(to_hex(line.get_color()).upper(), line.get_linestyle()) for line in figure.axes[0].lines]
+    assert [shade for shade, _ in drawn] == [colour(i) for i in range(len(labels))]
+    assert len(set(drawn)) == len(labels)  # the eighth has the first's colour in another style
+
+
+def test_labels_are_inside_the_figure(tmp_path: Path, make_row: Any) -> None:
+    """Long names in the legend and on the axis are not cut."""
+    name = "deeplabv3plus-tu-mobilenetv3_large_100-imagenet"
+    for label in ("base", name):
+        make_row(tmp_path, label, AP=0.4, changes={"per_class": {"a class with a rather long name": 0.5}})
+    png = render(lambda: classes(comparison(tmp_path), {}), kind="png")
+    assert png is not None
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+    assert pixels.min() < 128
+    for edge in (pixels[:2], pixels[-2:], pixels[:, :2], pixels[:, -2:]):
+        assert edge.min() > 250
