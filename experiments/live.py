@@ -57,10 +57,11 @@ def lines(before: State | None, now: State) -> list[str]:
             return [f"{now.key}: finished before, kept"]
         if now.phase == "failed":
             return [f"{now.key}: FAILED before, {now.note}; --retry-failed tries it again"]
-        if now.phase == "to run":
-            return []
+        if now.phase == "to resume":
+            return [f"{now.key}: to be resumed after epoch {now.epochs} of {now.total}"]
     if now.phase == "running" and (before is None or before.phase != "running"):
-        said.append(f"{now.key}: {f'goes on after epoch {now.epochs}' if now.epochs else 'starts'} ({now.note})")
+        known = now.epochs if before is None else before.epochs
+        said.append(f"{now.key}: {f'goes on after epoch {known}' if known else 'starts'} ({now.note})")
     if before is not None and now.last and now.epochs > before.epochs:
         loss = "not finite" if now.last["loss"] is None else f"{now.last['loss']:.3f}"
         said.append(

@@ -6,6 +6,7 @@ import traceback
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import import_module
+from typing import Any
 
 import torch
 
@@ -83,30 +84,10 @@ def give_up(job: Job, reason: str) -> None:
 
 
 def _run(job: Job, lock: CellLock) -> None:
-    cell, identity = job.cell, job.cell.identity(job.dataset_hash)
-    write_json(cell.folder / "cell.json", identity)
-    (cell.folder / "error.json").unlink(missing_ok=True)
-    start = environment()
-    torch.set_num_threads(cell.spec.budget.threads)
+    cell = job.cell
     try:
-        with (
-            (cell.folder / "log.txt").open("a", encoding="utf-8") as log,
-            contextlib.redirect_stdout(log),
-            contextlib.redirect_stderr(log),
-            logging_to(cell),
-        ):
-            result = import_module(job.module).run_cell(cell, Epochs(cell, lock.check))
-        row = {
-            "schema": ROW_SCHEMA,
-            "name": cell.spec.name,
-            "cell": cell.key,
-            "label": cell.model.label,
-            "baseline": cell.spec.models[0].label,
-            **identity,
-            "environment": {**start, "device": cell.spec.budget.device, "threads": cell.spec.budget.threads},
-            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            **result,
-        }
+        (cell.folder / "error.json").unlink(missing_ok=True)
+        row = _row(job, lock)
         lock.check()
         write_json(cell.folder / "row.json", row)
     except LockLost:
@@ -115,6 +96,31 @@ def _run(job: Job, lock: CellLock) -> None:
         if is_full(error):
             raise storage_full(cell.folder, error) from error
         _fail(cell, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _row(job: Job, lock: CellLock) -> dict[str, Any]:
+    cell, identity = job.cell, job.cell.identity(job.dataset_hash)
+    write_json(cell.folder / "cell.json", identity)
+    start = environment()
+    torch.set_num_threads(cell.spec.budget.threads)
+    with (
+        (cell.folder / "log.txt").open("a", encoding="utf-8") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+        logging_to(cell),
+    ):
+        result = import_module(job.module).run_cell(cell, Epochs(cell, lock.check))
+    return {
+        "schema": ROW_SCHEMA,
+        "name": cell.spec.name,
+        "cell": cell.key,
+        "label": cell.model.label,
+        "baseline": cell.spec.models[0].label,
+        **identity,
+        "environment": {**start, "device": cell.spec.budget.device, "threads": cell.spec.budget.threads},
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        **result,
+    }
 
 
 def _fail(cell: Cell, error: str, text: str) -> None:

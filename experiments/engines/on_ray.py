@@ -28,7 +28,7 @@ class RayTasks:
 
     def __init__(self, ray: Any, options: dict[str, float]) -> None:
         self.ray = ray
-        self.remote = ray.remote(_work).options(**options, max_retries=0, max_calls=1)
+        self.remote = ray.remote(**options, max_retries=0, max_calls=1)(_work)  # a fresh process for each cell
         self.running: dict[Any, Job] = {}
 
     @property
