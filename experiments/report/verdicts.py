@@ -70,7 +70,7 @@ def _sentence(comparison: Comparison, label: str) -> str:
 def _notes(comparison: Comparison) -> list[str]:
     tested = [verdict for verdict in comparison.verdicts.values() if verdict.p_holm is not None]
     notes = [
-        "Better, worse: the difference to the baseline is not chance, of neither the images nor the seeds (p below "
+        "Better, worse: a difference to the baseline that chance, of images and of seeds, rarely makes (p below "
         "0.05). Everything else is insufficient evidence; so are fewer than three shared seeds."
     ]
     if not tested:
