@@ -12,12 +12,13 @@ from typing import Any
 import torch
 
 from experiments.coco_ap import coco_ap, coco_ap_per_class
-from experiments.cost import cost
+from experiments.cost import cost, torch_device
 from experiments.detection_data import DetectionData, ground_truth, open_detection
 from experiments.error_types import error_types
 from experiments.examples import save_pictures
 from experiments.ledger import Epochs
 from experiments.matched import scaled, write_scaled
+from experiments.memory import PeakMemory
 from experiments.record import hash_files, write_json
 from experiments.spec import Budget, Cell, Protocol
 from experiments.statistics.coco_sets import CocoImages
@@ -68,8 +69,10 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     if cell.model.matched_to:
         path, about = write_scaled(cell.model, len(data.names), cell.spec.budget.imgsz, cell.folder)
         model, matched = str(path), {"matched": about}
+    memory = PeakMemory(torch_device(cell.spec.budget.device))
     with quiet():
         weights, diverged = _train(cell, model, data, epochs)
+        spent = epochs.summary(len(data.train)) | memory.summary()
         if weights is None:
             return _diverged_row(cell, epochs) | matched
         truth = ground_truth(data.val, data.names)
@@ -84,7 +87,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
         "errors": error_types(truth, predictions),
         "diverged": diverged,
         "cost": measure_cost(weights, cell.spec.budget, cell.spec.protocol),
-        "train": epochs.summary(len(data.train)),
+        "train": spent,
         "method": _method(cell, data),
         **matched,
         "files": {

@@ -18,6 +18,7 @@ from experiments.crack_errors import CrackErrors
 from experiments.examples import kept, save_masks, save_picture, shrink_mask
 from experiments.fold import fold_batch_norm
 from experiments.ledger import Epochs
+from experiments.memory import PeakMemory
 from experiments.record import hash_files, write_json
 from experiments.spec import Budget, Cell, Model, Protocol
 from experiments.statistics.image_sets import CrackImages
@@ -97,6 +98,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     """Train (or go on training), evaluate. Returns the row's `metrics`, `cost`, `train`, `method`, `files`."""
     config = train_config(cell)
     training = _training_images(config)
+    memory = PeakMemory(config.device)
     try:
         folder = train(config, [ToLedger(epochs), AddLoggers(cell)])
     except SegplugError as error:
@@ -105,6 +107,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
         return {"metrics": {}, "diverged": True, "reason": str(error), "cost": {}, "method": {}, "files": {}} | {
             "train": _training(Path(config.out), training)
         }
+    spent = _training(folder, training) | memory.summary()
     torch.set_num_threads(cell.spec.budget.threads)
     checkpoint = folder / "best.ckpt"
     result, errors = _score(cell, checkpoint, config.device)
@@ -116,7 +119,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
         "errors": errors,
         "diverged": False,
         "cost": measure_cost(checkpoint, cell.spec.budget, cell.spec.protocol),
-        "train": _training(folder, training),
+        "train": spent,
         "method": _method(cell, result, about),
         "files": {
             "curves": "train/metrics.csv",
