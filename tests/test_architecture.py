@@ -21,6 +21,7 @@ FORBIDDEN = {
     "yoloplug/registry": ("torch", "ultralytics", "yoloplug"),
     "yoloplug/blocks": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/profile": ("ultralytics", "yoloplug.bridge", "segplug", "experiments"),
+    "yoloplug/look/": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/hosts": ("yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/bridge": ("yoloplug.cli", "segplug", "experiments"),
     "yoloplug": ("segplug", "experiments"),

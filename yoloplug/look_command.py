@@ -50,7 +50,7 @@ def place(text: str) -> tuple[float, float]:
 
 def run(args: argparse.Namespace) -> None:
     """Write pictures, or without a row list the rows. Raises OSError for missing files, ValueError for wrong names."""
-    from yoloplug.look.yolo import Look
+    from yoloplug.bridge.look import Look
 
     look = Look(args.model, args.image, args.imgsz, args.conf, args.device, args.top)
     if not args.block and args.what != "cam":

@@ -73,7 +73,9 @@ class GatedConv(nn.Module):
         self.act = nn.Identity() if gate_first else act()
 
     def forward(self, x: Tensor) -> Tensor:
-        features, gate = self.conv(self.pad(x)).chunk(2, dim=1)
+        both = self.conv(self.pad(x))
+        c2 = self.conv.out_channels // 2
+        features, gate = both[:, :c2], both[:, c2:]  # not chunk: loaded by Ultralytics, act works in place
         return self.act(features) * watched(self, "gate", gate.sigmoid())
 
     @staticmethod

@@ -54,7 +54,7 @@ class XceptionBlock(nn.Module):
         widths = [c1, *[middle] * (reps - 1), c2]
         rep: list[nn.Module] = []
         for a, b in pairwise(widths):
-            rep += [nn.ReLU(), SeparableConv(a, b, k), nn.BatchNorm2d(b)]
+            rep += [_ReLU(), SeparableConv(a, b, k), nn.BatchNorm2d(b)]
         pool = [nn.MaxPool2d(3, s, 1)] if s > 1 else []
         self.rep = nn.Sequential(*rep[0 if start_with_relu else 1 :], *pool)
         changes = c1 != c2 or s > 1
@@ -71,3 +71,10 @@ class XceptionBlock(nn.Module):
                 self.rep[i] = fold_bn(self.rep.get_submodule(f"{i - 1}.pointwise"), module)
         if isinstance(self.skipbn, nn.BatchNorm2d):
             self.skipbn = fold_bn(self.skip, self.skipbn)
+
+
+class _ReLU(nn.Module):
+    """Never in place: Ultralytics makes every nn.ReLU so, and the shortcut reads what the first one does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.relu()

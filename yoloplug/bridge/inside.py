@@ -80,11 +80,14 @@ class Inside:
             logits = (output[1] if isinstance(output, tuple) else output)[0]
             best = max(classes, key=lambda label: float(logits[label].detach()))
             return [Score(logits[best], best)]
+        if type(self.rows[-1]).__name__ == "RTDETRDecoder":  # (layers, N, queries, nc); what stands before it varies
+            values, labels = _best_of(output[1][1][-1][0], classes)
+            return _strongest(values.sigmoid(), labels, conf)[:top]
         while not isinstance(output, Tensor):
             output = output[0]
         if self.task == "semantic":
             return _of_pixels(output[0], classes)
-        return _of_boxes(output[0], self.rows[-1], classes, conf, iou, top)
+        return _of_boxes(output[0], self.rows[-1], classes, conf, iou)[:top]
 
 
 def look_inside(
@@ -153,7 +156,7 @@ def _covers(image: NDArray[np.uint8], given: Tensor, task: str, predictor: Any) 
     left, top = (w - round(width * scale)) / 2, (h - round(height * scale)) / 2
     if task != "classify":
         left, top = round(left - 0.1), round(top - 0.1)
-    return -left / scale, -top / scale, (w - left) / scale, (h - top) / scale
+    return 0.0 - left / scale, 0.0 - top / scale, (w - left) / scale, (h - top) / scale
 
 
 def _outlines(found: Any) -> list[tuple[NDArray[Any], str]]:
@@ -186,27 +189,27 @@ def _of_pixels(logits: Tensor, classes: list[int]) -> list[Score]:
     return [Score(logits[label].max(), label)]
 
 
-def _of_boxes(y: Tensor, head: Any, classes: list[int], conf: float, iou: float, top: int) -> list[Score]:
+def _of_boxes(y: Tensor, head: Any, classes: list[int], conf: float, iou: float) -> list[Score]:
     """y: what the head decoded. Its sigmoids stand for logits: to a heat map that is a factor for each prediction."""
-    if type(head).__name__ == "RTDETRDecoder":  # (queries, 4 + nc)
-        values, labels, boxes = *_best_of(y[:, 4:], classes), y[:, :4]
-        iou = 1.0
-    elif getattr(head, "end2end", False):  # (predictions, x1 y1 x2 y2 score class ...)
+    if getattr(head, "end2end", False):  # (predictions, x1 y1 x2 y2 score class ...)
         kept = torch.isin(y[:, 5].long(), torch.tensor(classes, device=y.device))
-        values, labels, boxes = y[kept, 4], y[kept, 5].long(), y[kept, :4]
-        iou = 1.0
-    else:  # (4 + nc + ..., predictions)
-        values, labels = _best_of(y[4 : 4 + head.nc].T, classes)
-        middle, half = y[:2].T, y[2:4].T / 2
-        boxes = torch.cat([middle - half, middle + half], dim=1)
-    if len(values) == 0:
-        return []
+        return _strongest(y[kept, 4], y[kept, 5].long(), conf)
+    values, labels = _best_of(y[4 : 4 + head.nc].T, classes)  # (4 + nc + ..., predictions)
+    middle, half = y[:2].T.detach(), y[2:4].T.detach() / 2
+    return _strongest(values, labels, conf, torch.cat([middle - half, middle + half], dim=1), iou)
+
+
+def _strongest(
+    values: Tensor, labels: Tensor, conf: float, boxes: Tensor | None = None, iou: float = 1.0
+) -> list[Score]:
+    """The predictions above conf, or the best, in falling order; with boxes (P, 4) those of one place count once."""
     strength = values.detach()
     order = strength.argsort(descending=True)
-    order = order[strength[order] >= min(conf, float(strength.max()))]
-    if iou < 1:
-        order = order[nms(boxes[order].detach(), strength[order], iou)]
-    return [Score(values[i], int(labels[i])) for i in order[:top]]
+    if len(order):
+        order = order[strength[order] >= min(conf, float(strength.max()))]
+    if boxes is not None and iou < 1:
+        order = order[nms(boxes[order], strength[order], iou)]
+    return [Score(values[i], int(labels[i])) for i in order]
 
 
 def _best_of(scores: Tensor, classes: list[int]) -> tuple[Tensor, Tensor]:

@@ -109,7 +109,7 @@ def _field(axis: Axes, scene: Scene, sampling: Sampling) -> None:
     # Drawn so that the longest spans the way to its neighbour.
     longest = float(np.hypot(across[part], down[part]).max())
     times = _round_number(step * (right - left) / columns / longest) if longest > 0 else 1.0
-    show_map(axis, scene, length, f"length of the offsets, image px; arrows: mean, x {times:g}")
+    show_map(axis, scene, length, f"offset length, image px (arrows x {times:g})")
     axis.quiver(
         *np.meshgrid(x[part[1]], y[part[0]]), across[part], down[part],
         angles="xy", scale_units="xy", scale=1 / times, width=0.005, color="white", zorder=3,

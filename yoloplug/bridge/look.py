@@ -41,6 +41,10 @@ class Look:
     ) -> None:
         self.file, self.image = Path(checkpoint), Path(image)
         self.conf, self.top = conf, top
+        if top < 1:
+            raise ValueError(f"top must be at least 1, got {top}")
+        if not 0 <= conf <= 1:
+            raise ValueError(f"conf must lie between 0 and 1, got {conf:g}")
         self.inside: Inside = look_inside(self.file, self.image, imgsz, conf, device)
         self.views: dict[int, list[View]] = {}
         """Row -> what its blocks show, named within the row."""
