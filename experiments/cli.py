@@ -9,6 +9,8 @@ from experiments.strict import SpecError
 
 __all__ = ["main"]
 
+_REPOSITORY = Path(__file__).resolve().parent.parent
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when all is done, 1 when a cell failed, 2 when the request cannot be run."""
@@ -35,6 +37,15 @@ def _time(given: argparse.Namespace) -> int:
 
     retime(given.folder)
     return 0
+
+
+def _readme(given: argparse.Namespace) -> int:
+    from experiments.readme import update_readme
+
+    same = update_readme(given.readme, given.results, given.check)
+    stale = f"{given.readme} does not show the rows of {given.results}; run: python -m experiments readme"
+    print("up to date" if same else stale if given.check else f"{given.readme}: results table written")
+    return int(given.check and not same)
 
 
 def _demo(given: argparse.Namespace) -> int:
@@ -74,6 +85,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("folder", type=Path, help="results of `run`, weights included")
     command.set_defaults(call=_time)
+    command = commands.add_parser(
+        "readme",
+        help="write README's results table from the committed rows",
+        epilog="example: python -m experiments readme --check",
+    )
+    command.add_argument("--check", action="store_true", help="write nothing; exit code 1 when README differs")
+    command.add_argument("--readme", type=Path, default=_REPOSITORY / "README.md", help="default: this checkout's")
+    command.add_argument("--results", type=Path, default=_REPOSITORY / "experiments" / "results")
+    command.set_defaults(call=_readme)
     command = commands.add_parser(
         "demo",
         help="draw small data, train baseline and plug-in on it, write a report: minutes, no download",

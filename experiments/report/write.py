@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from experiments.report.page import page
-from experiments.report.plots import draw_plots
+from experiments.report.plots import PLOTS, draw_plots
 from experiments.report.rows import compare, read_run
 from experiments.report.text import csv_table, latex, markdown
 
@@ -13,11 +13,14 @@ __all__ = ["write_report"]
 def write_report(folders: list[Path], out: Path) -> Path:
     """Write report.html, report.md, table.tex, table.csv and plots/*.png and *.svg; the HTML's path.
 
-    Raises SpecError when a folder has no finished cell. The HTML needs no other file.
+    Plots of an earlier report there are removed. Raises SpecError when a folder has no finished cell. The HTML needs
+    no other file.
     """
     runs = [read_run(folder) for folder in folders]
     comparisons = compare(runs)
     (out / "plots").mkdir(parents=True, exist_ok=True)
+    for old in (path for name in PLOTS for path in (out / "plots").glob(f"*-{name}.*")):
+        old.unlink()
     drawn = [draw_plots(comparison) for comparison in comparisons]
     for index, plots in enumerate(drawn, start=1):
         for name, picture in plots.items():

@@ -124,6 +124,8 @@ def test_rows_alone_still_make_a_report(tmp_path: Path, make_row: Any) -> None:
         cell = make_row(tmp_path, label, AP=0.4, changes={"cost_environment": again})
         shutil.rmtree(cell / "train")
     shutil.rmtree(tmp_path / "pictures")
+    (tmp_path / "report" / "plots").mkdir(parents=True)
+    (tmp_path / "report" / "plots" / "3-loss.svg").write_text("of an earlier report")
     html = write_report([tmp_path], tmp_path / "report").read_text(encoding="utf-8")
     assert "Training loss" not in html and "Best and worst" not in html and "2026-02-02, commit beef" in html
     drawn = {path.stem for path in (tmp_path / "report" / "plots").iterdir()}

@@ -1,0 +1,95 @@
+"""README shows the committed rows; the command that writes it refuses what it cannot vouch for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.cli import main
+from experiments.readme import BEGIN, END, results_block
+from experiments.report.rows import compare, read_run
+from experiments.report.text import csv_table
+from experiments.strict import SpecError
+
+
+@pytest.fixture
+def results(tmp_path: Path, make_row: Any) -> Path:
+    """One committed comparison with its table.csv."""
+    make_row(tmp_path / "a", "base", AP=0.4, AP50=0.6)
+    make_row(tmp_path / "a", "plug_in", AP=0.43, AP50=0.61)
+    write_table(tmp_path)
+    return tmp_path
+
+
+def write_table(results: Path) -> None:
+    (results / "table.csv").write_text(csv_table(compare([read_run(results / "a")])))
+
+
+def arguments(readme: Path, results: Path) -> list[str]:
+    return ["readme", "--readme", str(readme), "--results", str(results)]
+
+
+def test_this_repository_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["readme", "--check"]) == 0, capsys.readouterr()
+
+
+def test_values_cost_and_verdict(results: Path) -> None:
+    lines = [line for line in results_block(results).splitlines() if line.startswith("|")]
+    assert lines[2] == (
+        "| data val, 64 px | base (baseline) | COCO AP 0.400, AP50 0.600 | - | - | 3.00 M | 8.00 | 12.5 |"
+    )
+    verdict = "insufficient evidence (1 shared seed, 3 needed)"
+    assert lines[3] == f"|  | plug_in | COCO AP 0.430, AP50 0.610 | +0.030 | {verdict} | 3.00 M | 8.00 | 12.5 |"
+
+
+def test_intervals_come_from_the_table(results: Path) -> None:
+    table = results / "table.csv"
+    lines = table.read_text().splitlines()
+    head = lines[0].split(",")
+    (place,) = [i for i, line in enumerate(lines) if ",plug_in,base,AP," in line]
+    cells = lines[place].split(",")
+    for name, value in (("difference_low", "0.01"), ("difference_high", "0.05"), ("verdict", "better")):
+        cells[head.index(name)] = value
+    lines[place] = ",".join(cells[: len(head)])
+    table.write_text("\n".join(lines) + "\n")
+    assert "| +0.030 [+0.010, +0.050] | better |" in results_block(results)
+
+
+def test_check_writes_nothing(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    assert main([*arguments(readme, results), "--check"]) == 1 and "old" in readme.read_text()
+    assert "run: python -m experiments readme" in capsys.readouterr().out
+    assert main(arguments(readme, results)) == 0
+    text = readme.read_text()
+    assert text.startswith(f"before\n{BEGIN}\n\n| Data") and text.endswith(f"\n{END}\nafter\n") and "old" not in text
+    assert main([*arguments(readme, results), "--check"]) == 0
+    assert main(arguments(readme, results)) == 0 and readme.read_text() == text
+
+
+def test_a_table_that_does_not_belong_to_the_rows(results: Path, make_row: Any) -> None:
+    make_row(results / "a", "third", AP=0.5)
+    with pytest.raises(SpecError, match=r"does not belong to the rows .*third.*experiments report"):
+        results_block(results)
+    write_table(results)
+    assert "third" in results_block(results)
+    (results / "table.csv").write_text("model,mean\na,1\n")
+    with pytest.raises(SpecError, match="not a table that `report` writes"):
+        results_block(results)
+    (results / "table.csv").unlink()
+    with pytest.raises(SpecError, match="is missing; write it again: python -m experiments report"):
+        results_block(results)
+
+
+@pytest.mark.parametrize("text", ["nothing", f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}{END}{BEGIN}{END}"])
+def test_markers_must_be_there_once(results: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = results / "README.md"
+    readme.write_text(text)
+    assert main(arguments(readme, results)) == 2
+    assert "must hold once, in this order" in capsys.readouterr().err and readme.read_text() == text
+
+
+def test_nothing_to_show(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="holds no results"):
+        results_block(tmp_path)
+    assert main(arguments(tmp_path / "absent.md", tmp_path)) == 2
