@@ -16,6 +16,7 @@ __all__ = ["MOST_CLASSES", "classes", "errors", "metrics"]
 
 MOST_CLASSES = 20
 _DOT_HEIGHT = 0.115  # inches
+_LEAST = 0.02
 
 
 def metrics(comparison: Comparison, intervals: Intervals) -> Figure | None:
@@ -60,6 +61,8 @@ def _differences(comparison: Comparison, intervals: Intervals, names: list[str],
         return None
     figure, axes = _dots(comparison, lines, shown, intervals)
     axes.axvline(0, color=colour(0), linewidth=1)
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, -_LEAST), max(high, _LEAST))  # a thousandth must not look like a difference
     axes.set_yticks(range(len(shown)), [name.removeprefix(CLASS_AP) for name in shown])
     axes.set_xlabel(text)
     return legend(figure, axes)
