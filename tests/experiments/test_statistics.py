@@ -11,12 +11,12 @@ import pytest
 from scipy import stats
 
 from experiments.coco_ap import coco_ap, coco_ap_per_class
-from experiments.report import write_report
 from experiments.report.intervals import intervals
 from experiments.report.rows import Comparison, compare, read_run
 from experiments.report.tables import per_class
+from experiments.report.text import csv_table, markdown
 from experiments.report.verdicts import sentences, verdict_table
-from experiments.statistics.coverage import SCENARIOS, coverage
+from experiments.statistics.coverage import SCENARIOS, coverage, line
 from experiments.statistics.interval import Interval, image_samples, interval
 from experiments.statistics.verdict import holm
 from experiments.strict import SpecError
@@ -83,8 +83,7 @@ def test_coverage(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_coverage_everywhere(name: str) -> None:
-    found = coverage(SCENARIOS[name], 4000, seed=list(SCENARIOS).index(name))
-    assert 0.93 <= found["ours"] <= 0.97
+    assert 0.93 <= line(name)["ours"] <= 0.97
 
 
 def boxes(found: float, seed: int, images: int = 30) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -188,8 +187,9 @@ def test_files_that_do_not_belong_to_their_rows_are_refused(detections: Path) ->
 def test_a_missing_file_is_said_and_stops_nothing(detections: Path) -> None:
     for path in (detections / "cells").glob("finder-*/predictions.json"):
         path.unlink()
-    html = write_report([detections], detections / "report").read_text(encoding="utf-8")
-    assert "insufficient evidence (per-image file missing)" in html and "0 lies in the interval" in html
+    runs = [read_run(detections)]
+    text = markdown(runs, compare(runs), [{}])
+    assert "insufficient evidence (per-image file missing)" in text and "0 lies in the interval" in text
 
 
 def cracks(seed: int, shift: int) -> AllMetrics:
@@ -223,5 +223,5 @@ def test_cracks_and_the_part_of_them_that_a_spec_names(tmp_path: Path, make_row:
     assert comparison.verdicts["plug_in"].difference != fresh.verdicts["plug_in"].difference
     text = "\n".join(sentences(comparison))
     assert text.startswith("plug_in: iou_crack") and "\nplug_in fresh: iou_crack" in text
-    csv = (write_report([tmp_path], tmp_path / "report").parent / "table.csv").read_text()
+    csv = csv_table([comparison])
     assert ",fresh,plug_in,base,iou_crack,fraction,3," in csv and ",,plug_in,base,hd95_px,px,3," in csv
