@@ -18,6 +18,7 @@ from experiments.report.rows import Comparison
 
 __all__ = ["SCORE_NAME", "Choice", "ImageScores", "choose", "image_scores", "matched"]
 
+_LEAST = 0.005  # what two digits show
 SCORE_NAME = {"detect": "F1", "segment": "IoU"}
 ImageScores = dict[str, dict[int, dict[int, float]]]  # label -> seed -> index of the image -> score
 
@@ -55,7 +56,7 @@ def choose(comparison: Comparison, scores: ImageScores, names: list[str]) -> lis
             continue
         apart = {i: mean(scores[label][seed][i] - base[seed][i] for seed in seeds) for i in base[seeds[0]]}
         for word, index in (("gain", max(apart, key=apart.__getitem__)), ("loss", min(apart, key=apart.__getitem__))):
-            if (apart[index] > 0) == (word == "gain") and apart[index]:
+            if abs(apart[index]) >= _LEAST and (apart[index] > 0) == (word == "gain"):
                 found.setdefault(index, []).append(f"largest {word} of {label}, {apart[index]:+.2f}")
     each = [run for runs in scores.values() for run in runs.values()]
     middle = {i: mean(run[i] for run in each) for i in (each[0] if each else {})}

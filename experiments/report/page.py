@@ -60,7 +60,8 @@ def _table(table: Table, kind: str) -> str:
     lines = []
     for first, *cells in table.rows:
         line = "".join(f"<td>{escape(cell.value)}{_small(cell.small)}</td>" for cell in cells)
-        lines.append(f'<tr><th scope="row">{escape(first.value)}{_small(first.small)}</th>{line}</tr>')
+        name = escape(first.value).replace("_", "_<wbr>")
+        lines.append(f'<tr><th scope="row">{name}{_small(first.small)}</th>{line}</tr>')
     notes = "".join(f"<p>{escape(note)}</p>" for note in table.notes)
     return (
         f'<h3>{escape(table.caption)}</h3><div class="wide" tabindex="0"><table class="{kind}">'

@@ -164,11 +164,16 @@ def test_segmentation_end_to_end(tmp_path: Path) -> None:
     counts = json.loads((cell / "per_image.json").read_text())
     tp, fp, fn = (sum(image[name] for image in counts) for name in ("tp", "fp", "fn"))
     assert row["metrics"]["iou_crack"] == pytest.approx(tp / (tp + fp + fn))
-    assert row["train"] | {"seconds": 0} == {"epochs": 1, "images_per_epoch": 3, "seconds": 0}
+    assert sum(row["errors"].values()) + row["metrics"]["iou_crack"] == pytest.approx(1)
+    assert sorted(path.name for path in (cell / row["files"]["pictures"]).iterdir()) == [
+        "0-truth.png", "0.jpg", "1-truth.png", "1.jpg"
+    ]  # fmt: skip
+    assert row["train"]["epochs"] == 1 and row["train"]["images_per_epoch"] == 3
     assert row["cost"]["params"] > 1e5 and row["cost"]["flops"] > 1e6 and row["cost"]["latency_ms"] > 0
     assert row["cost"]["latency_protocol"]["batch_norms_folded"] > 20
     assert main(["report", str(tmp_path / "out")]) == 0
-    assert "gbcnet" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "gbcnet" in html and "Best and worst images" in html and "Error types" in html
     torch.manual_seed(5)
     before = row["metrics"]
     assert retime(tmp_path / "out") == 1
