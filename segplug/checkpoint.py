@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.io import CheckpointIO
-from torch import nn
+from torch import Tensor, nn
 
 from segplug.atomic import write_atomic
 from segplug.errors import SegplugError
@@ -58,11 +58,20 @@ def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     state = contents["state_dict"]
     prefix = AVERAGE if any(key.startswith(AVERAGE) for key in state) else MODEL
     weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise SegplugError(f"{path}: weights do not fit {about['model']['name']}: {error}") from error
+    _refuse_other_weights(path, about["model"]["name"], model.state_dict(), weights)
+    model.load_state_dict(weights)
     return model.eval(), about
+
+
+def _refuse_other_weights(path: Path, name: str, wanted: dict[str, Tensor], given: dict[str, Tensor]) -> None:
+    missing, unknown = (sorted(a.keys() - b.keys()) for a, b in ((wanted, given), (given, wanted)))
+    reshaped = sorted(key for key in wanted.keys() & given.keys() if wanted[key].shape != given[key].shape)
+    counted = (("missing", missing), ("unknown", unknown), ("of another shape", reshaped))
+    if wrong := [f"{len(keys)} {what}, such as {keys[0]}" for what, keys in counted if keys]:
+        raise SegplugError(
+            f"{path}: weights of another version of {name} ({'; '.join(wrong)}); train again, or use the segplug that "
+            "wrote the file"
+        )
 
 
 class AtomicCheckpointIO(CheckpointIO):

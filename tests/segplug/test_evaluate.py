@@ -79,6 +79,24 @@ def test_a_checkpoint_loads_without_code_and_offline(checkpoint: Path, monkeypat
     assert all(trained[f"model.{k}"].equal(v) for k, v in model.state_dict().items())
 
 
+def test_weights_of_another_version_are_refused_in_one_line(checkpoint: Path, tmp_path: Path) -> None:
+    contents = torch.load(checkpoint, weights_only=True)
+    weights = contents["state_dict"]
+    old = {key.replace("decoder.", "decoder.gbc."): value for key, value in weights.items()}
+    renamed = sum("decoder." in key for key in weights)
+    torch.save({**contents, "state_dict": old}, tmp_path / "old.ckpt")
+    missing = rf"old\.ckpt: weights of another version of gbcnet \({renamed} missing, such as decoder\.\S+; "
+    with pytest.raises(
+        SegplugError, match=missing + rf"{renamed} unknown, such as decoder\.gbc\.\S+\); train again"
+    ) as told:
+        load_model(tmp_path / "old.ckpt")
+    assert "\n" not in str(told.value)
+    head = next(key for key in weights if key.startswith("model.segmentation_head"))
+    torch.save({**contents, "state_dict": {**weights, head: weights[head][..., :1]}}, tmp_path / "shape.ckpt")
+    with pytest.raises(SegplugError, match=r"\(1 of another shape, such as segmentation_head"):
+        load_model(tmp_path / "shape.ckpt")
+
+
 def test_other_files_are_not_taken_for_checkpoints(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(SegplugError, match="no such checkpoint"):
         load_model(tmp_path / "none.ckpt")
@@ -94,7 +112,7 @@ def test_other_files_are_not_taken_for_checkpoints(checkpoint: Path, tmp_path: P
     contents = read_checkpoint(checkpoint)
     contents["state_dict"].popitem()
     torch.save(contents, checkpoint)
-    with pytest.raises(SegplugError, match="weights do not fit gbcnet"):
+    with pytest.raises(SegplugError, match=r"weights of another version of gbcnet \(1 missing"):
         load_model(checkpoint)
 
 
