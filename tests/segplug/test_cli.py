@@ -37,7 +37,7 @@ def test_flags_win_over_the_config_file(cracks: Path, tmp_path: Path, monkeypatc
     assert seen == [TrainConfig(data="here", lr=0.1, options={"gate": "sigmoid", "groups": 8})]
 
 
-@pytest.mark.parametrize("command", ["check", "train", "eval", "predict", "export", "models"])
+@pytest.mark.parametrize("command", ["check", "train", "eval", "predict", "look", "export", "models"])
 def test_help_ends_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -150,6 +150,7 @@ def show_map(
     assert isinstance(figure, Figure)
     bar = figure.colorbar(drawn, ax=axis, fraction=0.046, pad=0.02)
     bar.ax.tick_params(labelsize=7)
+    bar.formatter = FuncFormatter(lambda value, _: f"{value:.6g}")  # no "1e-5 + 0.5" above the bar
     if bar.solids is not None:
         bar.solids.set_alpha(1)
 
@@ -175,5 +176,7 @@ def _histogram(axis: Axes, values: NDArray[Any], name: str) -> None:
     axis.hist(values, bins=60, color="#3b6ea5", log=True)
     axis.set_title(f"{name}, count of all values", fontsize=8)
     axis.set_xlabel(f"{values.mean():.3g} ± {values.std():.2g}", fontsize=7)
+    axis.set_ylim(bottom=0.7)
+    axis.yaxis.set_minor_formatter(NullFormatter())
     axis.tick_params(labelsize=7)
     axis.spines[["top", "right"]].set_visible(False)
