@@ -95,11 +95,21 @@ def _from_folder(root: Path) -> DetectionData:
 
 
 def _from_yaml(path: Path) -> DetectionData:
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SpecError(f"{path} cannot be read as YAML: {error}") from error
     missing = [key for key in ("train", "val", "names") if not isinstance(content, dict) or key not in content]
     if missing:
         raise SpecError(f"{path}: key {missing[0]!r} is missing")
     names = content["names"]
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or sorted(names, key=str) != sorted(range(len(names)), key=str):
+        raise SpecError(f"{path}: names must be a list, or a mapping from 0 on, got {names!r}")
+    for split in ("train", "val"):
+        if not isinstance(content[split], str):
+            raise SpecError(f"{path}: {split} must be one folder or one list of images, got {content[split]!r}")
     ordered = tuple(str(names[i]) for i in range(len(names)))
     root = (path.parent / str(content.get("path") or ".")).resolve()
     return _checked(path, ordered, root / content["train"], root / content["val"])
@@ -123,6 +133,9 @@ def _images(where: Path) -> tuple[Path, ...]:
     elif where.is_file():
         lines = where.read_text(encoding="utf-8").splitlines()
         images = [(where.parent / line.strip()).resolve() for line in lines if line.strip()]
+        missing = next((image for image in images if not image.is_file()), None)
+        if missing:
+            raise SpecError(f"{where} names {missing}, which does not exist")
     else:
         raise SpecError(f"{where} does not exist; it must be a folder of images or a list of image files")
     if not images:

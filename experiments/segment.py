@@ -91,7 +91,8 @@ def check_options(options: dict[str, Any]) -> None:
     try:
         TrainConfig(data="", **options)
     except (SegplugError, TypeError) as error:
-        raise SpecError(f"train: {error}") from error
+        key = str(error).split()[0]  # segplug's checks begin with it
+        raise SpecError(f"train{f'.{key}' if key in options else ''}: {error}") from error
 
 
 def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
