@@ -1,4 +1,4 @@
-"""What only a look at models and data can find wrong is refused too, with the spec's line, before anything is written."""
+"""What only a look at models and data can find wrong is refused with the spec's line, before anything is written."""
 
 from pathlib import Path
 
