@@ -118,6 +118,9 @@ def _train(cell: Cell, model: str, data: DetectionData, epochs: Epochs) -> tuple
     saved = cell.folder / "last_saved.pt"
     if not _whole(last) and _whole(saved):
         shutil.copyfile(saved, last)  # killed while last.pt was being written
+    best = last.with_name("best.pt")
+    if best.exists() and not _whole(best):
+        best.unlink()  # cut short by a kill or a full disk; Ultralytics would stumble over it, and only `last` counts
     budget, resume = cell.spec.budget, _whole(last)
     if resume and torch.load(last, map_location="cpu", weights_only=False)["epoch"] < 0:
         return last, _not_finite(cell)  # trained; killed before its row was written

@@ -21,6 +21,7 @@ __all__ = ["ENDED", "Epochs", "State", "duration", "read_state"]
 
 
 ENDED = ("done", "diverged", "failed")
+SHOWN_SCORES = 4
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ def duration(seconds: float) -> str:
 def _phase(folder: Path, epochs: int) -> tuple[str, str]:
     if (folder / "row.json").exists():
         row = _json(folder / "row.json")
-        scores = ", ".join(f"{k} {v:.4f}" for k, v in row.get("metrics", {}).items() if v is not None)
-        return "diverged" if row.get("diverged") else "done", scores
+        scores = [f"{k} {v:.4f}" for k, v in row.get("metrics", {}).items() if v is not None]
+        return "diverged" if row.get("diverged") else "done", ", ".join(scores[:SHOWN_SCORES])
     owner = owner_of(folder)
     if owner:
         return "running", str(owner)
