@@ -201,7 +201,7 @@ def test_only_the_worst_are_kept(cracks: Path, tmp_path: Path) -> None:
         (["--predictions", "y", "--threshold", "auto"], "--threshold auto needs a checkpoint; score the predictions"),
         (["--predictions", "y", "--threshold", "1"], "threshold must lie between 0 and 1, got 1.0"),
         (["--predictions", "y", "--worst", "-1"], "worst must be at least 0, got -1"),
-        (["--predictions", "y", "--out", "z.csv"], "z.csv: neither a .json file nor a folder"),
+        (["--predictions", "y", "--out", "z.csv"], "z.csv: neither a .json or .npz file nor a folder"),
         (["--predictions", "y"], "y: no such folder"),
     ],
 )
