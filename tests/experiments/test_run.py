@@ -22,6 +22,7 @@ from experiments.run import plan, run
 from experiments.spec import Cell
 from experiments.strict import SpecError
 from experiments.tasks import TASKS
+from segplug.metrics import Contributions
 
 SPEC = """\
 name: tiny
@@ -157,13 +158,21 @@ def _with_data(root: Path) -> Path:
 def test_segmentation_end_to_end(tmp_path: Path) -> None:
     draw_cracks(tmp_path / "data", train=4, test=2, side=64)
     models = "[{model: gbcnet, encoder: tu-mobilenetv3_small_050}]"
-    spec = write_spec(tmp_path, task="segment", models=models, extra="train: {val_split: 0.25}")
+    left_out = sorted(path.stem for path in (tmp_path / "data" / "test" / "images").iterdir())[0]
+    (tmp_path / "listed.txt").write_text(left_out)
+    extra = "train: {val_split: 0.25}\nsubsets: {fresh: {exclude: listed.txt}}"
+    spec = write_spec(tmp_path, task="segment", models=models, extra=extra)
     assert run(spec, tmp_path, tmp_path / "out") == 0
     (cell,) = (tmp_path / "out" / "cells").iterdir()
     row = json.loads((cell / "row.json").read_text())
     counts = json.loads((cell / "per_image.json").read_text())
     tp, fp, fn = (sum(image[name] for image in counts) for name in ("tp", "fp", "fn"))
     assert row["metrics"]["iou_crack"] == pytest.approx(tp / (tp + fp + fn))
+    every, fresh = Contributions.load(cell / row["files"]["contributions"]), row["subsets"]["fresh"]
+    assert every.scores() == row["metrics"] and fresh["excluded"] == [left_out] and fresh["images"] == 1
+    (kept,) = (image for image in counts if image["name"] != left_out)
+    assert fresh["metrics"]["iou_crack"] == pytest.approx(kept["iou_crack"])
+    assert row["train"]["peak_memory_bytes"] > 1e7
     assert sum(row["errors"].values()) + row["metrics"]["iou_crack"] == pytest.approx(1)
     assert sorted(path.name for path in (cell / row["files"]["pictures"]).iterdir()) == [
         "0-truth.png", "0.jpg", "1-truth.png", "1.jpg"
