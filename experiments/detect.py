@@ -1,18 +1,11 @@
 """A detection cell: train by stock Ultralytics from scratch, then COCO AP of the model's own predictions on val."""
 
-import copy
-import csv
-import math
 import os
-import shutil
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from experiments.coco_ap import coco_ap, coco_ap_per_class
-from experiments.cost import cost, torch_device
+from experiments.cost import torch_device
 from experiments.detection_data import DetectionData, ground_truth, open_detection
 from experiments.error_types import error_types
 from experiments.examples import save_pictures
@@ -20,15 +13,16 @@ from experiments.ledger import Epochs
 from experiments.matched import scaled, write_scaled
 from experiments.memory import PeakMemory
 from experiments.record import hash_files, write_json
-from experiments.spec import Budget, Cell, Protocol
+from experiments.spec import Cell, Model
 from experiments.statistics.coco_sets import CocoImages
 from experiments.statistics.subsets import score_subsets
 from experiments.strict import SpecError
-from experiments.yolo_checks import check_model, check_options, quiet
+from experiments.yolo_checks import check_options, check_yolo, quiet
+from experiments.yolo_train import CURVES, measure_cost, train
 
 __all__ = [
+    "check_cell",
     "check_data",
-    "check_match",
     "check_model",
     "check_options",
     "listed_images",
@@ -36,7 +30,14 @@ __all__ = [
     "run_cell",
 ]
 
-_NAN_MESSAGES = ("NaN persisted", "NaN/Inf")
+
+def check_model(model: Model) -> None:
+    """Build the model once, so that a wrong name or block is found before hours are spent."""
+    if model.imgsz:
+        raise SpecError(
+            f"models: {model.label}: imgsz of its own is for task: segment; here budget.imgsz holds for all"
+        )
+    check_yolo(model, "detect")
 
 
 def check_data(path: Path) -> str:
@@ -57,9 +58,10 @@ def listed_images(data: Path, listed: Path) -> list[str]:
     return [image.name for image, kept in zip(images, keep, strict=True) if not kept]
 
 
-def check_match(cell: Cell) -> None:
+def check_cell(cell: Cell) -> None:
     """Find the widths of a matched model; SpecError where there are none."""
-    scaled(cell.model, len(open_detection(cell.data).names), cell.spec.budget.imgsz)
+    if cell.model.matched_to:
+        scaled(cell.model, len(open_detection(cell.data).names), cell.spec.budget.imgsz)
 
 
 def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
         model, matched = str(path), {"matched": about}
     memory = PeakMemory(torch_device(cell.spec.budget.device))
     with quiet():
-        weights, diverged = _train(cell, model, data, epochs)
+        weights, diverged = train(cell, model, "detect", lambda: data.write_yaml(cell.folder), cell.spec.train, epochs)
         spent = epochs.summary(len(data.train)) | memory.summary()
         if weights is None:
             return _diverged_row(cell, epochs) | matched
@@ -91,75 +93,11 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
         "method": _method(cell, data),
         **matched,
         "files": {
-            "curves": "train/results.csv",
+            "curves": CURVES,
             "per_image": ["ground_truth.json", "predictions.json"],
             "pictures": os.path.relpath(cell.pictures, cell.folder),
             "weights": "train/weights/last.pt",
         },
-    }
-
-
-def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str, Any]:
-    """Cost of a trained model, timed as Ultralytics fuses it."""
-    from ultralytics import YOLO
-
-    torch.set_num_threads(budget.threads)
-    with quiet():
-        trained: Any = YOLO(str(weights)).model
-        trained.float()
-        return cost(trained, copy.deepcopy(trained).fuse(verbose=False), budget, protocol)
-
-
-def _train(cell: Cell, model: str, data: DetectionData, epochs: Epochs) -> tuple[Path | None, bool]:
-    """The last epoch's weights (None when training broke down to NaN) and whether a loss was ever not finite."""
-    from ultralytics import YOLO
-
-    last = cell.folder / "train" / "weights" / "last.pt"
-    saved = cell.folder / "last_saved.pt"
-    if not _whole(last) and _whole(saved):
-        shutil.copyfile(saved, last)  # killed while last.pt was being written
-    best = last.with_name("best.pt")
-    if best.exists() and not _whole(best):
-        best.unlink()  # cut short by a kill or a full disk; Ultralytics would stumble over it, and only `last` counts
-    budget, resume = cell.spec.budget, _whole(last)
-    if resume and torch.load(last, map_location="cpu", weights_only=False)["epoch"] < 0:
-        return last, _not_finite(cell)  # trained; killed before its row was written
-    yolo = YOLO(str(last)) if resume else YOLO(model, task="detect")
-    yolo.add_callback("on_train_epoch_start", lambda _: torch.set_num_threads(budget.threads))
-    yolo.add_callback("on_model_save", lambda trainer: _save_copy(trainer.last, saved))
-    yolo.add_callback("on_fit_epoch_end", lambda trainer: _report(trainer, epochs))
-    epochs.start(resumed=resume)
-    try:
-        if resume:
-            yolo.train(resume=True)
-        else:
-            yolo.train(data=str(data.write_yaml(cell.folder)), **_arguments(cell))
-    except RuntimeError as error:
-        if not any(message in str(error) for message in _NAN_MESSAGES):
-            raise
-        return None, True
-    saved.unlink(missing_ok=True)
-    return last, _not_finite(cell)
-
-
-def _arguments(cell: Cell) -> dict[str, Any]:
-    budget = cell.spec.budget
-    options: dict[str, Any] = {"patience": 0, "amp": not budget.device.startswith("cpu"), **cell.spec.train}
-    return {
-        **options,
-        "epochs": budget.epochs,
-        "imgsz": budget.imgsz,
-        "batch": budget.batch,
-        "device": budget.device,
-        "workers": budget.workers,
-        "seed": cell.seed,
-        "deterministic": True,
-        "pretrained": False,
-        "plots": False,
-        "verbose": False,
-        "project": str(cell.folder),
-        "name": "train",
-        "exist_ok": True,
     }
 
 
@@ -212,33 +150,5 @@ def _diverged_row(cell: Cell, epochs: Epochs) -> dict[str, Any]:
         "cost": {},
         "train": epochs.summary(len(data.train)),
         "method": _method(cell, data),
-        "files": {"curves": "train/results.csv"},
+        "files": {"curves": CURVES},
     }
-
-
-def _report(trainer: Any, epochs: Epochs) -> None:
-    """After Ultralytics' last epoch this event comes once more, for best.pt; `epoch` is then past the budget."""
-    if trainer.epoch < trainer.epochs:
-        parts = trainer.tloss.values() if isinstance(trainer.tloss, dict) else trainer.tloss  # dict from 8.4 on
-        loss = sum(float(part) for part in parts)
-        map_key = next((key for key in trainer.metrics if key.startswith("metrics/mAP50-95")), None)
-        monitor = f"val mAP50-95 (Ultralytics) {trainer.metrics[map_key]:.3f}" if map_key else ""
-        epochs.done(trainer.epoch + 1, loss, monitor)
-
-
-def _not_finite(cell: Cell) -> bool:
-    path = cell.folder / "train" / "results.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(file)]
-    return any(not math.isfinite(float(row[key])) for row in rows for key in row if key.startswith("train/"))
-
-
-def _whole(checkpoint: Path) -> bool:
-    """A checkpoint is a zip file, whose table of contents is written last."""
-    return checkpoint.exists() and zipfile.is_zipfile(checkpoint)
-
-
-def _save_copy(source: Path, target: Path) -> None:
-    part = target.with_suffix(".part")
-    shutil.copyfile(source, part)
-    part.replace(target)

@@ -1,4 +1,4 @@
-"""TensorBoard, MLflow, W&B in detection, by Ultralytics' own switches; segmentation: `experiments.callbacks`."""
+"""TensorBoard, MLflow, W&B of YOLO models, by Ultralytics' own switches; of segplug's: `experiments.callbacks`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def logging_to(cell: Cell) -> Iterator[None]:
 
     MLflow's experiment is the spec's name, a run is the cell.
     """
-    if cell.spec.task != "detect":
+    if not cell.model.is_yolo:
         yield
         return
     from ultralytics.utils import SETTINGS

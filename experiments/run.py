@@ -57,9 +57,9 @@ def plan(
     todo = _with_subsets(todo, spec_path, data_root)
     for cell in todo:
         _refuse_other_run(cell, hashes[cell.dataset])
-        if cell.model.matched_to and not (cell.folder / "row.json").exists():
+        if not (cell.folder / "row.json").exists():
             with read_at(spec_path, "models", spec.models.index(cell.model)):
-                task.check_match(cell)
+                task.check_cell(cell)
     if spec.loggers:
         from experiments.loggers import check_loggers
 

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import csv
-import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from experiments.callbacks import AddLoggers, ToLedger
 from experiments.cost import cost, torch_device
-from experiments.crack_errors import CrackErrors
-from experiments.examples import kept, save_masks, save_picture, shrink_mask
+from experiments.crack_row import FILES, METRIC, crack_row, pictures_of
 from experiments.fold import fold_batch_norm
 from experiments.ledger import Epochs
 from experiments.memory import PeakMemory
-from experiments.record import hash_files, write_json
+from experiments.record import hash_files
 from experiments.spec import Budget, Cell, Model, Protocol
-from experiments.statistics.image_sets import CrackImages
-from experiments.statistics.subsets import score_subsets
 from experiments.strict import SpecError, nearest
 from segplug.checkpoint import load_model
 from segplug.errors import SegplugError
@@ -33,7 +27,16 @@ from segplug.readers import open_data
 from segplug.split import train_val_pairs
 from segplug.train import TrainConfig, train
 
-__all__ = ["check_data", "check_model", "check_options", "listed_images", "measure_cost", "run_cell", "train_config"]
+__all__ = [
+    "check_cell",
+    "check_data",
+    "check_model",
+    "check_options",
+    "listed_images",
+    "measure_cost",
+    "run_cell",
+    "train_config",
+]
 
 _FROM_SPEC = {"data", "model", "encoder", "encoder_weights", "epochs", "batch", "crop", "seed", "out"} | {
     "workers",
@@ -47,13 +50,29 @@ _NAN_MESSAGE = "loss became"
 def check_model(model: Model) -> None:
     """Build the network once without pretrained weights."""
     if model.matched_to:
-        raise SpecError(f"models: {model.label}: only YOLO models can be matched; remove matched_to and by")
+        raise SpecError(f"models: {model.label}: only detection models can be matched; remove matched_to and by")
+    if model.is_yolo:
+        from experiments.yolo_checks import check_yolo
+
+        return check_yolo(model, "semantic")
+    if model.imgsz:
+        raise SpecError(
+            f"models: {model.label}: imgsz of its own is for YOLO models; this one is trained on crops of budget.imgsz"
+        )
     try:
         if encoder_for(model.model, model.encoder, model.encoder_weights) and not model.encoder:
             raise SpecError(f"models: {model.model!r} needs an encoder: {{model: {model.model}, encoder: resnet18}}")
         create_model(model.model, model.encoder, None)
     except SegplugError as error:
         raise SpecError(f"models: {error}") from error
+
+
+def check_cell(cell: Cell) -> None:
+    """Ultralytics trains nothing without validation images."""
+    if cell.model.is_yolo:
+        from experiments.semantic import check_semantic_data
+
+        check_semantic_data(train_config(cell))
 
 
 def check_data(path: Path) -> str:
@@ -98,6 +117,10 @@ def check_options(options: dict[str, Any]) -> None:
 def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     """Train (or go on training), evaluate. Returns the row's `metrics`, `cost`, `train`, `method`, `files`."""
     config = train_config(cell)
+    if cell.model.is_yolo:
+        from experiments.semantic import run_semantic
+
+        return run_semantic(cell, config, epochs)
     training = _training_images(config)
     memory = PeakMemory(config.device)
     try:
@@ -111,30 +134,26 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     spent = _training(folder, training) | memory.summary()
     torch.set_num_threads(cell.spec.budget.threads)
     checkpoint = folder / "best.ckpt"
-    result, errors = _score(cell, checkpoint, config.device)
-    write_json(cell.folder / "per_image.json", result["per_image"])
+    result, scored = crack_row(
+        cell, lambda look, out: evaluate(checkpoint, cell.data, "test", config.device, look=look, out=out)
+    )
     _, about = load_model(checkpoint)
     return {
-        "metrics": result["metrics"],
-        "subsets": score_subsets(CrackImages(cell.folder / "per_image.npz"), cell.excluded),
-        "errors": errors,
+        **scored,
         "diverged": False,
         "cost": measure_cost(checkpoint, cell.spec.budget, cell.spec.protocol),
         "train": spent,
         "method": _method(cell, result, about),
-        "files": {
-            "curves": "train/metrics.csv",
-            "per_image": ["per_image.json"],
-            "contributions": "per_image.npz",
-            "weights": "train/best.ckpt",
-            "masks": "masks.npz",
-            "pictures": os.path.relpath(cell.pictures, cell.folder),
-        },
+        "files": {**FILES, "curves": "train/metrics.csv", "weights": "train/best.ckpt", "pictures": pictures_of(cell)},
     }
 
 
 def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str, Any]:
     """Cost of a trained model, timed with its batch norms folded."""
+    if weights.suffix == ".pt":
+        from experiments import yolo_train
+
+        return yolo_train.measure_cost(weights, budget, protocol)
     torch.set_num_threads(budget.threads)
     trained, _ = load_model(weights)
     folded, pairs = fold_batch_norm(trained, torch.rand(1, 3, budget.imgsz, budget.imgsz))
@@ -167,22 +186,6 @@ def _training_images(config: TrainConfig) -> int:
     return len(train_val_pairs(config, config.val_split, config.seed)[0])
 
 
-def _score(cell: Cell, checkpoint: Path, device: str) -> tuple[dict[str, Any], dict[str, float]]:
-    """segplug's evaluation on test and the shares of errors; pictures and masks for the report are kept on the way."""
-    wanted = set(kept(len(open_data(cell.data).pairs("test"))))
-    errors, masks = CrackErrors(), {}
-
-    def look(index: int, image: NDArray[np.uint8], truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> None:
-        errors.add(found, truth)
-        if index in wanted:
-            save_picture(cell.pictures, index, image, truth)
-            masks[index] = shrink_mask(found)
-
-    result = evaluate(checkpoint, cell.data, "test", device, look=look, out=cell.folder / "per_image.npz")
-    save_masks(cell.folder / "masks.npz", masks)
-    return result, errors.shares()
-
-
 def _training(folder: Path, images: int) -> dict[str, Any]:
     """Epochs, images an epoch, seconds of all epochs (validation included)."""
     path = folder / "metrics.csv"
@@ -202,8 +205,5 @@ def _method(cell: Cell, result: dict[str, Any], about: dict[str, Any]) -> dict[s
         "checkpoint": "best on validation" if has_val else "last",
         "split": f"test, {result['images']} images",
         "predictions": f"whole images at their own size, threshold {result['threshold']} unless the metric has its own",
-        "metric": "TP, FP, FN, TN of crack pixels summed over the set, 0 px tolerance; "
-        "iou_crack = TP/(TP+FP+FN), miou = mean with the background's IoU, f1 = 2TP/(2TP+FP+FN), "
-        "iou_per_image = mean over images, ods_* at the one best threshold, ois_* at each image's best; "
-        "f1_tol*, cldice, hd95_px, ap, scs_compat_*: as segplug.metrics.DEFINITIONS states",
+        "metric": METRIC,
     }

@@ -29,9 +29,10 @@ LOGGERS = ("tensorboard", "mlflow", "wandb")
 
 @dataclass(frozen=True)
 class Model:
-    """A YOLO YAML (detect), or an architecture with the encoder that it needs (segment).
+    """A YOLO YAML (detect, segment), or an architecture with the encoder that it needs (segment).
 
     `matched_to`: another model of the spec, to whose parameters or FLOPs (`by`) this YAML's widths are scaled.
+    `imgsz`: px, network input of a YOLO YAML among segmentation models, in place of the budget's.
     """
 
     model: str
@@ -39,8 +40,11 @@ class Model:
     encoder_weights: str | None = None
     matched_to: str | None = None
     by: str | None = None
+    imgsz: int | None = None
 
     def __post_init__(self) -> None:
+        if self.imgsz is not None and (self.imgsz < 32 or self.imgsz % 32):
+            raise ValueError(f"imgsz must be a multiple of 32, got {self.imgsz}")
         if self.by is not None and self.by not in BUDGETS:
             raise ValueError(f"by {self.by!r} is no budget{nearest(self.by, BUDGETS)}")
         if (self.matched_to is None) != (self.by is None):
@@ -51,18 +55,23 @@ class Model:
         return {"model": text}
 
     @property
+    def is_yolo(self) -> bool:
+        """Trained by Ultralytics from a model YAML."""
+        return self.model.endswith((".yaml", ".yml"))
+
+    @property
     def label(self) -> str:
         """Short name for tables and folders: `yolov8n-C2f_gnConv`, `unet-resnet18`, `yolov8n-as-C2f_gnConv-params`."""
         stem, match = _stem(self.model), None
         if self.matched_to:
             match = f"as-{_stem(self.matched_to).removeprefix(f'{stem}-')}-{self.by}"
-        parts = [stem, self.encoder, self.encoder_weights, match]
+        parts = [stem, self.encoder, self.encoder_weights, match, f"{self.imgsz}px" if self.imgsz else None]
         return "-".join(_safe(part) for part in parts if part)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What every model of the spec may spend. `imgsz` in px: network input (detect) or training crop (segment)."""
+    """What every model of the spec may spend. `imgsz` in px: network input of YOLO, training crop of others."""
 
     epochs: int
     imgsz: int

@@ -32,7 +32,9 @@ class Steps(NamedTuple):
 def steps_of(cell: Cell) -> Steps:
     """Built in memory; nothing is written."""
     torch.set_num_threads(cell.spec.budget.threads)
-    return _detect(cell) if cell.spec.task == "detect" else _segment(cell)
+    if cell.spec.task == "detect":
+        return _detect(cell)
+    return _semantic(cell) if cell.model.is_yolo else _segment(cell)
 
 
 def _detect(cell: Cell) -> Steps:
@@ -100,6 +102,35 @@ def _segment(cell: Cell) -> Steps:
         ceil(len(train) / budget.batch),
         len(val),
         len(test) + round(passes),
+    )
+
+
+def _semantic(cell: Cell) -> Steps:
+    from ultralytics.cfg import get_cfg
+    from ultralytics.nn.tasks import SemanticSegmentationModel
+
+    from experiments.segment import train_config
+    from experiments.semantic import input_px
+    from experiments.yolo_checks import quiet
+    from segplug.readers import open_data
+    from segplug.split import train_val_pairs
+    from yoloplug.model_file import read
+
+    budget, config, side = cell.spec.budget, train_config(cell), input_px(cell)
+    device = torch.device(torch_device(budget.device))
+    with quiet():
+        model: Any = SemanticSegmentationModel(read(cell.model.model).model, nc=1, verbose=False).to(device)
+    model.args = get_cfg()
+    images = torch.rand(budget.batch, 3, side, side, device=device)
+    masks = torch.randint(0, 2, (budget.batch, side, side), dtype=torch.int32, device=device)
+    train, val = train_val_pairs(config, config.val_split, config.seed)
+    passes = _latency_passes(cell) * budget.imgsz**2 / side**2
+    return Steps(
+        _step(model, lambda: model({"img": images, "semantic_mask": masks})[0].sum()),
+        _pass(model, images[:1]),
+        ceil(len(train) / budget.batch),
+        len(val),
+        len(open_data(cell.data).pairs("test")) + round(passes),
     )
 
 

@@ -9,7 +9,7 @@ TASKS = {"detect": "experiments.detect", "segment": "experiments.segment"}
 
 
 def task_module(name: str) -> Any:
-    """check_model, check_data, check_options, check_match, listed_images, run_cell, measure_cost.
+    """check_model, check_data, check_options, check_cell, listed_images, run_cell, measure_cost.
 
     Only that task's side is imported.
     """

@@ -13,7 +13,7 @@ from yoloplug.check import validate
 from yoloplug.model_file import ModelFileError, read
 from yoloplug.yamls import find, model_yamls  # importing yoloplug makes its names known to Ultralytics
 
-__all__ = ["check_model", "check_options", "quiet"]
+__all__ = ["check_options", "check_yolo", "quiet"]
 
 # What the runner itself decides; a spec that set these under `train` would say one thing and do another.
 _OWNED = {"model", "data", "epochs", "imgsz", "batch", "device", "workers", "seed", "project", "name", "exist_ok"} | {
@@ -21,15 +21,22 @@ _OWNED = {"model", "data", "epochs", "imgsz", "batch", "device", "workers", "see
 }  # fmt: skip
 
 
-def check_model(model: Model) -> None:
-    """Build the model once, so that a wrong name or block is found before hours are spent."""
+# Ultralytics' task -> what its last row must do, and an example.
+_MUST = {
+    "detect": ("it must detect boxes", "yolov8n.yaml"),
+    "semantic": ("it must give a class to every pixel", "yolo26n-sem.yaml"),
+}
+
+
+def check_yolo(model: Model, task: str) -> None:
+    """Build the model once, so that a wrong name or block is found before hours are spent. task: Ultralytics' name."""
     if model.encoder or model.encoder_weights:
-        raise SpecError(f"models: {model.label}: a detection model has no encoder; write the YAML's name alone")
-    if not model.model.endswith((".yaml", ".yml")):
+        raise SpecError(f"models: {model.label}: a YOLO model has no encoder; write the YAML's name alone")
+    if not model.is_yolo:
         raise SpecError(f"models: {model.model!r} must be a model YAML (trained from scratch), such as yolov8n.yaml")
     _require_yaml(model.model)
-    _check_rows(model.model)
-    _build(model.model)
+    _check_rows(model.model, task)
+    _build(model.model, task)
 
 
 def check_options(options: dict[str, Any]) -> None:
@@ -88,8 +95,8 @@ def _known_yamls(name: str) -> list[str]:
     return [re.sub(r"^(yolo\D*\d+)", rf"\g<1>{letter}", known, count=1) for known in names]
 
 
-def _check_rows(name: str) -> None:
-    """Every row names a module that there is, and the last one detects."""
+def _check_rows(name: str, wanted: str) -> None:
+    """Every row names a module that there is, and the last one is of the wanted task."""
     from ultralytics.nn.tasks import guess_model_task
 
     try:
@@ -98,15 +105,16 @@ def _check_rows(name: str) -> None:
     except ModelFileError as error:
         raise SpecError(f"models: {error}") from error
     task = guess_model_task(file.model)
-    if task != "detect":
-        raise SpecError(f"models: {name!r} is a model for the task {task}; here it must detect boxes")
+    if task != wanted:
+        must, example = _MUST[wanted]
+        raise SpecError(f"models: {name!r} is a model for the task {task}; here {must}, as {example} does")
 
 
-def _build(name: str) -> None:
+def _build(name: str, task: str) -> None:
     from ultralytics import YOLO
 
     with quiet():
         try:
-            YOLO(name, task="detect")
+            YOLO(name, task=task)
         except (KeyError, ValueError, TypeError, RuntimeError, NotImplementedError) as error:
             raise SpecError(f"models: {name!r} cannot be built: {type(error).__name__}: {error}") from error

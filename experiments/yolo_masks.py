@@ -20,6 +20,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from experiments.record import write_text
 from experiments.strict import SpecError
 from segplug.cli.command import add_command, note
 from segplug.cli.flags import add_flags, given_flags
@@ -54,7 +55,7 @@ def write_data(source: DataSource, out: Path, val_split: float = 0.1, seed: int 
     about: dict[str, Any] = {"path": str(out.resolve()), **{split: f"images/{split}" for split in splits}}
     file = out / "data.yaml"
     about |= {"masks_dir": "masks", "names": {0: "crack"}}
-    file.write_text(yaml.safe_dump(about, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    write_text(file, yaml.safe_dump(about, sort_keys=False, allow_unicode=True))
     return file
 
 

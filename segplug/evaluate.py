@@ -106,6 +106,7 @@ def evaluate_predictions(
     out: Path | str | None = None,
     note: Note = lambda text: None,
     worst: int = 8,
+    look: Look | None = None,
     exclude: Path | str | None = None,
 ) -> dict[str, Any]:
     """`evaluate` for a folder of masks or probability maps of any program, see `PredictionFolder`.
@@ -122,7 +123,7 @@ def evaluate_predictions(
         probability, step = folder.probability(pair)
         return probability, to_frame(log_odds(probability, step))
 
-    return scored.score(predict, threshold, {"predictions": str(predictions), "threshold_from": "given"})
+    return scored.score(predict, threshold, {"predictions": str(predictions), "threshold_from": "given"}, look)
 
 
 class _Scored:

@@ -67,5 +67,7 @@ def _read_curves(comparison: Comparison, row: dict[str, Any]) -> dict[int, dict[
             values = {key.strip(): float(value) for key, value in line.items() if key and value not in ("", None)}
             losses = [value for key, value in values.items() if key == "train_loss" or key.startswith("train/")]
             values["loss"] = sum(losses) if losses else math.nan
+            if "metrics/mIoU" in values:  # Ultralytics' semantic task; of one class it is the IoU of that class
+                values["val_iou_crack"] = values["metrics/mIoU"]
             table[round(values["epoch"])] = {key: value for key, value in values.items() if math.isfinite(value)}
     return table

@@ -30,6 +30,10 @@ def check_data(path: Path) -> str:
     return "hash"
 
 
+def check_cell(cell: Cell) -> None:
+    pass
+
+
 def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     """Goes on after the last epoch in the ledger, and writes down which process trained each epoch."""
     total = cell.spec.budget.epochs

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from experiments import detect, segment
+from experiments import segment, yolo_train
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
 from experiments.demo.shapes import draw_shapes
@@ -60,6 +60,7 @@ class Fake:
         self.module.check_model = lambda model: None
         self.module.check_data = lambda path: "hash"
         self.module.check_options = lambda options: None
+        self.module.check_cell = lambda cell: None
         self.module.run_cell = self.run_cell
 
     def run_cell(self, cell: Cell, epochs: Epochs) -> dict[str, Any]:
@@ -206,17 +207,17 @@ def test_detection_end_to_end_and_resumed(tmp_path: Path, monkeypatch: pytest.Mo
     draw_shapes(tmp_path / "data", train=4, val=2, side=64)
     spec, out = write_spec(tmp_path, models="[yolov8n-C2f_gnConv.yaml]", epochs=2), tmp_path / "out"
     (cell,) = plan(spec, tmp_path, out).cells
-    report = detect._report
+    report = yolo_train._report
 
     def die_in_second_epoch(trainer: Any, epochs: Any) -> None:
         report(trainer, epochs)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(detect, "_report", die_in_second_epoch)
+    monkeypatch.setattr(yolo_train, "_report", die_in_second_epoch)
     with pytest.raises(KeyboardInterrupt):
         run(spec, tmp_path, out)
     (cell.folder / "train" / "weights" / "last.pt").write_bytes(b"half a file")
-    monkeypatch.setattr(detect, "_report", report)
+    monkeypatch.setattr(yolo_train, "_report", report)
     assert run(spec, tmp_path, out) == 0
     row = json.loads((cell.folder / "row.json").read_text())
     assert row["train"]["epochs"] == 2 and row["train"]["images_per_epoch"] == 4

@@ -1,0 +1,131 @@
+"""Ultralytics' semantic models beside segplug's in one spec: named, refused, timed, trained, and scored alike."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from experiments import yolo_train
+from experiments.cli import main
+from experiments.demo.cracks import draw_cracks
+from experiments.estimate import pace_of
+from experiments.retime import retime
+from experiments.run import _said, plan, run
+from experiments.spec import Model, read_spec
+from experiments.strict import SpecError
+from segplug.evaluate import evaluate_predictions
+
+SPEC = """\
+name: tiny
+task: {task}
+models:
+  - {model}
+datasets: {{data: data}}
+seeds: [3]
+budget: {{epochs: {epochs}, imgsz: 64, batch: 2, workers: 0, threads: 1}}
+{extra}
+"""
+YOLO = "{model: yolo26n-sem.yaml, imgsz: 96}"
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+    torch.use_deterministic_algorithms(False)
+
+
+def write(folder: Path, model: str = YOLO, task: str = "segment", epochs: int = 1, extra: str = "") -> Path:
+    path = folder / "tiny.yaml"
+    path.write_text(SPEC.format(task=task, model=model, epochs=epochs, extra=extra))
+    return path
+
+
+def test_label_and_identity(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, "{model: unet, encoder: resnet18}\n  - yolo26n-sem.yaml\n  - " + YOLO))
+    assert [model.label for model in spec.models] == ["unet-resnet18", "yolo26n-sem", "yolo26n-sem-96px"]
+    assert [model.is_yolo for model in spec.models] == [False, True, True]
+    older = {"model": "unet", "encoder": "resnet18", "encoder_weights": None, "matched_to": None, "by": None}
+    assert _said(older) == _said(vars(spec.models[0]))  # folders of specs that knew no imgsz stay valid
+    assert _said(vars(Model("a.yaml"))) != _said(vars(Model("a.yaml", imgsz=96)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": "{model: yolo26n-sem.yaml, imgsz: 100}"}, r":4: models\.0\.imgsz: .*multiple of 32, got 100"),
+        ({"model": "yolo26n-sme.yaml"}, r":4: models: .*did you mean 'yolo26n-sem.yaml'"),
+        (
+            {"model": "yolo11n-seg.yaml"},
+            r":4: .*task segment; here it must give a class to every pixel, as yolo26n-sem",
+        ),
+        ({"model": "{model: yolo26n-sem.yaml, encoder: resnet18}"}, r":4: .*a YOLO model has no encoder"),
+        ({"model": "{model: unet, encoder: resnet18, imgsz: 96}"}, r":4: .*imgsz of its own is for YOLO models"),
+        ({"model": "{model: yolov8n.yaml, imgsz: 96}", "task": "detect"}, r":4: .*imgsz of its own is for task: segm"),
+        ({"model": "yolo26n-sem.yaml", "task": "detect"}, r":4: .*task semantic; here it must detect boxes"),
+        ({"extra": "train: {val_split: 0}"}, r":4: .*val_split is 0 and .* needs validation images"),
+        ({"extra": "train: {mosaic: 0}"}, r":8: train\.mosaic: no such training option"),
+    ],
+)
+def test_refused(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    draw_cracks(tmp_path / "data", train=4, test=1, side=64)
+    with pytest.raises(SpecError, match=words):
+        plan(write(tmp_path, **changes), tmp_path, tmp_path / "out")
+
+
+def test_timed_by_its_real_loss(tmp_path: Path) -> None:
+    draw_cracks(tmp_path / "data", train=4, test=2, side=64)
+    pace = pace_of(plan(write(tmp_path, "yolo26n-sem.yaml"), tmp_path, tmp_path / "out").cells[0])
+    assert pace.epoch_s == pytest.approx(2 * pace.step_s + pace.image_s)  # ceil(3 / 2) steps, 1 held-out image
+    assert pace.end_s == pytest.approx((2 + 60) * pace.image_s)
+
+
+@pytest.mark.slow
+def test_end_to_end_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the second epoch with both checkpoints half written; the row is segplug's score of the saved masks."""
+    draw_cracks(tmp_path / "data", train=4, test=2, side=80)
+    left_out = sorted(path.stem for path in (tmp_path / "data" / "test" / "images").iterdir())[0]
+    (tmp_path / "listed.txt").write_text(left_out)
+    extra = "train: {val_split: 0.25}\nsubsets: {fresh: {exclude: listed.txt}}"
+    spec, out = write(tmp_path, epochs=2, extra=extra), tmp_path / "out"
+    (cell,) = plan(spec, tmp_path, out).cells
+    report = yolo_train._report
+
+    def die_in_second_epoch(trainer: Any, epochs: Any) -> None:
+        report(trainer, epochs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(yolo_train, "_report", die_in_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        run(spec, tmp_path, out)
+    assert [len(list((cell.folder / "data" / "images" / split).iterdir())) for split in ("train", "val")] == [3, 1]
+    for name in ("last", "best"):
+        (cell.folder / "train" / "weights" / f"{name}.pt").write_bytes(b"half a file")
+    monkeypatch.setattr(yolo_train, "_report", report)
+    assert run(spec, tmp_path, out) == 0
+    row = json.loads((cell.folder / "row.json").read_text())
+    ledger = [json.loads(line) for line in (cell.folder / "epochs.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in ledger] == [1, 2] and ledger[1]["monitor"].startswith("val crack IoU")
+    assert row["train"]["epochs"] == 2 and row["train"]["images_per_epoch"] == 3 and not row["diverged"]
+    assert row["train"]["peak_memory_bytes"] > 1e7 and row["model"]["imgsz"] == 96
+    scored = evaluate_predictions(cell.folder / "found", tmp_path / "data")
+    assert row["metrics"] == scored["metrics"] and row["metrics"]["ods_f1"] == row["metrics"]["f1"]
+    assert json.loads((cell.folder / "per_image.json").read_text()) == scored["per_image"]
+    assert row["subsets"]["fresh"]["excluded"] == [left_out] and "one threshold" in row["method"]["metric"]
+    assert sum(row["errors"].values()) + row["metrics"]["iou_crack"] == pytest.approx(1)
+    assert row["cost"]["params"] > 1e6 and row["cost"]["latency_protocol"]["imgsz_px"] == 64
+    assert all((cell.folder / row["files"][name]).exists() for name in ("contributions", "masks", "curves", "weights"))
+    assert "0-truth.png" in {path.name for path in (cell.folder / row["files"]["pictures"]).iterdir()}
+    assert not (cell.folder / "data").exists() and not list(cell.folder.glob("*_saved.pt"))
+    assert retime(out) == 1 and main(["report", str(out)]) == 0
+    # Killed between the end of training and its row: nothing is trained again.
+    (cell.folder / "row.json").unlink()
+    shutil.rmtree(cell.folder / "found")
+    assert run(spec, tmp_path, out) == 0
+    assert len((cell.folder / "epochs.jsonl").read_text().splitlines()) == 2
+    assert json.loads((cell.folder / "row.json").read_text())["metrics"] == row["metrics"]
