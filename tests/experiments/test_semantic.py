@@ -13,9 +13,10 @@ from experiments import yolo_train
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
 from experiments.estimate import pace_of
+from experiments.ledger import Epochs
 from experiments.retime import retime
 from experiments.run import _said, plan, run
-from experiments.spec import Model, read_spec
+from experiments.spec import Cell, Model, read_spec
 from experiments.strict import SpecError
 from segplug.evaluate import evaluate_predictions
 
@@ -83,6 +84,37 @@ def test_timed_by_its_real_loss(tmp_path: Path) -> None:
     pace = pace_of(plan(write(tmp_path, "yolo26n-sem.yaml"), tmp_path, tmp_path / "out").cells[0])
     assert pace.epoch_s == pytest.approx(2 * pace.step_s + pace.image_s)  # ceil(3 / 2) steps, 1 held-out image
     assert pace.end_s == pytest.approx((2 + 60) * pace.image_s)
+
+
+def test_killed_while_the_optimiser_is_taken_out(tmp_path: Path) -> None:
+    """After the last epoch nothing is trained again, and both checkpoints end as an undisturbed run leaves them."""
+    spec = read_spec(write(tmp_path, epochs=2))
+    cell = Cell(spec, spec.models[0], "data", tmp_path, 3, tmp_path / "cell")
+    weights = cell.folder / "train" / "weights"
+    weights.mkdir(parents=True)
+    (cell.folder / "train" / "results.csv").write_text("epoch,train/ce_loss,metrics/mIoU\n1,0.5,0.4\n2,nan,0.4\n3,0.")
+    for path, epoch in ((weights / "last.pt", 1), (cell.folder / "best_saved.pt", 0)):
+        torch.save({"epoch": epoch, "model": None, "ema": torch.nn.Linear(1, 1), "optimizer": {}}, path)
+    (cell.folder / "last_saved.pt").write_bytes((weights / "last.pt").read_bytes())
+    torch.save({"epoch": -1}, weights / "last.pt")
+    (weights / "best.pt").write_bytes(b"half a file")
+    ledger = Epochs(cell)
+
+    def never() -> Path:
+        raise AssertionError("data are asked for")
+
+    last, diverged = yolo_train.train(cell, "yolo26n-sem.yaml", "semantic", never, {}, ledger)
+    assert last == weights / "last.pt" and diverged  # a loss was NaN; the line cut short is no epoch
+    best = torch.load(weights / "best.pt", weights_only=False)
+    assert best["epoch"] == -1 and isinstance(best["model"], torch.nn.Linear) and best["ema"] is None
+    assert not list(cell.folder.glob("*_saved.pt"))
+    # Killed before even that: last.pt is whole, with its optimiser, and was the best.
+    torch.save({"epoch": 1, "model": None, "ema": torch.nn.Linear(1, 1), "optimizer": {}}, weights / "last.pt")
+    (weights / "best.pt").write_bytes(b"half a file")
+    yolo_train.train(cell, "yolo26n-sem.yaml", "semantic", never, {}, ledger)
+    for name in ("last", "best"):
+        ended = torch.load(weights / f"{name}.pt", weights_only=False)
+        assert ended["epoch"] == -1 and ended["optimizer"] is None
 
 
 @pytest.mark.slow
