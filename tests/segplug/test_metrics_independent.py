@@ -11,7 +11,7 @@ from skimage.morphology import dilation, disk, skeletonize
 from skimage.segmentation import find_boundaries
 from torchmetrics.functional.classification import binary_average_precision
 
-from segplug.metrics import AllMetrics, distance_to_outline, hd95_px, saved_prediction, scs_counts, scs_scores
+from segplug.metrics import AllMetrics, distance_to_outline, hd95_px, saved_prediction
 
 Masks = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
@@ -109,49 +109,6 @@ def test_average_precision_agrees_with_torchmetrics(seed: int) -> None:
         exact.add("x", q, u.astype(np.uint8), np.zeros((1, 1), np.uint8), np.zeros((1, 1), bool))
     p = torch.from_numpy(np.stack([q for q, _ in steps]))
     assert exact.scores()["ap"] == pytest.approx(binary_average_precision(p, t.long()).item(), abs=1e-6)
-
-
-def literal_scs(saved: list[NDArray[np.uint8]], truths: list[NDArray[np.bool_]]) -> dict[str, float]:
-    """CRACKS' table, a threshold and an image at a time."""
-    f1 = np.zeros((100, len(saved)))
-    miou = np.zeros((100, len(saved)))
-    pooled = np.zeros(3)
-    for k in range(100):
-        for i, (picture, truth) in enumerate(zip(saved, truths, strict=True)):
-            hit = picture / 255 > np.arange(0.0, 1.0, 0.01)[k]
-            tp, fp = (hit & truth).sum(), (hit & ~truth).sum()
-            fn, tn = (~hit & truth).sum(), (~hit & ~truth).sum()
-            precision = 1.0 if tp == 0 and fp == 0 else tp / (tp + fp)
-            recall = 0.0 if tp + fn == 0 else tp / (tp + fn)
-            f1[k, i] = 0.0 if precision + recall == 0 else 2 * precision * recall / (precision + recall)
-            if tp + fp + fn > 0:
-                miou[k, i] = (tp / (tp + fp + fn) + tn / (tn + fp + fn)) / 2
-            if k == 0:
-                pooled += (tp, fp, fn)
-    tp, fp, fn = pooled
-    return {
-        "scs_compat_ods": f1.mean(axis=1).max(),
-        "scs_compat_ois": f1.max(axis=0).mean(),
-        "scs_compat_precision": tp / (tp + fp),
-        "scs_compat_recall": tp / (tp + fn),
-        "scs_compat_f1": 2 * tp / (2 * tp + fp + fn),
-        "scs_compat_miou": miou.mean(axis=1).max(),
-    }
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_published_protocol_step_by_step(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    saved, truths = [], []
-    for i in range(4):
-        truth = drawn(10 * seed + i)[1] if i else np.zeros((40, 56), dtype=bool)
-        logits = (rng.normal(-1, 1, truth.shape) + 3 * truth).astype(np.float32)
-        saved.append(saved_prediction(logits if i < 3 else logits - 20))  # the last one is all white
-        truths.append(truth)
-    assert saved[3].min() == 255
-    images = [scs_counts(picture, truth) for picture, truth in zip(saved, truths, strict=True)]
-    stacked = (np.stack([getattr(image, name) for image in images]) for name in ("pooled", "f1", "miou"))
-    assert scs_scores(np.ones(4, dtype=int), *stacked) == pytest.approx(literal_scs(saved, truths), rel=1e-12)
 
 
 def test_saved_predictions_equal_opencvs_rounding() -> None:

@@ -1,4 +1,4 @@
-"""SCSegamba's protocol end to end against its own steps: files written by OpenCV, an image and threshold at a time."""
+"""SCSegamba's protocol against its own steps, an image and threshold at a time; end to end by files of OpenCV."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from segplug.evaluate import evaluate_predictions
+from segplug.metrics import saved_prediction, scs_counts, scs_scores
 
 SIZES = ((90, 120), (140, 100), (64, 64), (200, 150))
 
@@ -34,15 +35,18 @@ def write_as_published(folder: Path, name: str, label: NDArray[np.uint8], logits
     cv2.imwrite(str(folder / f"{name}_pre.png"), 255 * (out / out.max()))
 
 
-def score_as_published(folder: Path) -> dict[str, float]:
+def read_as_published(folder: Path) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.bool_]]]:
     labels = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) > 127 for file in sorted(folder.glob("*_lab.png"))]
-    found = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) / 255 for file in sorted(folder.glob("*_pre.png"))]
+    return [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in sorted(folder.glob("*_pre.png"))], labels
+
+
+def score_as_published(found: list[NDArray[np.uint8]], labels: list[NDArray[np.bool_]]) -> dict[str, float]:
     f1 = np.zeros((100, len(labels)))
     miou = np.zeros((100, len(labels)))
     pooled = np.zeros(3)
     for k, threshold in enumerate(np.arange(0.0, 1.0, 0.01)):
         for i, (picture, truth) in enumerate(zip(found, labels, strict=True)):
-            hit = picture > threshold
+            hit = picture / 255 > threshold
             tp, fp, fn, tn = map(np.count_nonzero, (hit & truth, hit & ~truth, ~hit & truth, ~hit & ~truth))
             precision = 1.0 if tp == 0 and fp == 0 else tp / (tp + fp)
             recall = 0.0 if tp + fn == 0 else tp / (tp + fn)
@@ -75,4 +79,21 @@ def test_the_protocol_step_by_step(tmp_path: Path) -> None:
     assert cv2.imread(str(tmp_path / "published/3_pre.png"), cv2.IMREAD_GRAYSCALE).min() == 255
     scores = evaluate_predictions(tmp_path / "found", tmp_path / "data", split="all")["metrics"]
     ours = {name: value for name, value in scores.items() if name.startswith("scs_compat_")}
-    assert len(ours) == 6 and ours == pytest.approx(score_as_published(tmp_path / "published"), rel=1e-12)
+    assert len(ours) == 6 and ours == pytest.approx(
+        score_as_published(*read_as_published(tmp_path / "published")), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_and_scores_step_by_step(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    saved, truths = [], []
+    for i in range(4):
+        truth = drawn(12 * seed + 4 * i, 40, 56)[0] > 0 if i else np.zeros((40, 56), dtype=bool)
+        logits = (rng.normal(-1, 1, truth.shape) + 3 * truth).astype(np.float32)
+        saved.append(saved_prediction(logits if i < 3 else logits - 20))  # the last one is all white
+        truths.append(truth)
+    assert saved[3].min() == 255
+    images = [scs_counts(picture, truth) for picture, truth in zip(saved, truths, strict=True)]
+    stacked = (np.stack([getattr(image, name) for image in images]) for name in ("pooled", "f1", "miou"))
+    assert scs_scores(np.ones(4, dtype=int), *stacked) == pytest.approx(score_as_published(saved, truths), rel=1e-12)
