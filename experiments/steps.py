@@ -53,7 +53,8 @@ def _detect(cell: Cell) -> Steps:
         file = parse(text, file.name, file.model["scale"])
     device = torch.device(torch_device(budget.device))
     with quiet():
-        model: Any = DetectionModel(file.model, nc=len(data.names), verbose=False).to(device)
+        model: Any = DetectionModel(file.model, nc=len(data.names), verbose=False)
+    _place(model, device)
     model.args = get_cfg(overrides=cell.spec.train)
     images = torch.rand(budget.batch, 3, budget.imgsz, budget.imgsz, device=device)
     count = 4 * budget.batch  # four objects an image
@@ -86,7 +87,8 @@ def _segment(cell: Cell) -> Steps:
 
     budget, config = cell.spec.budget, train_config(cell)
     device = torch.device(torch_device(budget.device))
-    model = create_model(config.model, config.encoder, None, **config.options).to(device)
+    model = create_model(config.model, config.encoder, None, **config.options)
+    _place(model, device)
     loss = LossSum(config.loss)
     crops = torch.randint(0, 256, (budget.batch, 3, budget.imgsz, budget.imgsz), dtype=torch.uint8, device=device)
     masks = torch.randint(0, 2, (budget.batch, 1, budget.imgsz, budget.imgsz), dtype=torch.uint8, device=device)
@@ -119,7 +121,8 @@ def _semantic(cell: Cell) -> Steps:
     budget, config, side = cell.spec.budget, train_config(cell), input_px(cell)
     device = torch.device(torch_device(budget.device))
     with quiet():
-        model: Any = SemanticSegmentationModel(read(cell.model.model).model, nc=1, verbose=False).to(device)
+        model: Any = SemanticSegmentationModel(read(cell.model.model).model, nc=1, verbose=False)
+    _place(model, device)
     model.args = get_cfg()
     images = torch.rand(budget.batch, 3, side, side, device=device)
     masks = torch.randint(0, 2, (budget.batch, side, side), dtype=torch.int32, device=device)
@@ -136,6 +139,12 @@ def _semantic(cell: Cell) -> Steps:
 
 def _latency_passes(cell: Cell) -> int:
     return cell.spec.protocol.latency_runs + cell.spec.protocol.latency_warmup
+
+
+def _place(model: nn.Module, device: torch.device) -> None:
+    """In the memory format in which it is trained."""
+    model.to(device=device)
+    model.to(memory_format=torch.channels_last)
 
 
 def _step(model: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], None]:

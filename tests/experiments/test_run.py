@@ -211,6 +211,9 @@ def test_detection_end_to_end_and_resumed(tmp_path: Path, monkeypatch: pytest.Mo
 
     def die_in_second_epoch(trainer: Any, epochs: Any) -> None:
         report(trainer, epochs)
+        trained, saved = (model.model[1].conv.weight for model in (trainer.model, trainer.ema.ema))
+        assert trained.is_contiguous(memory_format=torch.channels_last) and not trained.is_contiguous()
+        assert saved.is_contiguous()  # older releases cannot fuse other weights
         raise KeyboardInterrupt
 
     monkeypatch.setattr(yolo_train, "_report", die_in_second_epoch)
