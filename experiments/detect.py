@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.coco_ap import coco_ap, coco_ap_per_class
 from experiments.cost import torch_device
-from experiments.detection_data import DetectionData, ground_truth, open_detection
+from experiments.detection_data import DetectionData, data_of, ground_truth
 from experiments.error_types import error_types
 from experiments.examples import save_pictures
 from experiments.ledger import Epochs
@@ -40,17 +40,17 @@ def check_model(model: Model) -> None:
     check_yolo(model, "detect")
 
 
-def check_data(path: Path) -> str:
+def check_data(cell: Cell) -> str:
     """Read every label once; the content hash."""
-    return hash_files(open_detection(path).files)
+    return hash_files(data_of(cell).files)
 
 
-def listed_images(data: Path, listed: Path) -> list[str]:
+def listed_images(cell: Cell, listed: Path) -> list[str]:
     """Names of the val images that the text file lists. Raises SpecError on a name that is none of them."""
     from segplug.errors import SegplugError
     from segplug.exclude import kept_images
 
-    images = open_detection(data).val
+    images = data_of(cell).val
     try:
         keep = kept_images(listed, images)
     except SegplugError as error:
@@ -61,12 +61,12 @@ def listed_images(data: Path, listed: Path) -> list[str]:
 def check_cell(cell: Cell) -> None:
     """Find the widths of a matched model; SpecError where there are none."""
     if cell.model.matched_to:
-        scaled(cell.model, len(open_detection(cell.data).names), cell.spec.budget.imgsz)
+        scaled(cell.model, len(data_of(cell).names), cell.spec.budget.imgsz)
 
 
 def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     """Train (or go on training), predict, score. Returns the row's `metrics`, `cost`, `train`, `method`, `files`."""
-    data = open_detection(cell.data)
+    data = data_of(cell)
     model, matched = cell.model.model, {}
     if cell.model.matched_to:
         path, about = write_scaled(cell.model, len(data.names), cell.spec.budget.imgsz, cell.folder)
@@ -133,7 +133,7 @@ def _method(cell: Cell, data: DetectionData) -> dict[str, Any]:
     return {
         "weights": "random start, last epoch (val is the only other split, so nothing is selected on it)",
         "checkpoint": "last",
-        "split": f"val, {len(data.val)} images",
+        "split": _split(cell, data),
         "predictions": f"model.predict, one label a box, conf >= {protocol.conf}, NMS IoU {protocol.iou}, "
         f"at most {protocol.max_det} an image, {cell.spec.budget.imgsz} px",
         "metric": "COCOeval (faster-coco-eval): AP = mean over IoU 0.50:0.95, 100 detections an image; "
@@ -141,8 +141,18 @@ def _method(cell: Cell, data: DetectionData) -> dict[str, Any]:
     }
 
 
+def _split(cell: Cell, data: DetectionData) -> str:
+    source = cell.source
+    if source.val_share is None:
+        return f"val, {len(data.val)} images"
+    return (
+        f"{len(data.val)} of the {len(data.train) + len(data.val)} training images, drawn in proportion to their "
+        f"classes (val_share {source.val_share:g}, split_seed {source.split_seed}) and not trained on"
+    )
+
+
 def _diverged_row(cell: Cell, epochs: Epochs) -> dict[str, Any]:
-    data = open_detection(cell.data)
+    data = data_of(cell)
     return {
         "metrics": {},
         "per_class": {},

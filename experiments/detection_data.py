@@ -1,6 +1,7 @@
 """A YOLO detection data set on disk: found, checked, named to Ultralytics, and turned into COCO ground truth."""
 
 from dataclasses import dataclass
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from experiments.spec import Cell
 from experiments.strict import SpecError
 
-__all__ = ["DetectionData", "ground_truth", "label_file", "open_detection"]
+__all__ = ["DetectionData", "data_of", "ground_truth", "label_file", "open_detection"]
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 _EXIF_ORIENTATION, _QUARTER_TURNS = 274, (5, 6, 7, 8)
@@ -40,15 +42,36 @@ class DetectionData:
         return path
 
 
-def open_detection(path: Path) -> DetectionData:
-    """Read a YOLO `data.yaml`, or a folder with images/{train,val}, labels/{train,val} and classes.txt or data.yaml."""
-    if path.is_dir():
-        if not (path / "classes.txt").exists() and (path / "data.yaml").exists():
-            return _from_yaml(path / "data.yaml")
-        return _from_folder(path)
-    if path.suffix not in {".yaml", ".yml"}:
-        raise SpecError(f"{path}: a detection data set is a folder or a data.yaml")
-    return _from_yaml(path)
+def data_of(cell: Cell) -> DetectionData:
+    """The cell's data, with the val split that its spec asks for."""
+    return open_detection(cell.data, cell.source.val_share, cell.source.split_seed)
+
+
+def open_detection(path: Path, val_share: float | None = None, split_seed: int = 0) -> DetectionData:
+    """Read a YOLO `data.yaml`, or a folder with images/{train,val}, labels/{train,val} and classes.txt or data.yaml.
+
+    val_share: there is no val; hold out this share of train, in proportion to the sets of classes that images show.
+    """
+    from_yaml = not path.is_dir() or ((path / "data.yaml").exists() and not (path / "classes.txt").exists())
+    source = path / "data.yaml" if from_yaml and path.is_dir() else path
+    names, train, val = (_of_yaml if from_yaml else _of_folder)(source)
+    if not names:
+        raise SpecError(f"{source}: no class names")
+    if val_share is not None:
+        if val is not None:
+            raise SpecError(f"{source}: val_share {val_share:g}, but there is a val split ({val}); remove val_share")
+        data = _held_out(names, _images(train), val_share, split_seed)
+    elif val is None:
+        where = "key 'val' is missing" if from_yaml else f"{source / 'images' / 'val'} does not exist"
+        raise SpecError(f"{source}: {where}; a spec's val_share can hold out a share of train")
+    else:
+        data = DetectionData(names, _images(train), _images(val))
+    if not any(label_file(image).exists() for image in data.train):
+        raise SpecError(f"{train}: no label file found; the first image's would be {label_file(data.train[0])}")
+    for image in data.files:
+        if image.suffix == ".txt":
+            _read_labels(image, len(names))
+    return data
 
 
 def label_file(image: Path) -> Path:
@@ -86,20 +109,25 @@ def ground_truth(images: tuple[Path, ...], names: tuple[str, ...]) -> dict[str, 
     return {"info": {}, "images": records, "annotations": annotations, "categories": categories}
 
 
-def _from_folder(root: Path) -> DetectionData:
+def _of_folder(root: Path) -> tuple[tuple[str, ...], Path, Path | None]:
+    """Class names, train, val or None."""
     classes = root / "classes.txt"
     if not classes.exists():
         raise SpecError(f"{classes} is missing; write one class name a line, in the order of the label ids")
     names = tuple(line.strip() for line in classes.read_text(encoding="utf-8").splitlines() if line.strip())
-    return _checked(root, names, root / "images" / "train", root / "images" / "val")
+    val = root / "images" / "val"
+    return names, root / "images" / "train", val if val.exists() else None
 
 
-def _from_yaml(path: Path) -> DetectionData:
+def _of_yaml(path: Path) -> tuple[tuple[str, ...], Path, Path | None]:
+    """Class names, train, val or None."""
+    if path.suffix not in {".yaml", ".yml"}:
+        raise SpecError(f"{path}: a detection data set is a folder or a data.yaml")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SpecError(f"{path} cannot be read as YAML: {error}") from error
-    missing = [key for key in ("train", "val", "names") if not isinstance(content, dict) or key not in content]
+    missing = [key for key in ("train", "names") if not isinstance(content, dict) or key not in content]
     if missing:
         raise SpecError(f"{path}: key {missing[0]!r} is missing")
     names = content["names"]
@@ -107,24 +135,25 @@ def _from_yaml(path: Path) -> DetectionData:
         names = dict(enumerate(names))
     if not isinstance(names, dict) or sorted(names, key=str) != sorted(range(len(names)), key=str):
         raise SpecError(f"{path}: names must be a list, or a mapping from 0 on, got {names!r}")
-    for split in ("train", "val"):
-        if not isinstance(content[split], str):
-            raise SpecError(f"{path}: {split} must be one folder or one list of images, got {content[split]!r}")
+    splits = {split: content[split] for split in ("train", "val") if content.get(split) is not None}
+    for split, images in splits.items():
+        if not isinstance(images, str):
+            raise SpecError(f"{path}: {split} must be one folder or one list of images, got {images!r}")
     ordered = tuple(str(names[i]) for i in range(len(names)))
     root = (path.parent / str(content.get("path") or ".")).resolve()
-    return _checked(path, ordered, root / content["train"], root / content["val"])
+    return ordered, root / splits["train"], root / splits["val"] if "val" in splits else None
 
 
-def _checked(source: Path, names: tuple[str, ...], train: Path, val: Path) -> DetectionData:
-    if not names:
-        raise SpecError(f"{source}: no class names")
-    data = DetectionData(names, _images(train), _images(val))
-    if not any(label_file(image).exists() for image in data.train):
-        raise SpecError(f"{train}: no label file found; the first image's would be {label_file(data.train[0])}")
-    for image in data.files:
-        if image.suffix == ".txt":
-            _read_labels(image, len(names))
-    return data
+def _held_out(names: tuple[str, ...], images: tuple[Path, ...], share: float, seed: int) -> DetectionData:
+    """Images in a random order, sorted by the set of classes they show; every 1/share-th of that row goes to val."""
+    shuffled = [images[i] for i in np.random.default_rng(seed).permutation(len(images))]
+    row = sorted(
+        shuffled, key=lambda image: sorted({int(label[0]) for label in _read_labels(label_file(image), len(names))})
+    )
+    val = {image for i, image in enumerate(row) if floor((i + 1) * share) > floor(i * share)}
+    if not val or len(val) == len(images):
+        raise SpecError(f"val_share {share:g} of {len(images)} images leaves train or val empty")
+    return DetectionData(names, tuple(i for i in images if i not in val), tuple(i for i in images if i in val))
 
 
 def _images(where: Path) -> tuple[Path, ...]:

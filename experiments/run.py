@@ -51,9 +51,9 @@ def plan(
         with read_at(spec_path, "models", index):
             task.check_model(model)
     hashes = {}
-    for name, path in {cell.dataset: cell.data for cell in todo}.items():
+    for name, cell in {cell.dataset: cell for cell in todo}.items():
         with read_at(spec_path, "datasets", name):
-            hashes[name] = task.check_data(path)
+            hashes[name] = task.check_data(cell)
     todo = _with_subsets(todo, spec_path, data_root)
     for cell in todo:
         _refuse_other_run(cell, hashes[cell.dataset])
@@ -109,13 +109,14 @@ def run(
 def _with_subsets(todo: list[Cell], spec_path: Path, data_root: Path) -> list[Cell]:
     """Each cell with the names of the images that the spec's subsets leave out: it needs no list file any more."""
     spec = todo[0].spec
-    excluded: dict[Path, dict[str, list[str]]] = {cell.data: {} for cell in todo}
+    one_each = {cell.dataset: cell for cell in todo}
+    excluded: dict[str, dict[str, list[str]]] = {dataset: {} for dataset in one_each}
     for name, subset in spec.subsets.items():
         with read_at(spec_path, "subsets", name):
             listed = locate(f"subsets.{name}", subset.exclude, data_root)
-            for data, subsets in excluded.items():
-                subsets[name] = task_module(spec.task).listed_images(data, listed)
-    return [replace(cell, excluded=excluded[cell.data]) for cell in todo]
+            for dataset, cell in one_each.items():
+                excluded[dataset][name] = task_module(spec.task).listed_images(cell, listed)
+    return [replace(cell, excluded=excluded[cell.dataset]) for cell in todo]
 
 
 def _check_device(spec: Spec) -> None:

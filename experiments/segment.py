@@ -75,24 +75,29 @@ def check_cell(cell: Cell) -> None:
         check_semantic_data(train_config(cell))
 
 
-def check_data(path: Path) -> str:
+def check_data(cell: Cell) -> str:
     """Every image has its mask, and there are a train and a test split; the content hash."""
+    if cell.source.val_share:
+        raise SpecError(
+            f"datasets.{cell.dataset}: val_share is for task: detect; here test is scored, and train.val_split "
+            "(default 0.1) takes validation images from train"
+        )
     try:
-        data = open_data(path)
+        data = open_data(cell.data)
         splits = data.splits
         missing = [split for split in ("train", "test") if split not in splits]
         if missing:
-            raise SpecError(f"{path}: no {missing[0]} split; found: {', '.join(splits)}")
+            raise SpecError(f"{cell.data}: no {missing[0]} split; found: {', '.join(splits)}")
         pairs = [pair for split in splits for pair in data.pairs(split)]
     except SegplugError as error:
         raise SpecError(str(error)) from error
     return hash_files(file for pair in pairs for file in (pair.image, pair.label.path))
 
 
-def listed_images(data: Path, listed: Path) -> list[str]:
+def listed_images(cell: Cell, listed: Path) -> list[str]:
     """Names of the test images that the text file lists. Raises SpecError on a name that is none of them."""
     try:
-        pairs = open_data(data).pairs("test")
+        pairs = open_data(cell.data).pairs("test")
         keep = kept_images(listed, [pair.image for pair in pairs])
     except SegplugError as error:
         raise SpecError(str(error)) from error

@@ -10,6 +10,7 @@ from experiments.strict import SpecError, load, nearest
 __all__ = [
     "Budget",
     "Cell",
+    "Dataset",
     "Engine",
     "Model",
     "Protocol",
@@ -67,6 +68,29 @@ class Model:
             match = f"as-{_stem(self.matched_to).removeprefix(f'{stem}-')}-{self.by}"
         parts = [stem, self.encoder, self.encoder_weights, match, f"{self.imgsz}px" if self.imgsz else None]
         return "-".join(_safe(part) for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder or file below --data-root.
+
+    `val_share`: share of the training images that are held out as val, drawn by `split_seed`; for detection data that
+    has no val split of its own.
+    """
+
+    path: str
+    val_share: float | None = None
+    split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.val_share is not None and not 0 < self.val_share < 1:
+            raise ValueError(f"val_share must lie between 0 and 1, got {self.val_share}")
+        if self.val_share is None and self.split_seed:
+            raise ValueError("split_seed goes with val_share: {path: neu_det, val_share: 0.2, split_seed: 1}")
+
+    @staticmethod
+    def from_text(text: str) -> dict[str, str]:
+        return {"path": text}
 
 
 @dataclass(frozen=True)
@@ -157,7 +181,7 @@ class Spec:
     name: str
     task: str
     models: tuple[Model, ...]
-    datasets: dict[str, str]
+    datasets: dict[str, Dataset]
     seeds: tuple[int, ...]
     budget: Budget
     protocol: Protocol = field(default_factory=Protocol)
@@ -210,12 +234,18 @@ class Cell:
         return self.folder.name
 
     @property
+    def source(self) -> Dataset:
+        """What the spec says about the cell's data; `data` is where it lies."""
+        return self.spec.datasets[self.dataset]
+
+    @property
     def pictures(self) -> Path:
         """Evaluation images for the report, kept once for all cells of a data set."""
         return self.folder.parents[1] / "pictures" / _safe(self.dataset)
 
     def identity(self, dataset_hash: str) -> dict[str, Any]:
         """Everything that decides the cell's result; a finished row is reused only when this is equal."""
+        split = {"val_share": self.source.val_share, "split_seed": self.source.split_seed}
         return {
             "task": self.spec.task,
             "model": asdict(self.model),
@@ -225,7 +255,8 @@ class Cell:
             "budget": asdict(self.spec.budget),
             "protocol": asdict(self.spec.protocol),
             "options": self.spec.train,
-            **({"excluded": self.excluded} if self.excluded else {}),  # absent from folders of older specs
+            **({"split": split} if self.source.val_share else {}),
+            **({"excluded": self.excluded} if self.excluded else {}),
         }
 
 
@@ -236,7 +267,7 @@ def read_spec(path: Path) -> Spec:
 
 def cells(spec: Spec, data_root: Path, out: Path) -> list[Cell]:
     """Every cell with its data and folder. Raises SpecError when a dataset is not there."""
-    data = {name: locate(f"datasets.{name}", path, data_root) for name, path in spec.datasets.items()}
+    data = {name: locate(f"datasets.{name}", source.path, data_root) for name, source in spec.datasets.items()}
     return [
         Cell(spec, model, dataset, data[dataset], seed, (out / "cells" / key).resolve())
         for key, (model, dataset, seed) in cell_keys(spec).items()

@@ -41,12 +41,12 @@ def _detect(cell: Cell) -> Steps:
     from ultralytics.cfg import get_cfg
     from ultralytics.nn.tasks import DetectionModel
 
-    from experiments.detection_data import open_detection
+    from experiments.detection_data import data_of
     from experiments.matched import scaled
     from experiments.yolo_checks import quiet
     from yoloplug.model_file import parse, read
 
-    data, budget = open_detection(cell.data), cell.spec.budget
+    data, budget = data_of(cell), cell.spec.budget
     file = read(cell.model.model)
     if cell.model.matched_to:
         text = scaled(cell.model, len(data.names), budget.imgsz).text

@@ -16,7 +16,7 @@ __all__ = ["HEADLINE", "Comparison", "Run", "compare", "read_run"]
 Row = dict[str, Any]
 HEADLINE = {"detect": "AP", "segment": "iou_crack"}  # what verdicts are about
 # What must be equal for two rows to stand in one table.
-_SAME = ("name", "task", "dataset", "dataset_hash", "budget", "protocol", "options", "baseline")
+_SAME = ("name", "task", "dataset", "dataset_hash", "split", "budget", "protocol", "options", "baseline")
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def compare(runs: list[Run]) -> list[Comparison]:
     groups: dict[str, tuple[list[Row], dict[str, Path]]] = {}
     for run in runs:
         for row in run.rows:
-            rows, folders = groups.setdefault(json.dumps([row[key] for key in _SAME], sort_keys=True), ([], {}))
+            rows, folders = groups.setdefault(json.dumps([row.get(key) for key in _SAME], sort_keys=True), ([], {}))
             if row["cell"] in folders:
                 raise SpecError(
                     f"{run.folder} and {folders[row['cell']]} both hold cell {row['cell']}; give one of them"

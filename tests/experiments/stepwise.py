@@ -26,7 +26,7 @@ def check_options(options: Any) -> None:
     pass
 
 
-def check_data(path: Path) -> str:
+def check_data(cell: Cell) -> str:
     return "hash"
 
 

@@ -48,6 +48,45 @@ def test_written_yaml_is_read_back(root: Path, tmp_path: Path) -> None:
     assert open_detection(written) == data
 
 
+@pytest.fixture
+def train_only(tmp_path: Path) -> Path:
+    """60 training images of two classes, 40 and 20, and a class list; no val."""
+    for kind in ("images", "labels"):
+        (tmp_path / kind / "train").mkdir(parents=True)
+    for number in range(60):
+        Image.new("RGB", (8, 8)).save(tmp_path / "images" / "train" / f"{number:02}.png")
+        (tmp_path / "labels" / "train" / f"{number:02}.txt").write_text(f"{int(number < 20)} 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "classes.txt").write_text("dog\ncat\n")
+    return tmp_path
+
+
+def test_a_share_of_train_is_held_out_class_by_class(train_only: Path, tmp_path: Path) -> None:
+    data = open_detection(train_only, val_share=0.2)
+    assert not {*data.train} & {*data.val} and len({*data.train} | {*data.val}) == 60
+    assert sum(int(image.stem) < 20 for image in data.val) == 4 and len(data.val) == 12
+    assert data == open_detection(train_only, val_share=0.2)
+    assert set(data.val) != set(open_detection(train_only, val_share=0.2, split_seed=1).val)
+    assert hash_files(data.files) == hash_files(open_detection(train_only, val_share=0.5).files)  # of the same data
+    assert open_detection(data.write_yaml(tmp_path)) == data
+
+
+def test_a_val_split_is_never_passed_over(root: Path) -> None:
+    with pytest.raises(SpecError, match=r"val_share 0\.2, but there is a val split .+remove val_share"):
+        open_detection(root, val_share=0.2)
+
+
+def test_no_val_split(train_only: Path) -> None:
+    with pytest.raises(SpecError, match="val does not exist; a spec's val_share can hold out"):
+        open_detection(train_only)
+    path = train_only / "data.yaml"
+    path.write_text("train: images/train\nnames: [dog, cat]\n")
+    with pytest.raises(SpecError, match="key 'val' is missing; a spec's val_share can hold out"):
+        open_detection(path)
+    assert open_detection(path, val_share=0.2) == open_detection(train_only, val_share=0.2)
+    with pytest.raises(SpecError, match=r"val_share 0\.01 of 60 images leaves train or val empty"):
+        open_detection(path, val_share=0.01)
+
+
 def test_label_file_replaces_the_last_images() -> None:
     assert label_file(Path("/images/x/images/train/a.b.jpg")) == Path("/images/x/labels/train/a.b.txt")
 

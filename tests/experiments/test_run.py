@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from experiments import segment, yolo_train
+from experiments import detect, yolo_train
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
 from experiments.demo.shapes import draw_shapes
@@ -58,7 +59,7 @@ class Fake:
         self.broken: set[str] = set()
         self.module: Any = ModuleType("fake_task")
         self.module.check_model = lambda model: None
-        self.module.check_data = lambda path: "hash"
+        self.module.check_data = lambda cell: "hash"
         self.module.check_options = lambda options: None
         self.module.check_cell = lambda cell: None
         self.module.run_cell = self.run_cell
@@ -238,9 +239,30 @@ def test_detection_end_to_end_and_resumed(tmp_path: Path, monkeypatch: pytest.Mo
     assert json.loads((cell.folder / "row.json").read_text())["metrics"] == row["metrics"]
 
 
-def test_segment_check_data_needs_a_test_split(tmp_path: Path) -> None:
+def test_segmentation_data_need_a_test_split(tmp_path: Path) -> None:
     draw_cracks(tmp_path / "data", train=2, test=1, side=64)
-    assert len(segment.check_data(tmp_path / "data")) == 16
+    spec = write_spec(tmp_path, task="segment", models="[{model: unet, encoder: resnet18}]")
+    assert len(plan(spec, tmp_path, tmp_path / "out").hashes["data"]) == 16
+    spec.write_text(spec.read_text().replace("data: data", "data: {path: data, val_share: 0.2}"))
+    with pytest.raises(
+        SpecError, match=r"tiny.yaml:4: datasets.data: val_share is for task: detect; .*train.val_split"
+    ):
+        plan(spec, tmp_path, tmp_path / "out")
+    spec.write_text(spec.read_text().replace(", val_share: 0.2", ""))
     (tmp_path / "data" / "test").rename(tmp_path / "data" / "val")
     with pytest.raises(SpecError, match="no test split; found: train, val"):
-        segment.check_data(tmp_path / "data")
+        plan(spec, tmp_path, tmp_path / "out")
+
+
+def test_a_drawn_split_is_named_in_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_shapes(tmp_path / "data", train=10, val=1, side=64)
+    shutil.rmtree(tmp_path / "data" / "images" / "val")
+    spec = write_spec(tmp_path, models="[yolov8n.yaml]")
+    spec.write_text(spec.read_text().replace("data: data", "data: {path: data, val_share: 0.2, split_seed: 5}"))
+    (cell,) = plan(spec, tmp_path, tmp_path / "out").cells
+    monkeypatch.setattr(detect, "train", lambda *args: (None, True))  # diverged: the row without a training
+    row = detect.run_cell(cell, Epochs(cell))
+    assert row["method"]["split"].startswith(
+        "2 of the 10 training images, drawn in proportion to their classes (val_share"
+    )
+    assert "split_seed 5" in row["method"]["split"] and row["train"]["images_per_epoch"] == 8

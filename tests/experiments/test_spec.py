@@ -38,6 +38,15 @@ def test_good_spec(tmp_path: Path) -> None:
     ]
 
 
+def test_a_share_of_train_as_val(tmp_path: Path) -> None:
+    (tmp_path / "neu").mkdir()
+    text = GOOD.replace("{bccd: data/bccd}", "{neu: {path: neu, val_share: 0.2, split_seed: 3}}")
+    cell = cells(read_spec(write(tmp_path, text)), tmp_path, tmp_path / "out")[0]
+    assert cell.identity("hash")["split"] == {"val_share": 0.2, "split_seed": 3}
+    (plain, *_) = cells(read_spec(write(tmp_path, GOOD.replace("data/bccd", "neu"))), tmp_path, tmp_path / "out")
+    assert "split" not in plain.identity("hash")  # as in folders of older specs
+
+
 def test_segmentation_models_have_encoders_in_their_label(tmp_path: Path) -> None:
     models = "models: [{model: unet, encoder: resnet18}, {model: unet, encoder: resnet18, encoder_weights: imagenet}]"
     text = GOOD.replace("task: detect", "task: segment").replace(GOOD.splitlines()[3], models)
@@ -54,6 +63,9 @@ def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
     ("old", "new", "line", "words"),
     [
         ("budget:", "buget:", 7, ["buget", "did you mean 'budget'"]),
+        ("data/bccd}", "{path: bccd, val_share: 1.5}}", 5, ["datasets.bccd", "val_share", "between 0 and 1", "1.5"]),
+        ("data/bccd}", "{path: bccd, split_seed: 1}}", 5, ["datasets.bccd", "split_seed goes with val_share"]),
+        ("data/bccd}", "{path: bccd, val_shar: 0.1}}", 5, ["val_shar", "did you mean 'val_share'"]),
         ("epochs: 30", "epoch: 30", 7, ["budget.epoch", "did you mean 'epochs'"]),
         ("epochs: 30, ", "", 7, ["budget", "'epochs' is missing"]),
         ("epochs: 30", "epochs: thirty", 7, ["budget.epochs", "must be int", "thirty"]),
