@@ -1,5 +1,6 @@
 """Where the numbers come from: method, environment, data, and the commands that make them again."""
 
+import re
 from typing import Any
 
 from experiments.report.rows import Comparison, Run
@@ -7,6 +8,7 @@ from experiments.report.rows import Comparison, Run
 __all__ = ["Facts", "environment_facts", "method_facts", "reproduce", "unfinished"]
 
 Facts = list[tuple[str, str]]
+_EPOCH = re.compile(r"\(epoch (\d+)\)")
 
 
 def method_facts(comparison: Comparison) -> Facts:
@@ -22,9 +24,21 @@ def method_facts(comparison: Comparison) -> Facts:
     if row["options"]:
         facts.append(("Training options", ", ".join(f"{key} = {value}" for key, value in row["options"].items())))
     for name in ("weights", "split", "predictions", "metric"):
-        texts = dict.fromkeys(row["method"].get(name, "") for row in comparison.rows)
-        facts.append((name.capitalize(), " | ".join(text for text in texts if text) or "-"))
+        texts = [row["method"].get(name, "") for row in comparison.rows]
+        facts.append((name.capitalize(), " | ".join(_one_each(texts)) or "-"))
     return facts
+
+
+def _one_each(texts: list[str]) -> list[str]:
+    """Every distinct text; those that differ in the chosen epoch alone are one, with all of their epochs."""
+    found: dict[str, set[int]] = {}
+    for text in filter(None, texts):
+        epochs = found.setdefault(_EPOCH.sub("{epochs}", text), set())
+        epochs.update(int(epoch) for epoch in _EPOCH.findall(text))
+    return [
+        text.replace("{epochs}", f"(epoch {', '.join(str(epoch) for epoch in sorted(epochs))})")
+        for text, epochs in found.items()
+    ]
 
 
 def environment_facts(rows: list[dict[str, Any]]) -> Facts:

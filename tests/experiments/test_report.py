@@ -14,7 +14,7 @@ from PIL import Image
 
 from experiments.cli import main
 from experiments.report import write_report
-from experiments.report.facts import unfinished
+from experiments.report.facts import method_facts, unfinished
 from experiments.report.rows import compare, read_run
 from experiments.report.tables import Cell, cost_table, quality_table
 from experiments.report.text import csv_table, latex, markdown
@@ -84,10 +84,22 @@ def test_unequal_data_or_budget_never_share_a_table(tmp_path: Path, make_row: An
     make_row(tmp_path, "plug_in", AP=0.5, changes={"dataset_hash": "other"})
     budget = {"epochs": 3, "imgsz": 64, "batch": 4, "device": "cpu", "workers": 0, "threads": 1}
     make_row(tmp_path, "third", AP=0.5, changes={"budget": budget})
-    assert [comparison.labels for comparison in compare([read_run(tmp_path)])] == [["base"], ["plug_in"], ["third"]]
+    make_row(tmp_path, "fourth", AP=0.5, changes={"split": {"val_share": 0.2, "split_seed": 1}})
+    labels = [comparison.labels for comparison in compare([read_run(tmp_path)])]
+    assert labels == [["base"], ["fourth"], ["plug_in"], ["third"]]
     shutil.rmtree(tmp_path / "cells" / "base-data-s0")
     shutil.rmtree(tmp_path / "cells" / "third-data-s0")
     assert write_report([tmp_path], tmp_path).is_file()  # a comparison without its baseline still has a page
+
+
+def test_a_method_is_said_once_with_every_chosen_epoch(tmp_path: Path, make_row: Any) -> None:
+    for seed, epoch in enumerate((12, 9, 12)):
+        text = f"random start; best on val (epoch {epoch}); test is read once"
+        make_row(tmp_path, "base", seed, AP=0.4, changes={"method": {"weights": text, "split": "val"}})
+    make_row(tmp_path, "plug_in", AP=0.4, changes={"method": {"weights": "random start, last epoch"}})
+    facts = dict(method_facts(compare([read_run(tmp_path)])[0]))
+    assert facts["Weights"] == "random start; best on val (epoch 9, 12); test is read once | random start, last epoch"
+    assert facts["Split"] == "val" and facts["Metric"] == "-"
 
 
 def test_the_spec_decides_the_baseline(tmp_path: Path, make_row: Any) -> None:
