@@ -5,8 +5,8 @@ from typing import Any
 
 import lightning as L
 
+from experiments.cell import Cell
 from experiments.ledger import Epochs
-from experiments.spec import Cell
 from segplug.lit import CrackModule
 
 __all__ = ["AddLoggers", "ToLedger"]

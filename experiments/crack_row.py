@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.cell import Cell
 from experiments.crack_errors import CrackErrors
 from experiments.examples import kept, save_masks, save_picture, shrink_mask
 from experiments.record import write_json
-from experiments.spec import Cell
 from experiments.statistics.image_sets import CrackImages
 from experiments.statistics.subsets import score_subsets
 from segplug.evaluate import Look

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from experiments.cell import Cell
 from experiments.coco_ap import coco_ap, coco_ap_per_class
 from experiments.cost import torch_device
 from experiments.detection_data import DetectionData, data_of, ground_truth
@@ -13,7 +14,7 @@ from experiments.ledger import Epochs
 from experiments.matched import scaled, write_scaled
 from experiments.memory import PeakMemory
 from experiments.record import hash_files, write_json
-from experiments.spec import Cell, Model
+from experiments.spec import Model
 from experiments.statistics.coco_sets import CocoImages
 from experiments.statistics.subsets import score_subsets
 from experiments.strict import SpecError

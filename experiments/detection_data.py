@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from experiments.spec import Cell
+from experiments.cell import Cell
 from experiments.strict import SpecError
 
 __all__ = ["DetectionData", "data_of", "ground_truth", "label_file", "open_detection"]

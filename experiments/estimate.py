@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from experiments.cell import Cell
 from experiments.ledger import ENDED, State, duration
 from experiments.run import Plan
-from experiments.spec import Cell, Engine
+from experiments.spec import Engine
 from experiments.steps import steps_of
 from yoloplug.measure import interleaved_ms
 

@@ -14,8 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from experiments.cell import Cell
 from experiments.lock import owner_of
-from experiments.spec import Cell
 
 __all__ = ["ENDED", "Epochs", "State", "duration", "read_state"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-from experiments.spec import Cell
+from experiments.cell import Cell
 from experiments.strict import SpecError
 
 __all__ = ["check_loggers", "logging_to"]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 
+from experiments.cell import Cell, cells, locate
 from experiments.ledger import ENDED, State, read_state
 from experiments.record import write_text
-from experiments.spec import Cell, Engine, Spec, cells, locate, read_spec
+from experiments.spec import Engine, Spec, read_spec
 from experiments.storage import is_full, storage_full
 from experiments.strict import SpecError, read_at
 from experiments.tasks import TASKS, task_module

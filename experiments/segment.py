@@ -10,13 +10,14 @@ from typing import Any
 import torch
 
 from experiments.callbacks import AddLoggers, ToLedger
+from experiments.cell import Cell
 from experiments.cost import cost, torch_device
 from experiments.crack_row import FILES, METRIC, crack_row, pictures_of
 from experiments.fold import fold_batch_norm
 from experiments.ledger import Epochs
 from experiments.memory import PeakMemory
 from experiments.record import hash_files
-from experiments.spec import Budget, Cell, Model, Protocol
+from experiments.spec import Budget, Model, Protocol
 from experiments.strict import SpecError, nearest
 from segplug.checkpoint import load_model
 from segplug.errors import SegplugError

@@ -10,11 +10,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from experiments.cell import Cell
 from experiments.cost import torch_device
 from experiments.crack_row import FILES, METRIC, crack_row, pictures_of
 from experiments.ledger import Epochs
 from experiments.memory import PeakMemory
-from experiments.spec import Cell
 from experiments.strict import SpecError
 from experiments.yolo_checks import quiet
 from experiments.yolo_masks import predict, write_data

@@ -1,24 +1,21 @@
 """What is compared: models x datasets x seeds under one budget, read from one YAML file."""
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.strict import SpecError, load, nearest
+from experiments.strict import load, nearest
 
 __all__ = [
     "Budget",
-    "Cell",
     "Dataset",
     "Engine",
     "Model",
     "Protocol",
     "Spec",
     "Subset",
-    "cell_keys",
-    "cells",
-    "locate",
+    "file_name",
     "read_spec",
 ]
 
@@ -67,7 +64,7 @@ class Model:
         if self.matched_to:
             match = f"as-{_stem(self.matched_to).removeprefix(f'{stem}-')}-{self.by}"
         parts = [stem, self.encoder, self.encoder_weights, match, f"{self.imgsz}px" if self.imgsz else None]
-        return "-".join(_safe(part) for part in parts if part)
+        return "-".join(file_name(part) for part in parts if part)
 
 
 @dataclass(frozen=True)
@@ -196,10 +193,10 @@ class Spec:
         for logger in self.loggers:
             if logger not in LOGGERS:
                 raise ValueError(f"loggers names {logger!r}{nearest(logger, LOGGERS)}")
-        if _safe(self.name) != self.name:
+        if file_name(self.name) != self.name:
             raise ValueError(f"name {self.name!r} may hold letters, digits, '.', '_' and '-' only")
         for subset in self.subsets:
-            if _safe(subset) != subset:
+            if file_name(subset) != subset:
                 raise ValueError(f"subsets names {subset!r}; use letters, digits, '.', '_' and '-' only")
         if not self.datasets:
             raise ValueError("datasets is empty; write `name: path` for at least one")
@@ -214,91 +211,15 @@ class Spec:
                 raise ValueError(f"models holds no {model.matched_to!r} to match{nearest(model.matched_to, others)}")
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One training and its evaluation: one model, one dataset, one seed.
-
-    `excluded`: subset of the spec -> names of the evaluation images that it leaves out.
-    """
-
-    spec: Spec
-    model: Model
-    dataset: str
-    data: Path
-    seed: int
-    folder: Path
-    excluded: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        return self.folder.name
-
-    @property
-    def source(self) -> Dataset:
-        """What the spec says about the cell's data; `data` is where it lies."""
-        return self.spec.datasets[self.dataset]
-
-    @property
-    def pictures(self) -> Path:
-        """Evaluation images for the report, kept once for all cells of a data set."""
-        return self.folder.parents[1] / "pictures" / _safe(self.dataset)
-
-    def identity(self, dataset_hash: str) -> dict[str, Any]:
-        """Everything that decides the cell's result; a finished row is reused only when this is equal."""
-        split = {"val_share": self.source.val_share, "split_seed": self.source.split_seed}
-        return {
-            "task": self.spec.task,
-            "model": asdict(self.model),
-            "dataset": self.dataset,
-            "dataset_hash": dataset_hash,
-            "seed": self.seed,
-            "budget": asdict(self.spec.budget),
-            "protocol": asdict(self.spec.protocol),
-            "options": self.spec.train,
-            **({"split": split} if self.source.val_share else {}),
-            **({"excluded": self.excluded} if self.excluded else {}),
-        }
-
-
 def read_spec(path: Path) -> Spec:
     """Parse and check the text alone; data and model names are checked by `experiments.run.plan`."""
     return load(Spec, path)
-
-
-def cells(spec: Spec, data_root: Path, out: Path) -> list[Cell]:
-    """Every cell with its data and folder. Raises SpecError when a dataset is not there."""
-    data = {name: locate(f"datasets.{name}", source.path, data_root) for name, source in spec.datasets.items()}
-    return [
-        Cell(spec, model, dataset, data[dataset], seed, (out / "cells" / key).resolve())
-        for key, (model, dataset, seed) in cell_keys(spec).items()
-    ]
-
-
-def cell_keys(spec: Spec) -> dict[str, tuple[Model, str, int]]:
-    """Folder name -> model, dataset, seed. Models vary fastest, so that one comparison is complete early."""
-    return {
-        f"{model.label}-{_safe(dataset)}-s{seed}": (model, dataset, seed)
-        for dataset in spec.datasets
-        for seed in spec.seeds
-        for model in spec.models
-    }
-
-
-def locate(key: str, path: str, data_root: Path) -> Path:
-    """A file or folder of the spec. Raises SpecError, with the spec's key, when it is not there."""
-    found = (data_root / path).expanduser().resolve()
-    if not found.exists():
-        siblings = [p.name for p in found.parent.iterdir()] if found.parent.is_dir() else []
-        raise SpecError(
-            f"{key}: {found} does not exist{nearest(found.name, siblings) if siblings else ''}"
-            "\nRelative paths are read from --data-root (default: the current directory)."
-        )
-    return found
 
 
 def _stem(model: str) -> str:
     return re.sub(r"\.ya?ml$", "", model.replace("\\", "/").rsplit("/", 1)[-1])
 
 
-def _safe(text: str) -> str:
+def file_name(text: str) -> str:
+    """The text with `_` for everything that a file name should not hold."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text)

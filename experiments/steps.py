@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from experiments.cell import Cell
 from experiments.cost import torch_device
-from experiments.spec import Cell
 
 __all__ = ["Steps", "steps_of"]
 

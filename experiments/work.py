@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
+from experiments.cell import Cell
 from experiments.ledger import Epochs
 from experiments.lock import CellLock, LockLost
 from experiments.loggers import logging_to
 from experiments.record import environment, write_json
 from experiments.run import ROW_SCHEMA
-from experiments.spec import Cell
 from experiments.storage import is_full, storage_full
 from experiments.strict import SpecError
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
+from experiments.cell import Cell
 from experiments.cost import cost
 from experiments.ledger import Epochs
-from experiments.spec import Budget, Cell, Protocol
+from experiments.spec import Budget, Protocol
 from experiments.yolo_checks import quiet
 
 __all__ = ["CURVES", "measure_cost", "read_curves", "train"]

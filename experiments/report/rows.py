@@ -6,8 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from experiments.cell import cell_keys
 from experiments.run import ROW_SCHEMA
-from experiments.spec import cell_keys, read_spec
+from experiments.spec import read_spec
 from experiments.statistics import Statistics, Verdict, row_value, verdicts
 from experiments.strict import SpecError
 

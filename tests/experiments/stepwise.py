@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from experiments.cell import Cell
 from experiments.ledger import Epochs, read_state
-from experiments.spec import Cell
 
 SPEC = """\
 name: stepwise

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from experiments.cell import Cell
 from experiments.engines.on_ray import require_ray, resources
 from experiments.engines.pool import Outcome, run_in_pool
 from experiments.ledger import read_state
 from experiments.lock import owner_of
 from experiments.run import plan, run
-from experiments.spec import Cell, Engine
+from experiments.spec import Engine
 from experiments.storage import StorageFull
 from experiments.strict import SpecError
 from experiments.tasks import TASKS

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from experiments import detect, yolo_train
+from experiments.cell import Cell
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
 from experiments.demo.shapes import draw_shapes
@@ -20,7 +21,6 @@ from experiments.detection_data import open_detection
 from experiments.ledger import Epochs
 from experiments.retime import retime
 from experiments.run import plan, run
-from experiments.spec import Cell
 from experiments.strict import SpecError
 from experiments.tasks import TASKS
 from segplug.metrics import Contributions

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from experiments import yolo_train
+from experiments.cell import Cell
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
 from experiments.estimate import pace_of
 from experiments.ledger import Epochs
 from experiments.retime import retime
 from experiments.run import _said, plan, run
-from experiments.spec import Cell, Model, read_spec
+from experiments.spec import Model, read_spec
 from experiments.strict import SpecError
 from segplug.evaluate import evaluate_predictions
 

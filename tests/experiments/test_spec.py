@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments.cell import cell_keys, cells
 from experiments.run import plan
-from experiments.spec import Budget, Model, cell_keys, cells, read_spec
+from experiments.spec import Budget, Model, read_spec
 from experiments.strict import SpecError
 
 GOOD = """\
