@@ -18,7 +18,7 @@ from segplug.data import CrackDataset, Pair
 from segplug.data_source import DataSource
 from segplug.errors import SegplugError
 from segplug.exclude import kept_images
-from segplug.inference import OVERLAP, crack_logits, pick_device, tiled_crack_probability
+from segplug.inference import OVERLAP, crack_logits, fast_layout, pick_device, tiled_crack_probability
 from segplug.mask_values import NO_LABEL
 from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, to_frame, truth_in_frame
 from segplug.models import parameters
@@ -71,7 +71,7 @@ def evaluate(
     place = pick_device(device)
     scored = _Scored(DataSource.of(data), split, out, worst, note, exclude)
     model, about = load_model(Path(checkpoint))
-    model.to(place)
+    fast_layout(model.to(place), place)
 
     def whole(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         return tiled_crack_probability(model, image, place, tile)

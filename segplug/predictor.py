@@ -63,10 +63,10 @@ def load_predictor(path: Path, device: str = "auto") -> Predictor:
         model, about = load_exported(path)
         return Predictor(path, _digest(path), about["threshold"], model.probability)
     from segplug.checkpoint import load_model
-    from segplug.inference import crack_probability, pick_device
+    from segplug.inference import crack_probability, fast_layout, pick_device
 
     place = pick_device(device)
-    network = load_model(path)[0].to(place)
+    network = fast_layout(load_model(path)[0].to(place), place)
     return Predictor(path, _digest(path), DEFAULT_THRESHOLD, lambda image: crack_probability(network, image, place))
 
 

@@ -9,6 +9,7 @@ import torch
 import segplug
 from segplug.errors import SegplugError
 from segplug.gbcnet import GBCNet
+from segplug.inference import fast_layout
 from segplug.models import MODELS, create_model, encoder_for, encoder_names, parameters, register_with_smp
 from segplug.scsegamba import SCSegamba
 
@@ -112,3 +113,17 @@ def test_smp_with_a_foreign_gbcnet_is_left_alone(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(smp, "GBCNet", object, raising=False)
     with pytest.raises(SegplugError, match="already has another GBCNet"):
         register_with_smp()
+
+
+@pytest.mark.parametrize("name", ["gbcnet", "unet", "segformer"])
+def test_the_fast_layout_changes_no_answer(name: str) -> None:
+    torch.manual_seed(0)
+    model = create_model(name, "tu-mobilenetv3_small_050", None).double().eval()
+    images = torch.rand(1, 3, 70, 96, dtype=torch.float64)
+    with torch.inference_mode():
+        before = model(images)
+        model = fast_layout(model, torch.device("mps"))
+        assert all(weight.is_contiguous() for weight in model.parameters())
+        after = fast_layout(model, torch.device("cpu"))(images)
+    assert not all(weight.is_contiguous() for weight in model.parameters())
+    torch.testing.assert_close(after, before, rtol=1e-9, atol=1e-9)
