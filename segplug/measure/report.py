@@ -61,6 +61,7 @@ class Report:
     def add(self, name: str, measured: MaskMeasurement, picture: str) -> None:
         """`picture`: data URI."""
         self._measured.append((name, measured))
+        cracks = "1 crack" if len(measured.cracks) == 1 else f"{len(measured.cracks)} cracks"
         scale = "" if measured.mm_per_px is None else f", {measured.mm_per_px:.4g} mm per pixel"
         left_out = (
             f" Left out: {measured.left_out} shorter than {self._min_length_px:g} px." if measured.left_out else ""
@@ -69,7 +70,7 @@ class Report:
         self._sections.append(
             f"<section id='image-{len(self._measured)}'><h2>{escape(name)}</h2>"
             f"<img src='{picture}' alt='Cracks of {escape(name, quote=True)}, numbered'>"
-            f"<p class=quiet>{measured.width_px} by {measured.height_px} px{scale}. {len(measured.cracks)} cracks."
+            f"<p class=quiet>{measured.width_px} by {measured.height_px} px{scale}. {cracks}."
             f"{left_out}</p>{table}</section>"
         )
 
