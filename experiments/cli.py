@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "report",
         help="HTML, Markdown, LaTeX, CSV and plots from finished cells; never trains",
-        epilog="example: python -m experiments report runs/experiments/bccd-gnconv runs/experiments/deepcrack-gbcnet "
+        epilog="example: python -m experiments report runs/experiments/bccd-gnconv runs/experiments/deepcrack-decoders "
         "--out runs/experiments/report",
     )
     command.add_argument("folder", type=Path, nargs="+", help="results of `run`; several make one report")
