@@ -23,7 +23,7 @@ _SHOWN = {
     "segment": {"iou_crack": "crack IoU", "f1": "F1"},
 }
 _DASH = "-"
-_KEY = ("name", "dataset", "subset", "model")
+_KEY = ("name", "dataset", "subset", "model", "baseline")
 _NEEDED = {*_KEY, "metric", "mean", "difference", "difference_low", "difference_high", "verdict"}
 _Lines = dict[tuple[str, ...], dict[str, str]]  # _KEY -> its line of the headline metric
 
@@ -55,13 +55,13 @@ def results_block(results: Path) -> str:
     for comparison in comparisons:
         for part in (comparison, *comparison.subsets):
             for label in part.labels:
-                line = found.get(_key(part, label), {})
+                line = found.get(_key(part, label, part.baseline), {})
                 if _number(line.get("mean")) != _mean(part, label, HEADLINE[part.task]):
                     raise SpecError(
                         f"{results / 'table.csv'} does not belong to the rows ({part.title}: {label}); {again}"
                     )
                 lines.append(_line(part, label, line))
-    notes = " ".join(_note(comparison) for comparison in comparisons)
+    notes = " ".join(_note(comparison) + _at_equal_size(comparison, found) for comparison in comparisons)
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return (
         f"{table}\n\n{notes} Latency: fused, batch 1, median over seeds. Verdict: better or worse when p < 0.05 after "
@@ -112,6 +112,14 @@ def _note(comparison: Comparison) -> str:
     return f"{row['dataset']}: {start}, {budget['epochs']} epochs, {listed}, on {budget['device']}{latency}."
 
 
+def _at_equal_size(comparison: Comparison, found: _Lines) -> str:
+    """Of models that have a stock model of their size beside them, how they do against it."""
+    lines = {pair: found.get(_key(comparison, *pair), {}) for pair in comparison.at_equal_size}
+    parts = [f"{label} {_difference(line)}, {line['verdict']}" for (label, _), line in lines.items() if line]
+    metric = next(iter(_SHOWN[comparison.task].values()))
+    return f" {metric} against the stock model scaled to its size: {'; '.join(parts)}." if parts else ""
+
+
 def _judged(path: Path, again: str) -> _Lines:
     if not path.is_file():
         raise SpecError(f"{path} is missing; {again}")
@@ -123,8 +131,8 @@ def _judged(path: Path, again: str) -> _Lines:
     return {tuple(line[key] for key in _KEY): line for line in lines if line["metric"] in heads}
 
 
-def _key(comparison: Comparison, label: str) -> tuple[str, ...]:
-    return (comparison.rows[0]["name"], comparison.rows[0]["dataset"], comparison.subset or "", label)
+def _key(comparison: Comparison, label: str, against: str) -> tuple[str, ...]:
+    return (comparison.rows[0]["name"], comparison.rows[0]["dataset"], comparison.subset or "", label, against)
 
 
 def _mean(comparison: Comparison, label: str, metric: str) -> float | None:

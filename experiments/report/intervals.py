@@ -13,7 +13,7 @@ def intervals(comparison: Comparison) -> Intervals:
     """Of every model but the baseline, where there are enough seeds and per-image files."""
     classes = dict.fromkeys(CLASS_AP + name for row in comparison.rows for name in row.get("per_class", {}))
     answers = {
-        (label, metric): comparison.statistics.difference(label, metric)
+        (label, metric): comparison.statistics.difference(label, comparison.baseline, metric)
         for label in comparison.labels
         if label != comparison.baseline
         for metric in (*METRICS[comparison.task], *classes)

@@ -9,7 +9,7 @@ from typing import Any
 from experiments.cell import cell_keys
 from experiments.run import ROW_SCHEMA
 from experiments.spec import read_spec
-from experiments.statistics import Statistics, Verdict, row_value, verdicts
+from experiments.statistics import Pair, Statistics, Verdict, row_value, verdicts
 from experiments.strict import SpecError
 
 __all__ = ["HEADLINE", "Comparison", "Run", "compare", "read_run"]
@@ -86,18 +86,28 @@ class Comparison:
     def statistics(self) -> Statistics:
         """Intervals of this comparison's means and differences."""
         excluded = self.rows[0]["subsets"][self.subset]["excluded"] if self.subset else ()
-        return Statistics(self.rows, self.folders, self.baseline, excluded)
+        return Statistics(self.rows, self.folders, excluded)
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
         """Of every model but the baseline, by its headline metric."""
-        others = [label for label in self.labels if label != self.baseline]
-        diverged = {str(row["label"]) for row in self.rows if row["diverged"]}
-        return verdicts(self.statistics, others, HEADLINE[self.task], diverged)
+        found = self._judge([(label, self.baseline) for label in self.labels if label != self.baseline])
+        return {label: verdict for (label, _), verdict in found.items()}
 
-    def differences(self, label: str, metric: str) -> list[float]:
-        """Model less baseline on every seed that both have."""
-        mine, base = self.values(label, metric), self.values(self.baseline, metric)
+    @cached_property
+    def at_equal_size(self) -> dict[Pair, Verdict]:
+        """(model, the spec's stock model scaled to its size) -> of the first against the second, as `verdicts`."""
+        labels = {row["model"]["model"]: row["label"] for row in self.rows if not row["model"].get("matched_to")}
+        scaled = {row["label"]: row["model"].get("matched_to") for row in self.rows}
+        return self._judge([(labels[to], stock) for stock, to in scaled.items() if to in labels])
+
+    def _judge(self, pairs: list[Pair]) -> dict[Pair, Verdict]:
+        diverged = {str(row["label"]) for row in self.rows if row["diverged"]}
+        return verdicts(self.statistics, pairs, HEADLINE[self.task], diverged)
+
+    def differences(self, label: str, metric: str, against: str | None = None) -> list[float]:
+        """Model less `against` (default: the baseline) on every seed that both have."""
+        mine, base = self.values(label, metric), self.values(against or self.baseline, metric)
         return [mine[seed] - base[seed] for seed in sorted(mine.keys() & base.keys())]
 
 

@@ -139,7 +139,8 @@ def _quality(comparison: Comparison, label: str, metric: str) -> Cell:
         found = comparison.statistics.interval(label, metric)
         lines = [span(found)] if isinstance(found, Interval) else []
     else:
-        found, apart = comparison.statistics.difference(label, metric), comparison.differences(label, metric)
+        found = comparison.statistics.difference(label, comparison.baseline, metric)
+        apart = comparison.differences(label, metric)
         lines = [f"{mean(apart):+.3f}"] if apart else []
         lines += [span(found, "+")] if isinstance(found, Interval) else []
     if not isinstance(found, Interval) and len(values) > 1:

@@ -96,13 +96,27 @@ def _quality_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:
                 line |= {"mean": mean(values.values())} | _ends("", own)
                 line |= {"standard_deviation": stdev(values.values())} if len(values) > 1 else {}
             if apart and label != comparison.baseline:
-                found = comparison.statistics.difference(label, metric)
+                found = comparison.statistics.difference(label, comparison.baseline, metric)
                 line |= {"difference": mean(apart)} | _ends("difference_", found)
                 line |= {"p": found.p} if isinstance(found, Interval) else {}
             if metric == HEADLINE[comparison.task] and label in comparison.verdicts:
                 verdict = comparison.verdicts[label]
                 line |= {"p_holm": verdict.p_holm, "verdict": str(verdict)}
             yield line
+    yield from _equal_size_lines(comparison)
+
+
+def _equal_size_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """Models against the stock models scaled to their size, which stand in `baseline`; by the headline metric alone."""
+    metric = HEADLINE[comparison.task]
+    for (label, stock), verdict in comparison.at_equal_size.items():
+        values, apart = comparison.values(label, metric), comparison.differences(label, metric, stock)
+        line = _shared(comparison, label, metric, unit_of(metric)) | {"baseline": stock, "seeds": len(values)}
+        line |= {"mean": mean(values.values())} if values else {}
+        line |= {"difference": mean(apart)} if apart else {}
+        if verdict.difference:
+            line |= {"p": verdict.difference.p} | _ends("difference_", verdict.difference)
+        yield line | {"p_holm": verdict.p_holm, "verdict": str(verdict)}
 
 
 def _cost_lines(comparison: Comparison, label: str) -> Iterator[dict[str, Any]]:

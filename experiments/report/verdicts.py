@@ -1,17 +1,19 @@
-"""What a comparison found: the table of verdicts, and the same in sentences."""
+"""What a comparison found: the tables of verdicts, and the same in sentences."""
 
+from collections.abc import Collection
 from statistics import mean
 
 from experiments.report.rows import HEADLINE, Comparison
 from experiments.report.tables import Cell, Table, quality_table, seeds, span
-from experiments.statistics import Interval
+from experiments.statistics import Interval, Verdict
 
-__all__ = ["quality_tables", "sentences", "verdict_table"]
+__all__ = ["equal_size_table", "quality_tables", "sentences", "verdict_table"]
 
 
 def quality_tables(comparison: Comparison) -> list[Table]:
     """Verdicts and metrics, on all images and on every part of them that the spec names."""
-    return [table for part in (comparison, *comparison.subsets) for table in (verdict_table(part), quality_table(part))]
+    parts = [(verdict_table(x), equal_size_table(x), quality_table(x)) for x in (comparison, *comparison.subsets)]
+    return [table for tables in parts for table in tables if table]
 
 
 def verdict_table(comparison: Comparison) -> Table:
@@ -19,33 +21,57 @@ def verdict_table(comparison: Comparison) -> Table:
     metric = HEADLINE[comparison.task]
     columns = ["Model", metric, "95 % interval", "Difference", "95 % interval", "p (Holm)", "Verdict"]
     lines = [_line(comparison, label, metric) for label in comparison.labels]
-    return Table(f"Verdict on {metric}, {comparison.split}", columns, lines, _notes(comparison))
+    return Table(f"Verdict on {metric}, {comparison.split}", columns, lines, _notes(comparison.verdicts.values()))
+
+
+def equal_size_table(comparison: Comparison) -> Table | None:
+    """One line a model that has a stock model scaled to its size beside it; None without any."""
+    if not comparison.at_equal_size:
+        return None
+    metric = HEADLINE[comparison.task]
+    columns = ["Model", metric, "Stock at its size", metric, "Difference", "95 % interval", "p (Holm)", "Verdict"]
+    lines = [
+        [
+            Cell(label),
+            Cell(_mean(comparison, label, metric)),
+            Cell(stock, _size(comparison, stock)),
+            Cell(_mean(comparison, stock, metric)),
+            *_judged(comparison.differences(label, metric, stock), verdict),
+        ]
+        for (label, stock), verdict in comparison.at_equal_size.items()
+    ]
+    caption = f"Verdict on {metric} at equal size, {comparison.split}"
+    return Table(caption, columns, lines, _notes(comparison.at_equal_size.values()))
 
 
 def sentences(comparison: Comparison) -> list[str]:
     """What came out for each model, in words; then the same on every part of the images that the spec names."""
     return [
-        _sentence(part, label)
+        _sentence(part, label, against, verdict)
         for part in (comparison, *comparison.subsets)
-        for label in part.labels
-        if label != part.baseline
+        for (label, against), verdict in (
+            *(((label, part.baseline), verdict) for label, verdict in part.verdicts.items()),
+            *part.at_equal_size.items(),
+        )
     ]
 
 
 def _line(comparison: Comparison, label: str, metric: str) -> list[Cell]:
-    values, apart = comparison.values(label, metric), comparison.differences(label, metric)
-    own = comparison.statistics.interval(label, metric) if values else ""
+    own = comparison.statistics.interval(label, metric) if comparison.values(label, metric) else ""
     cells = [
         Cell(label, seeds(comparison, label)),
-        Cell(f"{mean(values.values()):.3f}" if values else "-"),
+        Cell(_mean(comparison, label, metric)),
         Cell(span(own)) if isinstance(own, Interval) else Cell("-", own),
     ]
     if label == comparison.baseline:
         return cells + [Cell("-")] * 4
-    verdict = comparison.verdicts[label]
+    return [*cells, *_judged(comparison.differences(label, metric), comparison.verdicts[label])]
+
+
+def _judged(apart: list[float], verdict: Verdict) -> list[Cell]:
+    """Difference, interval, p and verdict."""
     found, p = verdict.difference, verdict.p_holm
     return [
-        *cells,
         Cell(f"{mean(apart):+.3f}" if apart else "-"),
         Cell(span(found, "+") if found else "-"),
         Cell("-" if p is None else _p(p)),
@@ -53,24 +79,34 @@ def _line(comparison: Comparison, label: str, metric: str) -> list[Cell]:
     ]
 
 
-def _sentence(comparison: Comparison, label: str) -> str:
-    metric, verdict = HEADLINE[comparison.task], comparison.verdicts[label]
-    values, differences = comparison.values(label, metric), comparison.differences(label, metric)
+def _mean(comparison: Comparison, label: str, metric: str) -> str:
+    values = comparison.values(label, metric).values()
+    return f"{mean(values):.3f}" if values else "-"
+
+
+def _size(comparison: Comparison, stock: str) -> str:
+    """How near the scaled model comes, as small print."""
+    matched = comparison.of(stock)[0].get("matched")
+    return f"{matched['by']} {matched['off']:+.1%}" if matched else ""
+
+
+def _sentence(comparison: Comparison, label: str, against: str, verdict: Verdict) -> str:
+    metric = HEADLINE[comparison.task]
+    value, differences = _mean(comparison, label, metric), comparison.differences(label, metric, against)
     where = f" {comparison.subset}" if comparison.subset else ""
-    if not values or not differences:
+    if not differences:
         return f"{label}{where}: no {metric} to compare; {verdict}."
-    base = mean(comparison.values(comparison.baseline, metric).values())
     interval = f" {span(verdict.difference, '+')}" if verdict.difference else ""
     return (
-        f"{label}{where}: {metric} {mean(values.values()):.3f} against {base:.3f} of {comparison.baseline}, "
+        f"{label}{where}: {metric} {value} against {_mean(comparison, against, metric)} of {against}, "
         f"difference {mean(differences):+.3f}{interval}; {verdict}."
     )
 
 
-def _notes(comparison: Comparison) -> list[str]:
-    tested = [verdict for verdict in comparison.verdicts.values() if verdict.p_holm is not None]
+def _notes(verdicts: Collection[Verdict]) -> list[str]:
+    tested = [verdict for verdict in verdicts if verdict.p_holm is not None]
     notes = [
-        "Better, worse: a difference to the baseline that chance, of images and of seeds, rarely makes (p below "
+        "Better, worse: a difference that chance, of images and of seeds, rarely makes (p below "
         "0.05). Everything else is insufficient evidence; so are fewer than three shared seeds."
     ]
     if not tested:

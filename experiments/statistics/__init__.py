@@ -2,6 +2,6 @@
 
 from experiments.statistics.compared import CLASS_AP, Statistics, row_value
 from experiments.statistics.interval import Interval
-from experiments.statistics.verdict import Verdict, verdicts
+from experiments.statistics.verdict import Pair, Verdict, verdicts
 
-__all__ = ["CLASS_AP", "Interval", "Statistics", "Verdict", "row_value", "verdicts"]
+__all__ = ["CLASS_AP", "Interval", "Pair", "Statistics", "Verdict", "row_value", "verdicts"]

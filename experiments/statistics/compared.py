@@ -1,4 +1,4 @@
-"""Intervals of the models of one table, and of their differences to the baseline, paired by image and seed."""
+"""Intervals of the models of one table, and of their differences to each other, paired by image and seed."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,12 +37,10 @@ class Statistics:
         self,
         rows: Sequence[dict[str, Any]],
         folders: Mapping[str, Path],
-        baseline: str,
         excluded: Sequence[str] = (),
     ) -> None:
         self._rows = {(str(row["label"]), int(row["seed"])): row for row in rows}
         self._folders = folders
-        self._baseline = baseline
         self._excluded = set(excluded)
         self._sampled: dict[tuple[str, int], _Sampled | None] = {}
         self._names: list[str] | None = None
@@ -54,10 +52,10 @@ class Statistics:
         seeds = self._seeds(label, metric)
         return self._interval([(label, seed) for seed in seeds], None, metric)
 
-    def difference(self, label: str, metric: str) -> Interval | str:
-        """Of the mean, over the seeds that both have, of model less baseline; or the reason why there is none."""
-        seeds = sorted(set(self._seeds(label, metric)) & set(self._seeds(self._baseline, metric)))
-        own, base = ([(name, seed) for seed in seeds] for name in (label, self._baseline))
+    def difference(self, label: str, against: str, metric: str) -> Interval | str:
+        """Of the mean, over the seeds that both have, of one model less the other; or the reason why there is none."""
+        seeds = sorted(set(self._seeds(label, metric)) & set(self._seeds(against, metric)))
+        own, base = ([(name, seed) for seed in seeds] for name in (label, against))
         return self._interval(own, base, metric)
 
     def _interval(self, own: list[tuple[str, int]], base: list[tuple[str, int]] | None, metric: str) -> Interval | str:

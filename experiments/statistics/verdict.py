@@ -1,4 +1,4 @@
-"""Better, worse or insufficient evidence, for each model of a table against its baseline."""
+"""Better, worse or insufficient evidence, for each pair of models in a table."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from experiments.statistics.compared import Statistics
 from experiments.statistics.interval import LEVEL, Interval
 
-__all__ = ["DIVERGED", "INSUFFICIENT", "Verdict", "holm", "verdicts"]
+__all__ = ["DIVERGED", "INSUFFICIENT", "Pair", "Verdict", "holm", "verdicts"]
 
 INSUFFICIENT, DIVERGED = "insufficient evidence", "diverged (NaN)"
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -25,24 +26,24 @@ class Verdict:
 
 
 def verdicts(
-    statistics: Statistics, labels: Sequence[str], metric: str, diverged: Collection[str] = ()
-) -> dict[str, Verdict]:
-    """Of each of `labels`, by a metric of which more is better.
+    statistics: Statistics, pairs: Sequence[Pair], metric: str, diverged: Collection[str] = ()
+) -> dict[Pair, Verdict]:
+    """Of each pair's first model against its second, by a metric of which more is better.
 
-    Models that diverged on any seed, or have no interval, are not tested and do not count in the correction.
+    First models that diverged on any seed, or have no interval, are not tested and do not count in the correction.
     """
-    found = {label: statistics.difference(label, metric) for label in labels if label not in diverged}
-    tested = {label: answer for label, answer in found.items() if isinstance(answer, Interval)}
+    found = {pair: statistics.difference(*pair, metric) for pair in pairs if pair[0] not in diverged}
+    tested = {pair: answer for pair, answer in found.items() if isinstance(answer, Interval)}
     corrected = dict(zip(tested, holm([answer.p for answer in tested.values()]), strict=True))
-    result = {label: Verdict(DIVERGED, "", None, None) for label in labels if label in diverged}
-    for label, answer in found.items():
+    result = {pair: Verdict(DIVERGED, "", None, None) for pair in pairs if pair[0] in diverged}
+    for pair, answer in found.items():
         if isinstance(answer, str):
-            result[label] = Verdict(INSUFFICIENT, answer, None, None)
-        elif corrected[label] < 1 - LEVEL:
-            result[label] = Verdict("better" if answer.value > 0 else "worse", "", answer, corrected[label])
+            result[pair] = Verdict(INSUFFICIENT, answer, None, None)
+        elif corrected[pair] < 1 - LEVEL:
+            result[pair] = Verdict("better" if answer.value > 0 else "worse", "", answer, corrected[pair])
         else:
             reason = "0 lies in the interval" if answer.p >= 1 - LEVEL else f"not after Holm, {len(tested)} comparisons"
-            result[label] = Verdict(INSUFFICIENT, reason, answer, corrected[label])
+            result[pair] = Verdict(INSUFFICIENT, reason, answer, corrected[pair])
     return result
 
 

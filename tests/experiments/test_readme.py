@@ -55,6 +55,14 @@ def test_intervals_come_from_the_table(results: Path) -> None:
     assert "| +0.030 [+0.010, +0.050] | better |" in results_block(results)
 
 
+def test_stock_at_equal_size_stands_below(results: Path, make_row: Any) -> None:
+    model = {"model": "base", "matched_to": "plug_in", "by": "params"}
+    make_row(results / "a", "base-as-plug_in-params", AP=0.41, changes={"model": model})
+    write_table(results)
+    said = "COCO AP against the stock model scaled to its size: plug_in +0.020, insufficient evidence"
+    assert said in results_block(results)
+
+
 def test_check_writes_nothing(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")

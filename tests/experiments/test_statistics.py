@@ -15,7 +15,7 @@ from experiments.report.intervals import intervals
 from experiments.report.rows import Comparison, compare, read_run
 from experiments.report.tables import per_class
 from experiments.report.text import csv_table, markdown
-from experiments.report.verdicts import sentences, verdict_table
+from experiments.report.verdicts import equal_size_table, sentences, verdict_table
 from experiments.statistics.coverage import SCENARIOS, coverage, line
 from experiments.statistics.interval import Interval, image_samples, interval
 from experiments.statistics.verdict import holm
@@ -159,6 +159,35 @@ def test_one_comparison_needs_no_correction(detections: Path) -> None:
     found = comparison.verdicts["finder"]
     assert found.difference and found.p_holm == found.difference.p
     assert "One comparison in this table" in verdict_table(comparison).notes[-1]
+
+
+def test_a_model_is_also_judged_against_stock_at_its_size(detections: Path, make_row: MakeRow) -> None:
+    """Better than the baseline, and insufficient against a stock model scaled to its size that finds as much."""
+    assert equal_size_table(only(detections)) is None
+    model = {"model": "base", "matched_to": "finder", "by": "params"}
+    scaled = {"model": model, "matched": {"by": "params", "off": 0.004}}
+    for seed in range(3):
+        cell = detection_cell(make_row, detections, "base-as-finder-params", seed, 0.9)
+        row = json.loads((cell / "row.json").read_text()) | scaled
+        (cell / "row.json").write_text(json.dumps(row))
+    comparison = only(detections)
+    verdict = comparison.at_equal_size["finder", "base-as-finder-params"]
+    assert (
+        comparison.verdicts["finder"].word == "better"
+        and str(verdict) == "insufficient evidence (0 lies in the interval)"
+    )
+    apart = comparison.differences("finder", "AP", "base-as-finder-params")
+    assert verdict.difference and verdict.p_holm == verdict.difference.p
+    assert (
+        verdict.difference.value == pytest.approx(np.mean(apart))
+        and verdict.difference.low < 0 < verdict.difference.high
+    )
+    table = equal_size_table(comparison)
+    assert table and [cell.value for cell in table.rows[0]][:1] == ["finder"] and len(table.rows) == 1
+    assert table.rows[0][2].small == "params +0.4%" and table.rows[0][-1].value == "insufficient evidence"
+    assert "of base-as-finder-params, difference" in sentences(comparison)[-1]
+    assert table.caption in markdown([read_run(detections)], [comparison], [{}])
+    assert ",finder,base-as-finder-params,AP,fraction,3," in csv_table([comparison])
 
 
 def test_a_diverged_seed_is_marked_and_not_tested(detections: Path) -> None:
