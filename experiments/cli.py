@@ -65,14 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "run",
         help="train and score every cell of a spec; finished cells are kept, killed ones resume",
-        epilog="example: python -m experiments run experiments/specs/bccd-gnconv.yaml --data-root ~/data",
+        epilog="example: python -m experiments run experiments/specs/bccd-blocks.yaml --data-root ~/data",
     )
     run_command.add_arguments(command)
     command.set_defaults(call=run_command.run)
     command = commands.add_parser(
         "report",
         help="HTML, Markdown, LaTeX, CSV and plots from finished cells; never trains",
-        epilog="example: python -m experiments report runs/experiments/bccd-gnconv runs/experiments/deepcrack-decoders "
+        epilog="example: python -m experiments report runs/experiments/bccd-blocks runs/experiments/deepcrack-decoders "
         "--out runs/experiments/report",
     )
     command.add_argument("folder", type=Path, nargs="+", help="results of `run`; several make one report")
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "time",
         help="measure latency, FLOPs and parameters of finished cells again, on a quiet machine",
-        epilog="example: python -m experiments time runs/experiments/bccd-gnconv",
+        epilog="example: python -m experiments time runs/experiments/bccd-blocks",
     )
     command.add_argument("folder", type=Path, help="results of `run`, weights included")
     command.set_defaults(call=_time)

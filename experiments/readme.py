@@ -49,7 +49,8 @@ def results_block(results: Path) -> str:
     if not folders:
         raise SpecError(f"{results} holds no results (NAME/cells/*/row.json)")
     comparisons = compare([read_run(folder) for folder in folders])
-    again = f"write it again: python -m experiments report {' '.join(map(str, folders))} --out {results}"
+    runs = " ".join(f"RUNS/{folder.name}" for folder in folders)
+    again = f"write it again: python -m experiments report {runs} --out {results} (runs hold what intervals need)"
     found = _judged(results / "table.csv", again)
     lines = [_COLUMNS, (*["---"] * 5, *["--:"] * 3)]
     for comparison in comparisons:
@@ -61,11 +62,11 @@ def results_block(results: Path) -> str:
                         f"{results / 'table.csv'} does not belong to the rows ({part.title}: {label}); {again}"
                     )
                 lines.append(_line(part, label, line))
-    notes = " ".join(_note(comparison) + _at_equal_size(comparison, found) for comparison in comparisons)
+    notes = "\n".join(f"- {_note(comparison)}{_at_equal_size(comparison, found)}" for comparison in comparisons)
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return (
-        f"{table}\n\n{notes} Latency: fused, batch 1, median over seeds. Verdict: better or worse when p < 0.05 after "
-        f"Holm's correction, over images and seeds; [how](docs/comparison.md).\n"
+        f"{table}\n\n{notes}\n\nLatency: fused, batch 1, median over seeds. Verdict: better or worse when p < 0.05 "
+        f"after Holm's correction, over images and seeds; [how](docs/comparison.md).\n"
     )
 
 
