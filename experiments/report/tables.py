@@ -191,7 +191,10 @@ def _latency_notes(protocols: dict[str, Any]) -> list[str]:
 
 def _flops_notes(uncounted: dict[str, str]) -> list[str]:
     notes = ["FLOPs: 2 x multiply-accumulates, one image. Training: epochs with the validation after each."]
-    same = len(set(uncounted.values())) == 1
-    for label, names in list(uncounted.items())[: 1 if same else None]:
-        notes.append(f"Operations counted as 0{'' if same else f' in {label}'}: {names}.")
+    labels: dict[str, list[str]] = {}
+    for label, names in uncounted.items():
+        labels.setdefault(names, []).append(label)
+    for names, those in labels.items():
+        where = f" in {', '.join(those)}" if len(labels) > 1 else ""
+        notes.append(f"Operations counted as 0{where}: {names}.")
     return notes
