@@ -19,7 +19,7 @@ from experiments.statistics.subsets import score_subsets
 from segplug.evaluate import Look
 from segplug.readers import open_data
 
-__all__ = ["FILES", "METRIC", "crack_row", "pictures_of"]
+__all__ = ["FILES", "METRIC", "crack_row", "pictures_of", "val_source"]
 
 METRIC = (
     "TP, FP, FN, TN of crack pixels summed over the set, 0 px tolerance; "
@@ -28,6 +28,13 @@ METRIC = (
     "f1_tol*, cldice, hd95_px, ap, scs_compat_*: as segplug.metrics.DEFINITIONS states"
 )
 FILES: dict[str, Any] = {"per_image": ["per_image.json"], "contributions": "per_image.npz", "masks": "masks.npz"}
+
+
+def val_source(data: Path, val_split: float) -> str:
+    """Which images choose the epoch, in words; empty where none do."""
+    if "val" in open_data(data).splits:
+        return "the data's validation images"
+    return "validation images taken from train" if val_split > 0 else ""
 
 
 def crack_row(cell: Cell, judge: Callable[[Look, Path], dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:

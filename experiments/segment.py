@@ -12,7 +12,7 @@ import torch
 from experiments.callbacks import AddLoggers, ToLedger
 from experiments.cell import Cell
 from experiments.cost import cost, torch_device
-from experiments.crack_row import FILES, METRIC, crack_row, pictures_of
+from experiments.crack_row import FILES, METRIC, crack_row, pictures_of, val_source
 from experiments.fold import fold_batch_norm
 from experiments.ledger import Epochs
 from experiments.memory import PeakMemory
@@ -204,11 +204,11 @@ def _training(folder: Path, images: int) -> dict[str, Any]:
 
 def _method(cell: Cell, result: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
     start = "random start" if cell.model.encoder_weights is None else f"encoder from {cell.model.encoder_weights}"
-    has_val = "val" in open_data(cell.data).splits or about["train"]["val_split"] > 0
-    chosen = "best crack IoU on validation images taken from train" if has_val else "last epoch"
+    source = val_source(cell.data, about["train"]["val_split"])
+    chosen = f"best crack IoU on {source}" if source else "last epoch"
     return {
         "weights": f"{start}; {chosen} (epoch {result['epoch']}); test is read once, after training",
-        "checkpoint": "best on validation" if has_val else "last",
+        "checkpoint": "best on validation" if source else "last",
         "split": f"test, {result['images']} images",
         "predictions": f"whole images at their own size, threshold {result['threshold']} unless the metric has its own",
         "metric": METRIC,

@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.cell import Cell
 from experiments.cost import torch_device
-from experiments.crack_row import FILES, METRIC, crack_row, pictures_of
+from experiments.crack_row import FILES, METRIC, crack_row, pictures_of, val_source
 from experiments.ledger import Epochs
 from experiments.memory import PeakMemory
 from experiments.strict import SpecError
@@ -73,7 +73,7 @@ def run_semantic(cell: Cell, config: TrainConfig, epochs: Epochs) -> dict[str, A
         "diverged": diverged,
         "cost": measure_cost(cell.folder / WEIGHTS, cell.spec.budget, cell.spec.protocol),
         "train": spent,
-        "method": _method(cell, result),
+        "method": _method(cell, result, config),
         "files": {**FILES, "curves": CURVES, "weights": WEIGHTS, "pictures": pictures_of(cell)},
     }
 
@@ -97,11 +97,11 @@ def _best_epoch(cell: Cell) -> int:
     return max(rows, key=lambda epoch: (rows[epoch], epoch))
 
 
-def _method(cell: Cell, result: dict[str, Any]) -> dict[str, Any]:
+def _method(cell: Cell, result: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
     return {
-        "weights": "random start; best crack IoU on validation images taken from train, in Ultralytics' letterboxed "
-        f"frame (epoch {_best_epoch(cell)}); test is read once, after training; Ultralytics' own augmentation, loss "
-        "and optimiser: of the spec's train only what says how data are read and split reaches it",
+        "weights": f"random start; best crack IoU on {val_source(cell.data, config.val_split)}, in Ultralytics' "
+        f"letterboxed frame (epoch {_best_epoch(cell)}); test is read once, after training; Ultralytics' own "
+        "augmentation, loss and optimiser: of the spec's train only what says how data are read and split reaches it",
         "checkpoint": "best on validation",
         "split": f"test, {result['images']} images",
         "predictions": f"Ultralytics' class map, letterboxed to {input_px(cell)} px, saved in the image's own size",

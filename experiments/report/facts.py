@@ -46,9 +46,8 @@ def environment_facts(rows: list[dict[str, Any]]) -> Facts:
     seen: dict[str, dict[str, None]] = {}
     for row in rows:
         environment = row["environment"]
-        changed = {True: ", with uncommitted changes", False: "", None: ", state unknown"}[environment["dirty"]]
         values = {
-            "Commit": environment["commit"] + changed,
+            "Commit": _commit(environment),
             "Python": environment["python"],
             "Packages": ", ".join(f"{k} {v}" for k, v in environment["versions"].items() if v),
             "Machine": f"{environment['processor']}, {environment['cores']} cores, {environment['platform']}",
@@ -56,10 +55,15 @@ def environment_facts(rows: list[dict[str, Any]]) -> Facts:
         }
         again = row.get("cost_environment")
         if again:
-            values["Cost measured again"] = f"{again['measured']}, commit {again['commit']}"
+            values["Cost measured again"] = f"{again['measured'][:10]}, commit {_commit(again)}"
         for name, value in values.items():
             seen.setdefault(name, {})[value] = None
     return [(name, " | ".join(values)) for name, values in seen.items()]
+
+
+def _commit(environment: dict[str, Any]) -> str:
+    changed = {True: ", with uncommitted changes", False: "", None: ", state unknown"}[environment["dirty"]]
+    return f"{environment['commit']}{changed}"
 
 
 def reproduce(run: Run) -> str:

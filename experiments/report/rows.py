@@ -51,10 +51,15 @@ class Comparison:
     @property
     def split(self) -> str:
         """What was scored, in words."""
-        named = str(self.rows[0]["method"].get("split", "no split named"))
+        named = next((str(row["method"]["split"]) for row in self.rows if "split" in row["method"]), "no split named")
         if self.subset is None:
             return named
-        return f"{named}; {self.subset}: {self.rows[0]['subsets'][self.subset]['images']} of them"
+        return f"{named}; {self.subset}: {self._part['images']} of them"
+
+    @property
+    def _part(self) -> Row:
+        """What the rows say of the subset's images."""
+        return next(dict(row["subsets"][self.subset]) for row in self.rows if self.subset in row.get("subsets", {}))
 
     @property
     def baseline(self) -> str:
@@ -77,15 +82,17 @@ class Comparison:
 
     @cached_property
     def subsets(self) -> list["Comparison"]:
-        """The same rows scored on the parts of the images that their spec names."""
+        """The same rows scored on the parts of the images that their spec names; diverged ones have no scores."""
         names = dict.fromkeys(name for row in self.rows for name in row.get("subsets", {}))
-        parts = {name: [row for row in self.rows if name in row.get("subsets", {})] for name in names}
+        parts = {
+            name: [row for row in self.rows if name in row.get("subsets", {}) or row["diverged"]] for name in names
+        }
         return [replace(self, subset=name, rows=[_part(row, name) for row in rows]) for name, rows in parts.items()]
 
     @cached_property
     def statistics(self) -> Statistics:
         """Intervals of this comparison's means and differences."""
-        excluded = self.rows[0]["subsets"][self.subset]["excluded"] if self.subset else ()
+        excluded = self._part["excluded"] if self.subset else ()
         return Statistics(self.rows, self.folders, excluded)
 
     @cached_property
@@ -112,7 +119,7 @@ class Comparison:
 
 
 def _part(row: Row, subset: str) -> Row:
-    part = row["subsets"][subset]
+    part = row.get("subsets", {}).get(subset, {"metrics": {}})
     return row | {"metrics": part["metrics"], "per_class": part.get("per_class", {})}
 
 

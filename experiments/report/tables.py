@@ -85,14 +85,14 @@ def cost_table(comparison: Comparison) -> Table:
     lines, uncounted, speeds = [], {}, {}
     for label in comparison.labels:
         cost, train = _cost(comparison, label), comparison.of(label)[0]["train"]
-        minutes = mean(row["train"]["seconds"] for row in comparison.of(label)) / 60
+        minutes = [row["train"]["seconds"] / 60 for row in comparison.of(label)]
         lines.append(
             [
                 Cell(label, "baseline" if label == comparison.baseline else ""),
                 _against(cost, base, "params", 1e6, label == comparison.baseline),
                 _against(cost, base, "flops", 1e9, label == comparison.baseline),
-                Cell(_number(cost, "latency_ms", 1, 1), _spread(cost)),
-                Cell(f"{minutes:.1f}"),
+                Cell(_number(cost, "latency_ms", 1, 1), _latencies(comparison, label)),
+                Cell(f"{mean(minutes):.1f}", _ends(minutes)),
                 Cell(f"{train['epochs']} x {train['images_per_epoch']}"),
                 *([_memory(comparison, label)] if memory else []),
             ]
@@ -107,7 +107,7 @@ def cost_table(comparison: Comparison) -> Table:
 
 def seeds(comparison: Comparison, label: str) -> str:
     """Small print below a model's name."""
-    listed = "seed " + ", ".join(str(row["seed"]) for row in comparison.of(label))
+    listed = "seed " + ", ".join(f"{row['seed']}{' (NaN)' * row['diverged']}" for row in comparison.of(label))
     return f"baseline, {listed}" if label == comparison.baseline else listed
 
 
@@ -168,12 +168,20 @@ def _number(cost: dict[str, Any], key: str, scale: float, digits: int) -> str:
     return f"{cost[key] / scale:.{digits}f}" if cost else "-"
 
 
-def _spread(cost: dict[str, Any]) -> str:
-    """10th to 90th percentile; a wide one means that the machine had other work, and the median is worth little."""
+def _latencies(comparison: Comparison, label: str) -> str:
+    """10th to 90th percentile, then the seeds' medians; wide ones say that the machine had other work."""
+    cost = _cost(comparison, label)
     if not cost:
         return ""
     low, high = cost["latency_p10_ms"], cost["latency_p90_ms"]
-    return f"{low:.1f} to {high:.1f}" + (", unsteady" if high > UNSTEADY * low else "")
+    medians = [row["cost"]["latency_ms"] for row in comparison.of(label) if row["cost"]]
+    unsteady = high > UNSTEADY * low or max(medians) > UNSTEADY * min(medians)
+    seeds = f"\nseeds {_ends(medians)}" if len(medians) > 1 else ""
+    return f"{low:.1f} to {high:.1f}{', unsteady' * unsteady}{seeds}"
+
+
+def _ends(values: list[float]) -> str:
+    return f"{min(values):.1f} to {max(values):.1f}" if len(values) > 1 else ""
 
 
 def _latency_notes(protocols: dict[str, Any]) -> list[str]:
@@ -184,13 +192,17 @@ def _latency_notes(protocols: dict[str, Any]) -> list[str]:
             f"Latency: {protocol['statistic']} of {protocol['runs']} runs after {protocol['warmup']} for warm-up, "
             f"batch {protocol['batch']}, {size} x {size} px, {protocol['dtype']}, {protocol['device']}, "
             f"{protocol['threads']} thread(s); {protocol['covers']}. Small print: 10th to 90th percentile of the "
-            f"runs; unsteady: they differ by more than a factor of {UNSTEADY}, the machine had other work."
+            "runs, then lowest to highest of the seeds; unsteady: either differs by more than a factor of "
+            f"{UNSTEADY}, the machine had other work."
         )
     return list(dict.fromkeys(notes))
 
 
 def _flops_notes(uncounted: dict[str, str]) -> list[str]:
-    notes = ["FLOPs: 2 x multiply-accumulates, one image. Training: epochs with the validation after each."]
+    notes = [
+        "FLOPs: 2 x multiply-accumulates, one image. Training: epochs with the validation after each; it "
+        "ran beside whatever else the machine had to do. Small print: the seeds' lowest to highest."
+    ]
     labels: dict[str, list[str]] = {}
     for label, names in uncounted.items():
         labels.setdefault(names, []).append(label)

@@ -21,7 +21,8 @@ low high difference difference_low difference_high p p_holm verdict""".split()
 _COSTS = {"params": "1", "flops": "1", "latency_ms": "ms"}
 _LATEX = {
     "\\": r"\textbackslash{}", "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
-    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "±": r"$\pm$", "²": r"$^2$",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "±": r"$\pm$", "²": r"$^2$", "<": "$<$", ">": "$>$",
+    "|": r"\textbar{}", '"': "''",
 }  # fmt: skip
 
 

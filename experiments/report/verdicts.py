@@ -106,8 +106,8 @@ def _sentence(comparison: Comparison, label: str, against: str, verdict: Verdict
 def _notes(verdicts: Collection[Verdict]) -> list[str]:
     tested = [verdict for verdict in verdicts if verdict.p_holm is not None]
     notes = [
-        "Better, worse: a difference that chance, of images and of seeds, rarely makes (p below "
-        "0.05). Everything else is insufficient evidence; so are fewer than three shared seeds."
+        "Better, worse: a difference that chance, of images and of seeds, rarely makes (0 outside the interval and p "
+        "below 0.05). Everything else is insufficient evidence; so are fewer than three shared seeds."
     ]
     if not tested:
         return notes
@@ -120,7 +120,8 @@ def _notes(verdicts: Collection[Verdict]) -> list[str]:
     return [
         *notes,
         "Intervals: 95 %, t, variance between seeds plus covariance of the seeds over 1000 bootstrap samples of the "
-        f"images, paired by image and seed (docs/comparison.md). {holm}",
+        "images, paired by image and seed (docs/comparison.md). p takes the variance between seeds from all models. "
+        f"{holm}",
     ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.statistics.image_sets import ImageSet, open_images
-from experiments.statistics.interval import LEAST_SEEDS, Interval, image_samples, interval
+from experiments.statistics.interval import LEAST_SEEDS, Interval, SeedSpread, image_samples, interval, seed_spread
 from experiments.strict import SpecError
 
 __all__ = ["CLASS_AP", "NO_FILE", "Statistics", "row_value"]
@@ -74,7 +74,17 @@ class Statistics:
         table = np.stack(resampled[: len(own)], axis=1)
         if base is not None:
             table = table - np.stack(resampled[len(own) :], axis=1)
-        return interval(values, table, self._images)
+        return interval(values, table, self._images, None if base is None else self._spread(metric))
+
+    def _spread(self, metric: str) -> SeedSpread | None:
+        """Over the seeds that all models share which have enough of them; None where these are too few."""
+        seeds = {label: self._seeds(label, metric) for label in dict.fromkeys(label for label, _ in self._rows)}
+        labels = [label for label, own in seeds.items() if len(own) >= LEAST_SEEDS]
+        shared = sorted(set.intersection(*(set(seeds[label]) for label in labels)))
+        if len(labels) < 2 or len(shared) < 2:
+            return None
+        values = [[row_value(self._rows[label, seed], metric) for seed in shared] for label in labels]
+        return seed_spread(np.array(values, dtype=np.float64))
 
     def _seeds(self, label: str, metric: str) -> list[int]:
         return sorted(

@@ -10,6 +10,10 @@ degrees of freedom, 1/nu = r/(seeds - 1) + (1 - r)/(images - 1), r = V_seeds/V.
 Departs: Hillis 2007 (https://doi.org/10.1002/sim.2532) takes r^2 for r and leaves the images' term out, which covers
 too little with three seeds; so does a percentile bootstrap over images and seeds. Found by the simulation in
 `experiments.statistics.coverage`; its figures are in docs/comparison.md.
+
+Three seeds agree by luck now and then; the interval is then short, and p far too small for a correction that asks for
+less than .01. So p of a difference takes V_seeds from all models of its table, with that estimate's degrees of freedom.
+`experiments.statistics.false_claims` shows what that changes.
 """
 
 from dataclasses import dataclass
@@ -18,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-__all__ = ["LEAST_SEEDS", "LEVEL", "SAMPLES", "Interval", "image_samples", "interval"]
+__all__ = ["LEAST_SEEDS", "LEVEL", "SAMPLES", "Interval", "SeedSpread", "image_samples", "interval", "seed_spread"]
 
 LEVEL = 0.95
 LEAST_SEEDS = 3
@@ -28,12 +32,28 @@ _LEAST_SHARE = 0.9  # of the samples of images in which the metric exists
 
 @dataclass(frozen=True)
 class Interval:
-    """`value` between `low` and `high`; `p`: two-sided, of a true value of 0, below 1 - LEVEL where 0 lies outside."""
+    """`value` between `low` and `high`; `p`: two-sided, of a true value of 0, by the seeds' spread of all models."""
 
     value: float
     low: float
     high: float
     p: float
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """Variance of one model's value between seeds, taken from several models, with its degrees of freedom."""
+
+    variance: float
+    freedom: int
+
+
+def seed_spread(values: NDArray[np.float64]) -> SeedSpread:
+    """From values (models, seeds) of at least two models and seeds: what neither model nor seed explains."""
+    models, seeds = values.shape
+    rest = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
+    freedom = (models - 1) * (seeds - 1)
+    return SeedSpread(float((rest**2).sum()) / freedom, freedom)
 
 
 def image_samples(images: int, keep: NDArray[np.bool_] | None = None, samples: int = SAMPLES) -> NDArray[np.int64]:
@@ -43,10 +63,13 @@ def image_samples(images: int, keep: NDArray[np.bool_] | None = None, samples: i
     return np.random.default_rng(0).multinomial(count, chosen / count, size=samples)
 
 
-def interval(values: NDArray[np.float64], resampled: NDArray[np.float64], images: int) -> Interval | str:
+def interval(
+    values: NDArray[np.float64], resampled: NDArray[np.float64], images: int, spread: SeedSpread | None = None
+) -> Interval | str:
     """From each seed's value (seeds,) and its values on samples of images (samples, seeds); or why there is none.
 
-    For the difference of two models both hold differences, seed by seed. NaN: the sample has nothing to measure.
+    For the difference of two models both hold differences, seed by seed, and `spread` is that of their table's models.
+    NaN: the sample has nothing to measure.
     """
     seeds = len(values)
     if seeds < LEAST_SEEDS:
@@ -56,11 +79,17 @@ def interval(values: NDArray[np.float64], resampled: NDArray[np.float64], images
         return f"undefined in {1 - known.mean():.0%} of the samples of images"
     over_images = np.cov(resampled[known], rowvar=False)
     common = max(0.0, float((over_images.sum() - np.trace(over_images)) / (seeds * (seeds - 1))))
-    over_seeds = float(values.var(ddof=1)) / seeds
-    mean, variance = float(values.mean()), over_seeds + common
-    if variance == 0:
-        return Interval(mean, mean, mean, float(mean == 0))
-    share = over_seeds / variance
-    freedom = 1 / (share / (seeds - 1) + (1 - share) / max(1, images - 1))
-    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * variance**0.5
-    return Interval(mean, mean - half, mean + half, float(2 * stdtr(freedom, -abs(mean) / variance**0.5)))
+    mean, own = float(values.mean()), float(values.var(ddof=1)) / seeds
+    deviation, freedom = _combined(own, seeds - 1, common, images - 1)
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * deviation
+    if spread is not None:
+        deviation, freedom = _combined(2 * spread.variance / seeds, spread.freedom, common, images - 1)
+    p = float(2 * stdtr(freedom, -abs(mean) / deviation)) if deviation else float(mean == 0)
+    return Interval(mean, mean - half, mean + half, p)
+
+
+def _combined(over_seeds: float, seeds_freedom: int, common: float, images_freedom: int) -> tuple[float, float]:
+    """Standard deviation sqrt(V) and its nu."""
+    variance = over_seeds + common
+    share = over_seeds / variance if variance else 1.0
+    return variance**0.5, 1 / (share / seeds_freedom + (1 - share) / max(1, images_freedom))

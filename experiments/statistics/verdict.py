@@ -30,21 +30,33 @@ def verdicts(
 ) -> dict[Pair, Verdict]:
     """Of each pair's first model against its second, by a metric of which more is better.
 
-    First models that diverged on any seed, or have no interval, are not tested and do not count in the correction.
+    It takes both: an interval without 0, and p below 1 - LEVEL after Holm's correction. Pairs with a model
+    that diverged on any seed, or without an interval, are not tested and do not count in the correction.
     """
-    found = {pair: statistics.difference(*pair, metric) for pair in pairs if pair[0] not in diverged}
+    found = {pair: _difference(statistics, pair, metric, diverged) for pair in pairs if pair[0] not in diverged}
     tested = {pair: answer for pair, answer in found.items() if isinstance(answer, Interval)}
     corrected = dict(zip(tested, holm([answer.p for answer in tested.values()]), strict=True))
     result = {pair: Verdict(DIVERGED, "", None, None) for pair in pairs if pair[0] in diverged}
     for pair, answer in found.items():
         if isinstance(answer, str):
             result[pair] = Verdict(INSUFFICIENT, answer, None, None)
-        elif corrected[pair] < 1 - LEVEL:
+        elif corrected[pair] < 1 - LEVEL and not answer.low <= 0 <= answer.high:
             result[pair] = Verdict("better" if answer.value > 0 else "worse", "", answer, corrected[pair])
         else:
-            reason = "0 lies in the interval" if answer.p >= 1 - LEVEL else f"not after Holm, {len(tested)} comparisons"
-            result[pair] = Verdict(INSUFFICIENT, reason, answer, corrected[pair])
+            result[pair] = Verdict(INSUFFICIENT, _why(answer, len(tested)), answer, corrected[pair])
     return result
+
+
+def _difference(statistics: Statistics, pair: Pair, metric: str, diverged: Collection[str]) -> Interval | str:
+    return f"{pair[1]} diverged" if pair[1] in diverged else statistics.difference(*pair, metric)
+
+
+def _why(answer: Interval, comparisons: int) -> str:
+    if answer.low <= 0 <= answer.high:
+        return "0 lies in the interval"
+    if answer.p >= 1 - LEVEL:
+        return "not with the seeds' spread of all models"
+    return f"not after Holm, {comparisons} comparisons"
 
 
 def holm(p: Sequence[float]) -> list[float]:

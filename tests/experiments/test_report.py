@@ -129,9 +129,26 @@ def test_failed_missing_and_diverged_cells_are_said(tmp_path: Path, make_row: An
     assert cost_table(comparison).rows[1][1].value == "-"
 
 
+def test_a_diverged_baseline_is_marked_on_all_images_and_on_parts(tmp_path: Path, make_row: Any) -> None:
+    part = {"images": 3, "excluded": [], "metrics": {"AP": 0.4}}
+    for seed in range(3):
+        make_row(tmp_path, "plug_in", seed, AP=0.5, changes={"subsets": {"part": part}})
+    for seed in (1, 2):
+        make_row(tmp_path, "base", seed, AP=0.4, changes={"subsets": {"part": part}})
+    make_row(tmp_path, "base", 0, changes={"diverged": True, "cost": {}, "method": {}, "files": {}})
+    (comparison,) = compare([read_run(tmp_path)])
+    assert comparison.split == "val, 5 images"
+    (subset,) = comparison.subsets
+    for found in (comparison, subset):
+        table = verdict_table(found)
+        assert table.rows[0][0].small == "baseline, seed 0 (NaN), 1, 2"
+        assert table.rows[1][-1] == Cell("insufficient evidence", "base diverged")
+    assert subset.split == "val, 5 images; part: 3 of them"
+
+
 def test_rows_alone_still_make_a_report(tmp_path: Path, make_row: Any) -> None:
     """As committed results are: no curves, no pictures, cost measured again elsewhere."""
-    again = {"measured": "2026-02-02", "commit": "beef"}
+    again = {"measured": "2026-02-02T03:04:05+00:00", "commit": "beef", "dirty": True}
     for label in ("base", "plug_in"):
         cell = make_row(tmp_path, label, AP=0.4, changes={"cost_environment": again})
         shutil.rmtree(cell / "train")
@@ -139,7 +156,7 @@ def test_rows_alone_still_make_a_report(tmp_path: Path, make_row: Any) -> None:
     (tmp_path / "report" / "plots").mkdir(parents=True)
     (tmp_path / "report" / "plots" / "3-loss.svg").write_text("of an earlier report")
     html = write_report([tmp_path], tmp_path / "report").read_text(encoding="utf-8")
-    assert "Training loss" not in html and "Best and worst" not in html and "2026-02-02, commit beef" in html
+    assert "Training loss" not in html and "Best and worst" not in html and "2026-02-02, commit beef, with" in html
     drawn = {path.stem for path in (tmp_path / "report" / "plots").iterdir()}
     assert drawn == {f"1-{name}" for name in ("metrics", "classes", "latency", "parameters", "errors")}
     assert "loss.png" not in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
@@ -152,6 +169,21 @@ def test_unsteady_latency_is_marked(tmp_path: Path, make_row: Any) -> None:
     (cell / "row.json").write_text(json.dumps(row))
     (comparison,) = compare([read_run(tmp_path)])
     assert cost_table(comparison).rows[0][3].small == "12.0 to 30.0, unsteady"
+
+
+def test_seeds_that_were_timed_beside_other_work_are_marked(tmp_path: Path, make_row: Any) -> None:
+    for seed in (0, 9):  # latency 12.5 and 21.5 ms
+        make_row(
+            tmp_path,
+            "base",
+            seed,
+            AP=0.4,
+            changes={"train": {"epochs": 2, "images_per_epoch": 9, "seconds": 60 + 60 * seed}},
+        )
+    (comparison,) = compare([read_run(tmp_path)])
+    cells = cost_table(comparison).rows[0]
+    assert cells[3].small == "12.0 to 14.0, unsteady\nseeds 12.5 to 21.5"
+    assert (cells[4].value, cells[4].small) == ("5.5", "1.0 to 10.0")
 
 
 def test_csv_is_long_and_exact(tmp_path: Path, make_row: Any) -> None:

@@ -17,7 +17,8 @@ from experiments.report.tables import per_class
 from experiments.report.text import csv_table, markdown
 from experiments.report.verdicts import equal_size_table, sentences, verdict_table
 from experiments.statistics.coverage import SCENARIOS, coverage, line
-from experiments.statistics.interval import Interval, image_samples, interval
+from experiments.statistics.false_claims import Scenario, false_claims
+from experiments.statistics.interval import Interval, image_samples, interval, seed_spread
 from experiments.statistics.verdict import holm
 from experiments.strict import SpecError
 from segplug.metrics import AllMetrics
@@ -51,6 +52,35 @@ def test_p_is_below_005_exactly_where_the_interval_leaves_out_0(shift: float) ->
     rng = np.random.default_rng(1)
     found = interval(shift + rng.normal(0, 0.01, 3), shift + rng.normal(0, 0.01, (200, 3)), 50)
     assert isinstance(found, Interval) and (found.p < 0.05) == (not found.low <= 0 <= found.high)
+
+
+def test_with_two_models_their_spread_is_that_of_their_differences() -> None:
+    values = np.random.default_rng(2).normal(0, 1, (2, 4))
+    spread = seed_spread(values)
+    assert spread.freedom == 3 and 2 * spread.variance == pytest.approx(np.var(values[1] - values[0], ddof=1))
+
+
+def test_the_spread_of_more_models_is_the_residual_of_a_two_way_analysis_of_variance() -> None:
+    """Three models, three seeds, by hand: additive values plus one cell that is off by .9."""
+    values = np.array([[1.0], [2.0], [4.0]]) + np.array([0.1, 0.2, 0.4]) + np.diag([0.9, 0, 0])
+    spread = seed_spread(values)
+    assert spread.freedom == 4 and spread.variance == pytest.approx(0.9**2 * (2 / 3) ** 2 / 4)
+
+
+def test_seeds_that_agree_by_luck_shorten_the_interval_but_not_p() -> None:
+    values = np.array([0.0300, 0.0301, 0.0299])
+    spread = seed_spread(np.random.default_rng(3).normal(0, 0.02, (7, 3)))
+    alone, among = (interval(values, np.tile(values, (50, 1)), 100, known) for known in (None, spread))
+    assert isinstance(alone, Interval) and isinstance(among, Interval)
+    assert (among.low, among.high) == (alone.low, alone.high) and alone.p < 0.001 and among.p > 0.05
+    expected = 2 * stats.t.sf(values.mean() / (2 * spread.variance / 3) ** 0.5, 12)
+    assert among.p == pytest.approx(expected)
+
+
+def test_tables_without_a_difference_claim_one_in_at_most_5_of_100() -> None:
+    """With each pair's own seeds alone, three seeds and Holm's correction claim one in more than 5."""
+    shares = false_claims(Scenario(6, 3, 0.5, 1, 1), 200)
+    assert shares["ours"] <= 0.05 < shares["own seeds"]
 
 
 def test_no_interval() -> None:
