@@ -10,6 +10,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from experiments.cell import Cell
 from experiments.cost import torch_device
 from experiments.crack_row import FILES, METRIC, crack_row, pictures_of, val_source
@@ -81,7 +83,9 @@ def run_semantic(cell: Cell, config: TrainConfig, epochs: Epochs) -> dict[str, A
 def _data(cell: Cell, config: TrainConfig) -> Path:
     """The data set as Ultralytics reads it, with segplug's validation images; data.yaml is written last."""
     file = _folder(cell) / "data.yaml"
-    if file.exists():
+    if file.exists() and yaml.safe_load(file.read_text(encoding="utf-8"))["path"] == str(
+        file.parent.resolve()
+    ):  # else written before a move
         return file
     shutil.rmtree(_folder(cell), ignore_errors=True)
     return write_data(config, _folder(cell), config.val_split, config.seed)

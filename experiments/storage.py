@@ -10,7 +10,8 @@ from experiments.strict import SpecError
 __all__ = ["StorageFull", "is_full", "storage_full"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_TORCH_SAYS = "PytorchStreamWriter failed"  # a RuntimeError without errno
+# torch.save's RuntimeErrors, without errno, whichever of its writes was the first to fail.
+_TORCH_SAYS = ("PytorchStreamWriter failed", "iostream error", "unexpected pos")
 
 
 class StorageFull(SpecError):
@@ -20,7 +21,8 @@ class StorageFull(SpecError):
 def is_full(error: BaseException) -> bool:
     """Whether this error, or one that it was raised from, says that storage or quota is used up."""
     return any(
-        (isinstance(cause, OSError) and cause.errno in _FULL) or _TORCH_SAYS in str(cause) for cause in _chain(error)
+        (isinstance(cause, OSError) and cause.errno in _FULL) or any(text in str(cause) for text in _TORCH_SAYS)
+        for cause in _chain(error)
     )
 
 

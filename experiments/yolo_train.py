@@ -34,7 +34,8 @@ def train(
     """The last epoch's weights (None when training broke down to NaN) and whether a loss was ever not finite.
 
     best.pt, by Ultralytics' own fitness on validation images, lies beside them. data: writes the data set's YAML; asked
-    only where training starts. options: of Ultralytics' training; the runner's own take precedence, except imgsz.
+    only where training starts or goes on. options: of Ultralytics' training; the runner's own take precedence, except
+    imgsz.
     """
     from ultralytics import YOLO
     from ultralytics.utils.torch_utils import strip_optimizer
@@ -50,6 +51,8 @@ def train(
                 strip_optimizer(path)
         _forget(kept)
         return last, _not_finite(cell)
+    if resume:
+        _settle(last, cell.folder, data())
     yolo = YOLO(str(last)) if resume else YOLO(model, task=task)
     yolo.add_callback("on_train_start", _channels_last)
     yolo.add_callback("on_train_epoch_start", lambda _: torch.set_num_threads(budget.threads))
@@ -131,6 +134,20 @@ def _mend(last: Path, best: Path, kept: dict[Path, Path]) -> None:
             shutil.copyfile(kept[best], best)  # the optimiser was being taken out
         else:
             best.unlink()  # Ultralytics would stumble over it
+
+
+def _settle(last: Path, folder: Path, data: Path) -> None:
+    """Ultralytics goes on in the folder that last.pt names; where the cell was moved or copied, name this one."""
+    checkpoint = torch.load(last, map_location="cpu", weights_only=False)
+    named = checkpoint["train_args"]
+    here = {"project": str(folder), "save_dir": str(last.parents[1]), "data": str(data)}
+    if (
+        Path(named["save_dir"]).resolve() != last.parents[1].resolve()
+        or Path(named["data"]).resolve() != data.resolve()
+    ):
+        part = last.with_suffix(".part")
+        torch.save(checkpoint | {"train_args": named | here}, part)
+        part.replace(last)
 
 
 def _keep(trainer: Any, last: Path, best: Path) -> None:

@@ -40,4 +40,4 @@ def write_picture(path: Path, pixels: NDArray[Any]) -> None:
         encoded = encode_picture(pixels, path.suffix)
     except SegplugError as error:
         raise SegplugError(f"{path}: {error}") from error
-    write_atomic(path, lambda part: encoded.tofile(part))
+    write_atomic(path, lambda part: part.write_bytes(encoded.tobytes()))

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from experiments.cli import main
 from experiments.ledger import read_state
@@ -19,6 +21,7 @@ from experiments.run import run
 from experiments.storage import StorageFull, is_full
 from experiments.tasks import TASKS
 from segplug.errors import SegplugError
+from segplug.picture_files import write_picture
 
 sys.path.insert(0, str(Path(__file__).parent))
 import stepwise
@@ -140,6 +143,22 @@ def test_full_disk_is_known_through_other_errors() -> None:
         assert is_full(error)
     assert is_full(RuntimeError("[enforce fail at inline_container.cc] . PytorchStreamWriter failed writing file"))
     assert not is_full(OSError(errno.EACCES, "Permission denied"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+@pytest.mark.parametrize("numbers", [1, 3_000_000])
+def test_full_disk_is_known_from_what_torch_says(numbers: int) -> None:
+    with pytest.raises(RuntimeError) as raised:
+        torch.save({"weight": torch.zeros(numbers)}, "/dev/full")
+    assert is_full(raised.value)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_full_disk_is_known_from_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segplug.picture_files.write_atomic", lambda path, write: write(Path("/dev/full")))
+    with pytest.raises(OSError) as raised:
+        write_picture(tmp_path / "a.png", np.zeros((64, 64), np.uint8))
+    assert is_full(raised.value)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(write: Write, tmp_path: Path) -> None:

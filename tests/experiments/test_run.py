@@ -222,19 +222,24 @@ def test_detection_end_to_end_and_resumed(tmp_path: Path, monkeypatch: pytest.Mo
         run(spec, tmp_path, out)
     (cell.folder / "train" / "weights" / "last.pt").write_bytes(b"half a file")
     monkeypatch.setattr(yolo_train, "_report", report)
-    assert run(spec, tmp_path, out) == 0
+    old, out = out, tmp_path / "moved"
+    old.rename(out)
+    (tmp_path / "data").rename(out / "data")
+    (cell,) = plan(spec, out, out).cells
+    assert run(spec, out, out) == 0
+    assert not old.exists()  # trained on where it lies now
     row = json.loads((cell.folder / "row.json").read_text())
     assert row["train"]["epochs"] == 2 and row["train"]["images_per_epoch"] == 4
     assert 0 <= row["metrics"]["AP"] <= 1 and row["method"]["checkpoint"] == "last"
     truth = json.loads((cell.folder / "ground_truth.json").read_text())
-    assert len(truth["images"]) == len(open_detection(tmp_path / "data").val)
+    assert len(truth["images"]) == len(open_detection(out / "data").val)
     for found in json.loads((cell.folder / "predictions.json").read_text()):
         assert found["category_id"] in (1, 2, 3) and found["image_id"] in (1, 2) and len(found["bbox"]) == 4
     ledger = (cell.folder / "epochs.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in ledger] == [1, 2]
     # Killed between the end of training and its row: nothing is trained again.
     (cell.folder / "row.json").unlink()
-    assert run(spec, tmp_path, out) == 0
+    assert run(spec, out, out) == 0
     assert len((cell.folder / "epochs.jsonl").read_text().splitlines()) == 2
     assert json.loads((cell.folder / "row.json").read_text())["metrics"] == row["metrics"]
 

@@ -140,7 +140,11 @@ def test_end_to_end_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for name in ("last", "best"):
         (cell.folder / "train" / "weights" / f"{name}.pt").write_bytes(b"half a file")
     monkeypatch.setattr(yolo_train, "_report", report)
+    old, out = out, tmp_path / "moved"
+    old.rename(out)
+    (cell,) = plan(spec, tmp_path, out).cells
     assert run(spec, tmp_path, out) == 0
+    assert not old.exists()  # trained on where it lies now
     row = json.loads((cell.folder / "row.json").read_text())
     ledger = [json.loads(line) for line in (cell.folder / "epochs.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in ledger] == [1, 2] and ledger[1]["monitor"].startswith("val crack IoU")
