@@ -32,7 +32,8 @@ class Scenario(NamedTuple):
 
     def __str__(self) -> str:
         wild = f", wild {self.wild:g}" if self.wild != 1 else ""
-        return f"{self.comparisons} models, {self.seeds} seeds; {self.seed:g}, {self.image:g}, {self.both:g}{wild}"
+        models = f"{self.comparisons} model{'' if self.comparisons == 1 else 's'}"
+        return f"{models}, {self.seeds} seeds; {self.seed:g}, {self.image:g}, {self.both:g}{wild}"
 
 
 SCENARIOS = [
