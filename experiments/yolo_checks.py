@@ -17,9 +17,9 @@ __all__ = ["check_options", "check_yolo", "quiet"]
 
 # What the runner itself decides; a spec that set these under `train` would say one thing and do another.
 _OWNED = {"model", "data", "epochs", "imgsz", "batch", "device", "workers", "seed", "project", "name", "exist_ok"} | {
-    "resume", "pretrained", "deterministic", "plots", "save", "task", "mode", "save_dir", "val", "verbose"
+    "resume", "pretrained", "deterministic", "plots", "save", "task", "mode", "save_dir", "val", "verbose",
+    "time", "fraction", "classes", "single_cls", "split", "conf", "iou", "max_det", "cfg",
 }  # fmt: skip
-
 
 # Ultralytics' task -> what its last row must do, and an example.
 _MUST = {
@@ -46,13 +46,17 @@ def check_options(options: dict[str, Any]) -> None:
 
     for key, value in options.items():
         if key in _OWNED:
-            raise SpecError(f"train.{key}: set by the runner (see budget, seeds, models); remove it")
+            raise SpecError(
+                f"train.{key}: set by the runner (see models, datasets, seeds, budget, protocol); remove it"
+            )
         if key not in DEFAULT_CFG_DICT:
             raise SpecError(f"train.{key}: no such training argument{nearest(key, set(DEFAULT_CFG_DICT) - _OWNED)}")
         try:
             check_cfg({key: value})
         except (TypeError, ValueError) as error:
             raise SpecError(f"train.{key}: {str(error).splitlines()[0]}") from error
+    if "optimizer" in options:
+        _check_optimizer(str(options["optimizer"]))
 
 
 @contextmanager
@@ -66,6 +70,20 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         LOGGER.setLevel(level)
+
+
+def _check_optimizer(name: str) -> None:
+    """Ultralytics lists its optimizers only where it refuses one, after training has begun; so it is made to refuse."""
+    from torch import nn
+    from ultralytics.engine.trainer import BaseTrainer
+
+    try:
+        BaseTrainer.__new__(BaseTrainer).build_optimizer(nn.Identity(), "?")
+    except NotImplementedError as error:
+        listed = re.search(r"available optimizers\s+[\[{](.*?)[\]}]", str(error))
+        known = re.findall(r"\w+", listed[1]) if listed else [name]
+        if name.lower() not in map(str.lower, known):
+            raise SpecError(f"train.optimizer: Ultralytics has no {name!r}{nearest(name, known)}") from error
 
 
 def _require_yaml(name: str) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from experiments.cli import main
 from experiments.demo.shapes import draw_shapes
+from experiments.strict import SpecError
+from experiments.yolo_checks import check_options
 
 SPEC = """\
 name: tiny
@@ -51,6 +53,7 @@ SEGMENT = {
         ({"train": "mosaik: 1.0"}, 11, ["train.mosaik", "did you mean 'mosaic'"]),
         ({"train": "lr0: fast"}, 11, ["train.lr0", "float", "fast"]),
         ({"train": "seed: 3"}, 11, ["train.seed", "set by the runner"]),
+        ({"train": "optimizer: Foo"}, 11, ["train.optimizer", "'Foo'", "AdamW", "SGD", "auto"]),
         (SEGMENT | {"second": "{model: gbcnt, encoder: resnet18}"}, 5, ["gbcnet"]),
         (SEGMENT | {"second": "{model: unet, encoder: resnet81}"}, 5, ["resnet18"]),
         (SEGMENT | {"second": "{model: unet, matched_to: unet, by: params}"}, 5, ["only detection models"]),
@@ -84,3 +87,15 @@ def test_refused_with_its_line(
     assert error.startswith(f"error: {spec}:{line}: "), error
     assert all(word in error for word in words), error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("key", "time fraction classes single_cls split conf iou max_det cfg".split())
+def test_what_would_change_the_comparison_is_no_option(key: str) -> None:
+    """Whatever its value: training time, the data and the predictions that are scored are the runner's."""
+    with pytest.raises(SpecError, match=rf"train\.{key}: set by the runner \(see .*datasets.*budget, protocol\)"):
+        check_options({key: None})
+
+
+def test_every_optimizer_that_ultralytics_lists_is_taken() -> None:
+    for name in ("auto", "SGD", "AdamW", "RMSProp", "adam"):
+        check_options({"optimizer": name})
