@@ -1,6 +1,7 @@
 """What is run: one model on one dataset with one seed, its data found and its folder named."""
 
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,21 @@ def cells(spec: Spec, data_root: Path, out: Path) -> list[Cell]:
 
 
 def cell_keys(spec: Spec) -> dict[str, tuple[Model, str, int]]:
-    """Folder name -> model, dataset, seed. Models vary fastest, so that one comparison is complete early."""
-    return {
-        f"{model.label}-{file_name(dataset)}-s{seed}": (model, dataset, seed)
-        for dataset in spec.datasets
-        for seed in spec.seeds
-        for model in spec.models
-    }
+    """Folder name -> model, dataset, seed. Models vary fastest, so that one comparison is complete early.
+
+    Raises SpecError when two cells would share a folder.
+    """
+    found: dict[str, tuple[Model, str, int]] = {}
+    for dataset, seed, model in product(spec.datasets, spec.seeds, spec.models):
+        key = f"{model.label}-{file_name(dataset)}-s{seed}"
+        if key in found:
+            other = f"{found[key][0].label} on {found[key][1]!r}"
+            raise SpecError(
+                f"datasets.{dataset}: {model.label} on {dataset!r} and {other} would both be the cell {key}; "
+                "rename a dataset"
+            )
+        found[key] = model, dataset, seed
+    return found
 
 
 def locate(key: str, path: str, data_root: Path) -> Path:

@@ -10,7 +10,7 @@ from experiments.cell import cell_keys
 from experiments.run import ROW_SCHEMA
 from experiments.spec import read_spec
 from experiments.statistics import Pair, Statistics, Verdict, row_value, verdicts
-from experiments.strict import SpecError
+from experiments.strict import SpecError, read_at
 
 __all__ = ["HEADLINE", "Comparison", "Run", "compare", "read_run"]
 
@@ -142,7 +142,8 @@ def read_run(folder: Path) -> Run:
         order = [model.label for model in asked.models]
         rows = [row | {"name": asked.name, "baseline": order[0]} for row in rows]  # the spec decides, not the cell
         rows.sort(key=lambda row: order.index(row["label"]) if row["label"] in order else len(order))
-        missing = [cell for cell in cell_keys(asked) if cell not in done and cell not in failed]
+        with read_at(spec):
+            missing = [cell for cell in cell_keys(asked) if cell not in done and cell not in failed]
     return Run(folder, rows, failed, missing, text)
 
 

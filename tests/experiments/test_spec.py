@@ -115,6 +115,20 @@ def test_missing_dataset_names_the_nearest(tmp_path: Path) -> None:
         cells(spec, tmp_path, tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("datasets", "models", "key"),
+    [
+        ("{'a b': x, a_b: x}", "[m.yaml]", "m-a_b-s0"),
+        ("{c: x, b-c: x}", "[a-b.yaml, a.yaml]", "a-b-c-s0"),
+    ],
+)
+def test_two_cells_never_share_a_folder(tmp_path: Path, datasets: str, models: str, key: str) -> None:
+    (tmp_path / "x").mkdir()
+    text = GOOD.replace("{bccd: data/bccd}", datasets).replace(GOOD.splitlines()[3], f"models: {models}")
+    with pytest.raises(SpecError, match=rf"spec\.yaml:5: datasets\..* would both be the cell {key}; rename a dataset"):
+        plan(write(tmp_path, text), tmp_path, tmp_path / "out")
+
+
 def test_identity_changes_with_everything_that_decides_the_result(tmp_path: Path) -> None:
     (tmp_path / "data" / "bccd").mkdir(parents=True)
     first = cells(read_spec(write(tmp_path, GOOD)), tmp_path, tmp_path)[0]
