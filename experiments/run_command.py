@@ -74,8 +74,10 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _engine(engine: Engine, given: argparse.Namespace) -> Engine:
-    """The spec's engine with what the command line says instead."""
+    """The spec's engine with what the command line says instead; of another engine's keys, the retries alone."""
     changes = {name: getattr(given, option) for option, name in _ENGINE_OPTIONS.items()}
+    if given.engine not in (None, engine.name):
+        engine = Engine(retries=engine.retries)
     try:
         return replace(engine, **{name: value for name, value in changes.items() if value is not None})
     except ValueError as error:

@@ -1,7 +1,7 @@
 """What is compared: models x datasets x seeds under one budget, read from one YAML file."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ __all__ = [
 
 TASKS = ("detect", "segment")
 BUDGETS = ("params", "flops")
-ENGINES = ("local", "ray")
+# Engine -> the keys that it reads.
+ENGINES = {"local": {"name", "jobs", "retries"}, "ray": {"name", "cpus", "gpus", "retries", "address"}}
 LOGGERS = ("tensorboard", "mlflow", "wandb")
 
 
@@ -154,6 +155,9 @@ class Engine:
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
             raise ValueError(f"name {self.name!r} is no engine{nearest(self.name, ENGINES)}")
+        keys = ENGINES[self.name]
+        for key in _changed(self, set(vars(self)) - keys):
+            raise ValueError(f"{key} has no effect on engine {self.name}{nearest(key, keys)}")
         if self.jobs < 1:
             raise ValueError(f"jobs must be at least 1, got {self.jobs}")
         if self.retries < 0:
@@ -190,6 +194,8 @@ class Spec:
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise ValueError(f"task {self.task!r} is unknown{nearest(self.task, TASKS)}")
+        for key in _changed(self.protocol, {"conf", "iou", "max_det"} if self.task != "detect" else set()):
+            raise ValueError(f"protocol.{key} is for task: detect; task: {self.task} has no such threshold; remove it")
         for logger in self.loggers:
             if logger not in LOGGERS:
                 raise ValueError(f"loggers names {logger!r}{nearest(logger, LOGGERS)}")
@@ -214,6 +220,11 @@ class Spec:
 def read_spec(path: Path) -> Spec:
     """Parse and check the text alone; data and model names are checked by `experiments.run.plan`."""
     return load(Spec, path)
+
+
+def _changed(record: Any, names: set[str]) -> list[str]:
+    """Those of the fields that are not at their default."""
+    return [f.name for f in fields(record) if f.name in names and getattr(record, f.name) != f.default]
 
 
 def _stem(model: str) -> str:

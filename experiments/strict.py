@@ -125,8 +125,8 @@ class _Decoder:
         try:
             return cls(**given)
         except ValueError as error:
-            key = str(error).split()[0]  # our checks begin with the key
-            raise self.refuse((*at, key) if key in known else at, str(error)) from error
+            inner = str(error).split()[0].split(".")  # our checks begin with the key
+            raise self.refuse((*at, *inner) if inner[0] in known else at, str(error)) from error
 
     def convert(self, kind: Any, value: Any, at: At) -> Any:
         origin, inner = get_origin(kind), get_args(kind)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from experiments.cell import Cell
+from experiments.cli import main
 from experiments.engines.on_ray import require_ray, resources
 from experiments.engines.pool import Outcome, run_in_pool
 from experiments.ledger import read_state
@@ -112,6 +113,11 @@ def test_what_a_cell_reserves() -> None:
         ("{name: rya}", r"spec.yaml:\d+: engine.name: .*did you mean 'ray'"),
         ("{name: ray, gpus: 0.5}", r"spec.yaml:\d+: engine.gpus: .*budget.device is cpu"),
         ("{name: ray, gpus: 1.5}", r"gpus must be a share of one GPU or a whole number, got 1.5"),
+        ("{gpus: 0.5, address: auto}", r"engine.gpus: .*no effect on engine local \(valid: jobs, name, retries\)"),
+        (
+            "{name: ray, jobs: 4}",
+            r"engine.jobs: .*no effect on engine ray \(valid: address, cpus, gpus, name, retries\)",
+        ),
         ("{jobs: 0}", r"jobs must be at least 1, got 0"),
         ("{jbos: 2}", r"engine.jbos: unknown key; did you mean 'jobs'"),
     ],
@@ -120,6 +126,18 @@ def test_refused(spec: Path, tmp_path: Path, engine: str, words: str) -> None:
     spec.write_text(f"{spec.read_text()}engine: {engine}\n")
     with pytest.raises(SpecError, match=words):
         plan(spec, tmp_path, tmp_path / "out")
+
+
+def test_another_engine_on_the_command_line_takes_its_own_keys_alone(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec.write_text(f"{spec.read_text()}engine: {{name: ray, cpus: 4, retries: 7}}\n")
+    command, started = ["run", str(spec), "--data-root", str(tmp_path), "--out", str(tmp_path / "out")], [Engine()][:0]
+    monkeypatch.setattr("experiments.engines.run_jobs", lambda jobs, engine: started.append(engine))
+    assert main([*command, "--engine", "local"]) == 0 and main([*command, "--cpus-per-cell", "2"]) == 0
+    assert started == [Engine(retries=7), Engine("ray", cpus=2, retries=7)]
+    assert main([*command, "--jobs", "2"]) == 2
+    assert "error: engine: jobs has no effect on engine ray" in capsys.readouterr().err
 
 
 def test_without_ray_one_clear_message(spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

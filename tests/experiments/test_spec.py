@@ -85,6 +85,12 @@ def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
         ("# header\n", "protocol: {max_det: 10}\n", 1, ["protocol.max_det", "at least 100", "got 10"]),
         ("# header\n", "protocol: {latency_runs: 5}\n", 1, ["latency_runs must be at least 50"]),
         ("# header\n", "protocol: {conf: x}\n", 1, ["protocol.conf", "must be float, got 'x'"]),
+        (
+            "task: detect",
+            "task: segment\nprotocol:\n  iou: 0.5",
+            5,
+            ["protocol.iou", "is for task: detect", "remove it"],
+        ),
         ("# header\n", "[\n", None, ["not YAML"]),
     ],
 )
