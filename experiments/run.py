@@ -12,7 +12,7 @@ from experiments.ledger import ENDED, State, read_state
 from experiments.record import write_text
 from experiments.spec import Engine, Spec, read_spec
 from experiments.storage import is_full, storage_full
-from experiments.strict import SpecError, read_at
+from experiments.strict import SpecError, nearest, read_at
 from experiments.tasks import TASKS, task_module
 
 __all__ = ["ROW_SCHEMA", "Plan", "plan", "run"]
@@ -121,16 +121,23 @@ def _with_subsets(todo: list[Cell], spec_path: Path, data_root: Path) -> list[Ce
 
 
 def _check_device(spec: Spec) -> None:
+    """A cell runs on one device: the CPU, or a GPU by its number among those that it will see."""
     device, engine = spec.budget.device, spec.engine
-    if engine.name == "ray":  # the GPUs are elsewhere
+    if engine.name == "ray":  # the GPUs are elsewhere; a cell sees its own
         if device == "cpu" and engine.gpus:
             raise SpecError(
                 f"engine.gpus: {engine.gpus} of a GPU would idle, for budget.device is cpu; write device: 0"
             )
         if device != "cpu" and engine.gpus == 0:
             raise SpecError(f"engine.gpus: 0, but budget.device is {device!r}; give a share such as 0.5")
-    elif device != "cpu" and not torch.cuda.is_available():
-        raise SpecError(f"budget.device: {device!r}, but torch sees no CUDA device; write `device: cpu`")
+        seen = max(1, int(engine.gpus or 1))
+    else:
+        seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if device != "cpu" and not seen:
+            raise SpecError(f"budget.device: {device!r}, but torch sees no CUDA device; write `device: cpu`")
+    valid = ["cpu", *(str(number) for number in range(seen))]
+    if device != "cuda" and device.removeprefix("cuda:") not in valid:
+        raise SpecError(f"budget.device: {device!r} is no device that a cell could run on{nearest(device, valid)}")
 
 
 def _error_text(cell: Cell) -> str | None:

@@ -113,6 +113,35 @@ def test_another_budget_never_reuses_a_folder(fake: Fake, tmp_path: Path) -> Non
         plan(write_spec(tmp_path, epochs=2), tmp_path, tmp_path / "out")
 
 
+@pytest.mark.parametrize("device", ["cpu", "0", "1", "cuda", "cuda:1"])
+def test_devices_that_are_there(fake: Fake, tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _with_two_gpus(monkeypatch)
+    plan(_on_device(tmp_path, device), tmp_path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("device", ["gpu", "7", "cuda:7", "'0,1'", "cpu:0", "''"])
+def test_devices_that_no_cell_could_run_on(
+    fake: Fake, tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_two_gpus(monkeypatch)
+    message = r"tiny\.yaml:6: budget\.device: .*\(valid: 0, 1, cpu\)"
+    with pytest.raises(SpecError, match=message):
+        plan(_on_device(tmp_path, device), tmp_path, tmp_path / "out")
+    with pytest.raises(SpecError, match=message.replace(", 1", "")):  # all that a cell on Ray sees of the cluster
+        plan(_on_device(tmp_path, device, "engine: ray"), tmp_path, tmp_path / "out")
+
+
+def _with_two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+
+
+def _on_device(folder: Path, device: str, extra: str = "") -> Path:
+    spec = write_spec(folder, extra=extra)
+    spec.write_text(spec.read_text().replace("threads: 1", f"threads: 1, device: {device}"))
+    return spec
+
+
 def test_half_a_row_is_never_seen(fake: Fake, tmp_path: Path) -> None:
     """NaN is no JSON: the row is refused as a failure and no broken file is left."""
     fake.module.run_cell = lambda cell, epochs: {"metrics": {"AP": math.nan}}
