@@ -83,6 +83,8 @@ class Dataset:
     def __post_init__(self) -> None:
         if self.val_share is not None and not 0 < self.val_share < 1:
             raise ValueError(f"val_share must lie between 0 and 1, got {self.val_share}")
+        if self.split_seed < 0:
+            raise ValueError(f"split_seed must be at least 0, got {self.split_seed}")
         if self.val_share is None and self.split_seed:
             raise ValueError("split_seed goes with val_share: {path: neu_det, val_share: 0.2, split_seed: 1}")
 
@@ -211,6 +213,9 @@ class Spec:
             twice = sorted({item for item in items if items.count(item) > 1})
             if twice:
                 raise ValueError(f"{kind} lists {', '.join(twice)} more than once")
+        for seed in self.seeds:
+            if not 0 <= seed < 2**32:  # what NumPy takes
+                raise ValueError(f"seeds must lie between 0 and {2**32 - 1}, got {seed}")
         others = [model.model for model in self.models if model.matched_to is None]
         for model in self.models:
             if model.matched_to is not None and model.matched_to not in others:
