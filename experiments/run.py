@@ -116,7 +116,8 @@ def _with_subsets(todo: list[Cell], spec_path: Path, data_root: Path) -> list[Ce
         with read_at(spec_path, "subsets", name):
             listed = locate(f"subsets.{name}", subset.exclude, data_root)
             for dataset, cell in one_each.items():
-                excluded[dataset][name] = task_module(spec.task).listed_images(cell, listed)
+                if subset.dataset in (None, dataset):
+                    excluded[dataset][name] = task_module(spec.task).listed_images(cell, listed)
     return [replace(cell, excluded=excluded[cell.dataset]) for cell in todo]
 
 

@@ -172,9 +172,13 @@ class Engine:
 
 @dataclass(frozen=True)
 class Subset:
-    """The evaluation images less those that the text file `exclude` lists, one a line; scored beside all of them."""
+    """The evaluation images less those that the text file `exclude` lists, one a line; scored beside all of them.
+
+    `dataset`: name of the one data set whose images are meant (none: every data set's).
+    """
 
     exclude: str
+    dataset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -203,9 +207,12 @@ class Spec:
                 raise ValueError(f"loggers names {logger!r}{nearest(logger, LOGGERS)}")
         if file_name(self.name) != self.name:
             raise ValueError(f"name {self.name!r} may hold letters, digits, '.', '_' and '-' only")
-        for subset in self.subsets:
-            if file_name(subset) != subset:
-                raise ValueError(f"subsets names {subset!r}; use letters, digits, '.', '_' and '-' only")
+        for name, subset in self.subsets.items():
+            if file_name(name) != name:
+                raise ValueError(f"subsets names {name!r}; use letters, digits, '.', '_' and '-' only")
+            if subset.dataset is not None and subset.dataset not in self.datasets:
+                known = nearest(subset.dataset, self.datasets)
+                raise ValueError(f"subsets.{name}.dataset {subset.dataset!r} is none of the datasets{known}")
         if not self.datasets:
             raise ValueError("datasets is empty; write `name: path` for at least one")
         labels = [model.label for model in self.models]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from experiments.cell import cell_keys, cells
+from experiments.demo.shapes import draw_shapes
 from experiments.run import plan
 from experiments.spec import Budget, Model, read_spec
 from experiments.strict import SpecError
@@ -165,3 +166,20 @@ def test_subsets_of_the_evaluation_images(tmp_path: Path, tiny_detection_data: P
         read_spec(write(tmp_path, text.replace("fresh", "a b")))
     with pytest.raises(SpecError, match="exclud: unknown key; did you mean 'exclude'"):
         read_spec(write(tmp_path, text.replace("exclude", "exclud")))
+
+
+def test_a_subset_of_one_data_set_among_several(tmp_path: Path, tiny_detection_data: Path) -> None:
+    """Checked and scored on the data set that it names; the other's cells are as if there were no subset."""
+    draw_shapes(tmp_path / "shapes", train=2, val=1, side=64)
+    head = GOOD.replace("{bccd: data/bccd}", f"{{squares: {tiny_detection_data}, shapes: shapes}}")
+    head = head.replace("device: 0", "device: cpu").replace(", yolov8n-C2f_gnConv.yaml]", "]")
+    spec, out = write(tmp_path, head + "subsets:\n  fresh:\n    exclude: shared.txt\n"), tmp_path / "out"
+    (tmp_path / "shared.txt").write_text("6.png\n")
+    with pytest.raises(SpecError, match=r"6\.png is no image among the 1 scored"):
+        plan(spec, tmp_path, out)
+    text = spec.read_text() + "    dataset: squares\n"
+    excluded = {cell.dataset: cell.excluded for cell in plan(write(tmp_path, text), tmp_path, out).cells}
+    assert excluded == {"squares": {"fresh": ["6.png"]}, "shapes": {}}
+    line = len(text.splitlines())
+    with pytest.raises(SpecError, match=rf"spec\.yaml:{line}: subsets\.fresh\.dataset: .*did you mean 'squares'"):
+        read_spec(write(tmp_path, text.replace("dataset: squares", "dataset: square")))
