@@ -147,9 +147,9 @@ def _error_text(cell: Cell) -> str | None:
 
 
 def _refuse_other_run(cell: Cell, dataset_hash: str) -> None:
-    """A folder that holds another run's cell is neither reused nor overwritten."""
-    path = cell.folder / "cell.json"
-    if not path.exists():
+    """A folder that holds another run's cell is neither reused nor overwritten; a row alone says whose it is."""
+    path = next((p for name in ("cell.json", "row.json") if (p := cell.folder / name).exists()), None)
+    if path is None:
         return
     there, now = json.loads(path.read_text(encoding="utf-8")), cell.identity(dataset_hash)
     changed = [f"{key}: {there.get(key)!r} -> {now[key]!r}" for key in now if _said(there.get(key)) != _said(now[key])]

@@ -13,14 +13,15 @@ import pytest
 import torch
 
 from experiments import detect, yolo_train
-from experiments.cell import Cell
+from experiments.cell import Cell, cell_keys
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
 from experiments.demo.shapes import draw_shapes
 from experiments.detection_data import open_detection
 from experiments.ledger import Epochs
 from experiments.retime import retime
-from experiments.run import plan, run
+from experiments.run import _refuse_other_run, plan, run
+from experiments.spec import read_spec
 from experiments.strict import SpecError
 from experiments.tasks import TASKS
 from segplug.metrics import Contributions
@@ -111,6 +112,32 @@ def test_another_budget_never_reuses_a_folder(fake: Fake, tmp_path: Path) -> Non
     run(write_spec(tmp_path), tmp_path, tmp_path / "out")
     with pytest.raises(SpecError, match=r"different run .*epochs': 1.*epochs': 2"):
         plan(write_spec(tmp_path, epochs=2), tmp_path, tmp_path / "out")
+
+
+def test_a_row_alone_is_reused_for_its_own_run_only(fake: Fake, tmp_path: Path) -> None:
+    """Committed rows come without cell.json."""
+    spec, out = write_spec(tmp_path, models="[a.yaml]"), tmp_path / "out"
+    run(spec, tmp_path, out)
+    (out / "cells" / "a-data-s0" / "cell.json").unlink()
+    assert [state.phase for state in plan(spec, tmp_path, out).states] == ["done"]
+    with pytest.raises(SpecError, match=r"different run .*epochs': 1.*epochs': 300"):
+        plan(write_spec(tmp_path, models="[a.yaml]", epochs=300), tmp_path, out)
+
+
+def test_committed_rows_are_done_for_their_own_specs(tmp_path: Path) -> None:
+    """All but the data's hash and the names in subsets, which need the data, is read from the spec beside the rows."""
+    results = Path(__file__).parents[2] / "experiments" / "results"
+    specs = sorted(results.glob("*/spec.yaml"))
+    assert specs
+    for path in specs:
+        spec = read_spec(path)
+        for key, (model, dataset, seed) in cell_keys(spec).items():
+            folder = path.parent / "cells" / key
+            row = json.loads((folder / "row.json").read_text())
+            cell = Cell(spec, model, dataset, tmp_path, seed, folder, row.get("excluded", {}))
+            _refuse_other_run(cell, row["dataset_hash"])
+            with pytest.raises(SpecError, match=r"different run \(dataset_hash"):
+                _refuse_other_run(cell, "other")
 
 
 @pytest.mark.parametrize("device", ["cpu", "0", "1", "cuda", "cuda:1"])
