@@ -16,6 +16,7 @@ from typing import Any
 
 from experiments.cell import Cell
 from experiments.lock import owner_of
+from experiments.record import read_json
 
 __all__ = ["ENDED", "Epochs", "State", "duration", "read_state"]
 
@@ -139,5 +140,5 @@ def _append(path: Path, line: str) -> None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     return content if isinstance(content, dict) else {}

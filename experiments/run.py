@@ -1,6 +1,5 @@
 """Run a spec: every cell once, each in its own folder, finished ones never again."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +8,7 @@ import torch
 
 from experiments.cell import Cell, cells, locate
 from experiments.ledger import ENDED, State, read_state
-from experiments.record import write_text
+from experiments.record import read_json, write_text
 from experiments.spec import Engine, Spec, read_spec
 from experiments.storage import is_full, storage_full
 from experiments.strict import SpecError, nearest, read_at
@@ -151,7 +150,7 @@ def _refuse_other_run(cell: Cell, dataset_hash: str) -> None:
     path = next((p for name in ("cell.json", "row.json") if (p := cell.folder / name).exists()), None)
     if path is None:
         return
-    there, now = json.loads(path.read_text(encoding="utf-8")), cell.identity(dataset_hash)
+    there, now = read_json(path), cell.identity(dataset_hash)
     changed = [f"{key}: {there.get(key)!r} -> {now[key]!r}" for key in now if _said(there.get(key)) != _said(now[key])]
     if changed:
         raise SpecError(f"{cell.folder} holds a different run ({'; '.join(changed)}); give another --out or delete it")

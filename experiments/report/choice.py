@@ -4,7 +4,6 @@ The score of an image is iou_crack (segmentation), or F1 of the boxes that are d
 class, IoU 0.5 or more); an image with nothing to find and nothing found scores 1.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -14,10 +13,15 @@ import numpy as np
 
 from experiments.examples import SHOWN_CONFIDENCE, kept
 from experiments.matching import box_iou, by_image, match, same_class
+from experiments.record import read_json
 from experiments.report.rows import Comparison
 
 __all__ = ["SCORE_NAME", "Choice", "ImageScores", "choose", "image_scores", "matched"]
 
+_AGAIN = "the cell's row.json"
+# What is read of a cell's folder here and where it is drawn, and the files of one picture after its index.
+_FILES = {"detect": ("ground_truth.json", "predictions.json"), "segment": ("per_image.json", "masks.npz")}
+_PICTURE = {"detect": (".jpg",), "segment": (".jpg", "-truth.png")}
 _LEAST = 0.005  # what two digits show
 SCORE_NAME = {"detect": "F1", "segment": "IoU"}
 ImageScores = dict[str, dict[int, dict[int, float]]]  # label -> seed -> index of the image -> score
@@ -33,16 +37,19 @@ class Choice:
 
 
 def image_scores(comparison: Comparison) -> tuple[ImageScores, list[str]]:
-    """Scores of the images that a report may show, and all images' names; empty when they were not kept."""
+    """Scores of the images that a report may show, and all images' names; without the cells that lack a file of it."""
     scores: ImageScores = {}
     names: list[str] = []
     for row in comparison.rows:
         read = _boxes if comparison.task == "detect" else _cracks
         folder = comparison.folders[row["cell"]]
-        if not row["files"].get("pictures") or not (folder / row["files"]["pictures"]).is_dir():
+        pictures = folder / row["files"].get("pictures", "")
+        if not pictures.is_dir() or not all((folder / name).is_file() for name in _FILES[comparison.task]):
             continue
-        own, names = read(folder)
-        scores.setdefault(row["label"], {})[row["seed"]] = own
+        own, listed = read(folder)
+        if all((pictures / f"{index}{end}").is_file() for index in own for end in _PICTURE[comparison.task]):
+            names = listed
+            scores.setdefault(row["label"], {})[row["seed"]] = own
     return scores, names
 
 
@@ -77,13 +84,13 @@ def _extremes(middle: dict[int, float]) -> list[tuple[str, int]]:
 
 
 def _cracks(folder: Path) -> tuple[dict[int, float], list[str]]:
-    rows = json.loads((folder / "per_image.json").read_text(encoding="utf-8"))
+    rows = read_json(folder / "per_image.json", _AGAIN)
     return {index: float(rows[index]["iou_crack"]) for index in kept(len(rows))}, [row["name"] for row in rows]
 
 
 def _boxes(folder: Path) -> tuple[dict[int, float], list[str]]:
-    truth = json.loads((folder / "ground_truth.json").read_text(encoding="utf-8"))
-    found = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+    truth = read_json(folder / "ground_truth.json", _AGAIN)
+    found = read_json(folder / "predictions.json", _AGAIN)
     objects, shown = by_image(truth["annotations"]), by_image([p for p in found if p["score"] >= SHOWN_CONFIDENCE])
     scores = {}
     for index in kept(len(truth["images"])):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cell import cell_keys
+from experiments.record import read_json
 from experiments.run import ROW_SCHEMA
 from experiments.spec import read_spec
 from experiments.statistics import Pair, Statistics, Verdict, row_value, verdicts
@@ -130,7 +131,7 @@ def read_run(folder: Path) -> Run:
         raise SpecError(f"{folder} holds no finished cell (cells/*/row.json); run the spec first")
     done = {row["cell"] for row in rows}
     failed = {
-        path.parent.name: str(json.loads(path.read_text(encoding="utf-8"))["error"])
+        path.parent.name: str(read_json(path)["error"])
         for path in sorted((folder / "cells").glob("*/error.json"))
         if path.parent.name not in done
     }
@@ -163,10 +164,7 @@ def compare(runs: list[Run]) -> list[Comparison]:
 
 
 def _read_row(path: Path) -> Row:
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise SpecError(f"{path} is not JSON ({error}); delete it and run the spec again") from error
+    row = read_json(path)
     if not isinstance(row, dict) or row.get("schema") != ROW_SCHEMA:
         raise SpecError(f"{path} is not a row of schema {ROW_SCHEMA}; delete it and run the spec again")
     return row

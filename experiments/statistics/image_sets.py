@@ -1,12 +1,12 @@
 """The per-image files of a finished cell, as one thing for both tasks: scores of any samples of its images."""
 
-import json
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.record import read_json
 from experiments.strict import SpecError
 
 __all__ = ["CrackImages", "ImageSet", "open_images"]
@@ -51,12 +51,4 @@ def open_images(row: dict[str, Any], folder: Path) -> ImageSet | None:
         return None
     from experiments.statistics.coco_sets import CocoImages
 
-    content = []
-    for path in paths:
-        try:
-            content.append(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise SpecError(
-                f"{path} is not JSON ({error}); delete the cell's row.json and run the spec again"
-            ) from error
-    return CocoImages(*content)
+    return CocoImages(*(read_json(path, "the cell's row.json") for path in paths))

@@ -1,8 +1,10 @@
 """The report says what the rows say, admits what is missing, and needs no other file."""
 
 import csv
+import errno
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -14,6 +16,7 @@ from PIL import Image
 
 from experiments.cli import main
 from experiments.report import write_report
+from experiments.report.choice import image_scores
 from experiments.report.facts import method_facts, unfinished
 from experiments.report.rows import compare, read_run
 from experiments.report.tables import Cell, cost_table, quality_table
@@ -220,6 +223,47 @@ def test_markdown_tables_are_rectangular(tmp_path: Path, make_row: Any) -> None:
     runs = [read_run(tmp_path)]
     lines = [line for line in markdown(runs, compare(runs), [{}]).splitlines() if line.startswith("|")]
     assert len(lines) == 20 and all(len({line.count("|") for line in lines[k : k + 4]}) == 1 for k in range(0, 20, 4))
+
+
+def test_a_report_that_cannot_be_written_leaves_the_earlier_one_whole(
+    tmp_path: Path, make_row: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_row(tmp_path / "run", "base", AP=0.4)
+    out, command = tmp_path / "report", ["report", str(tmp_path / "run"), "--out"]
+    earlier = [out / "report.md", out / "report.html", out / "plots" / "9-loss.png"]
+    (out / "plots").mkdir(parents=True)
+    for path in earlier:
+        path.write_text("of an earlier report")
+    real, room = os.fsync, iter(range(2))
+
+    def fsync(descriptor: int) -> None:
+        if next(room, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr("experiments.report.write.draw_plots", lambda comparison: {})
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert main([*command, str(out)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: cannot write the report to {out}: [Errno 28] No space left") and "--out" in error
+    assert sorted(path for path in out.rglob("*") if path.is_file()) == sorted(earlier)
+    assert {path.read_text() for path in earlier} == {"of an earlier report"}
+    assert main([*command, str(out / "report.md")]) == 2
+    assert f"cannot write the report to {out / 'report.md'}" in capsys.readouterr().err
+
+
+def test_a_cut_file_is_one_message(tmp_path: Path, make_row: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    cell = make_row(tmp_path, "base", AP=0.4)
+    (comparison,) = compare([read_run(tmp_path)])
+    (cell / "predictions.json").write_text("[{")
+    with pytest.raises(SpecError, match=r"predictions\.json is not JSON .*; delete the cell's row\.json and run"):
+        image_scores(comparison)
+    error = tmp_path / "cells" / "other-data-s0" / "error.json"
+    error.parent.mkdir()
+    error.write_text('{"error": "no')
+    assert main(["report", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {error} is not JSON") and "delete it and run the spec again" in said
 
 
 def test_refusals(tmp_path: Path, make_row: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,26 @@ def test_no_pictures_no_section(tmp_path: Path, make_row: Any) -> None:
     assert examples(comparison(tmp_path)) == []
 
 
+@pytest.mark.parametrize(
+    ("task", "lost"),
+    [
+        ("detect", "predictions.json"),
+        ("detect", "ground_truth.json"),
+        ("segment", "masks.npz"),
+        ("segment", "per_image.json"),
+    ],
+)
+def test_cells_without_their_files_are_not_drawn(tmp_path: Path, make_row: Any, task: str, lost: str) -> None:
+    """As rows are that were copied or committed without them; the other cells are drawn."""
+    for label in ("base", "plug_in"):
+        cell = make_row(tmp_path, label, task=task, **{"AP" if task == "detect" else "iou_crack": 0.4})
+    (cell / lost).unlink()
+    first, *_ = examples(comparison(tmp_path))
+    assert [caption.split(",")[0] for caption, _ in first.panels] == ["Ground truth", "base"]
+    (tmp_path / "pictures" / "data" / "1.jpg").unlink()
+    assert examples(comparison(tmp_path)) == []
+
+
 @pytest.mark.parametrize("count", [1, 3, KEPT, KEPT + 1, 5000])
 def test_kept_images_are_spread_evenly(count: int) -> None:
     indices = kept(count)
