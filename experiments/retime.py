@@ -1,11 +1,10 @@
 """Measure the cost of finished cells again, on a machine that is quiet now. Quality is left as it was."""
 
-import json
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from experiments.record import environment, write_json
+from experiments.record import environment, read_json, write_json
 from experiments.spec import Budget, Protocol
 from experiments.strict import SpecError
 from experiments.tasks import task_module
@@ -14,10 +13,13 @@ __all__ = ["retime"]
 
 
 def retime(folder: Path, say: Callable[[str], None] = print) -> int:
-    """Put new `cost` into every row whose weights are still there; the number of rows. Raises SpecError without any."""
+    """Put new `cost` into every row whose weights are still there; the number of rows. Raises SpecError without any.
+
+    Seed by seed: where the machine's speed drifts, it does so for all models alike.
+    """
     done = 0
-    for path in sorted((folder / "cells").glob("*/row.json")):
-        row = json.loads(path.read_text(encoding="utf-8"))
+    rows = {path: read_json(path) for path in sorted((folder / "cells").glob("*/row.json"))}
+    for path, row in sorted(rows.items(), key=lambda item: item[1]["seed"]):
         weights = path.parent / row["files"].get("weights", "")
         if not weights.is_file():
             say(f"{row['cell']}: no weights, left as it is")
