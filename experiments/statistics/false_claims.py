@@ -37,18 +37,15 @@ class Scenario(NamedTuple):
 
 
 SCENARIOS = [
-    Scenario(comparisons, seeds, *effects, wild)
-    for comparisons, seeds, effects, wild in (
-        (1, 3, (0.5, 1, 1), 1.0),
-        (6, 3, (0, 1, 0.3), 1.0),
-        (6, 3, (0.1, 1, 1), 1.0),
-        (6, 3, (0.5, 1, 1), 1.0),
-        (6, 3, (1, 1, 1), 1.0),
-        (6, 3, (0.2, 1, 1), 5.0),
-        (6, 3, (1, 1, 1), 5.0),
-        (12, 3, (0.5, 1, 1), 1.0),
-        (6, 5, (0.5, 1, 1), 1.0),
-    )
+    Scenario(1, 3, 0.5, 1, 1),
+    Scenario(6, 3, 0, 1, 0.3),
+    Scenario(6, 3, 0.1, 1, 1),
+    Scenario(6, 3, 0.5, 1, 1),
+    Scenario(6, 3, 1, 1, 1),
+    Scenario(6, 3, 0.2, 1, 1, wild=5),
+    Scenario(6, 3, 1, 1, 1, wild=5),
+    Scenario(12, 3, 0.5, 1, 1),
+    Scenario(6, 5, 0.5, 1, 1),
 ]
 
 
