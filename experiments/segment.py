@@ -43,6 +43,7 @@ _FROM_SPEC = {"data", "model", "encoder", "encoder_weights", "epochs", "batch", 
     "workers",
     "device",
     "resume",
+    "patience",
     "tensorboard",
 }
 _NAN_MESSAGE = "loss became"

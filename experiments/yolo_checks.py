@@ -18,7 +18,7 @@ __all__ = ["check_options", "check_yolo", "quiet"]
 # What the runner itself decides; a spec that set these under `train` would say one thing and do another.
 _OWNED = {"model", "data", "epochs", "imgsz", "batch", "device", "workers", "seed", "project", "name", "exist_ok"} | {
     "resume", "pretrained", "deterministic", "plots", "save", "task", "mode", "save_dir", "val", "verbose",
-    "time", "fraction", "classes", "single_cls", "split", "conf", "iou", "max_det", "cfg",
+    "patience", "time", "fraction", "classes", "single_cls", "split", "conf", "iou", "max_det", "cfg",
 }  # fmt: skip
 
 # Ultralytics' task -> what its last row must do, and an example.

@@ -95,11 +95,11 @@ def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str,
 def _arguments(cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
     budget = cell.spec.budget
     return {
-        "patience": 0,
         "amp": not budget.device.startswith("cpu"),
         "imgsz": budget.imgsz,
         **options,
         "epochs": budget.epochs,
+        "patience": 0,
         "batch": budget.batch,
         "device": budget.device,
         "workers": budget.workers,

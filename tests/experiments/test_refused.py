@@ -59,6 +59,7 @@ SEGMENT = {
         (SEGMENT | {"second": "{model: unet, matched_to: unet, by: params}"}, 5, ["only detection models"]),
         (SEGMENT | {"train": "lr: fast"}, 11, ["lr", "fast"]),
         (SEGMENT | {"train": "tensorboard: true"}, 11, ["set by the runner", "loggers"]),
+        (SEGMENT | {"train": "patience: 3"}, 11, ["train.patience", "set by the runner", "budget"]),
     ],
 )
 def test_refused_with_its_line(
@@ -89,7 +90,7 @@ def test_refused_with_its_line(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("key", "time fraction classes single_cls split conf iou max_det cfg".split())
+@pytest.mark.parametrize("key", "patience time fraction classes single_cls split conf iou max_det cfg".split())
 def test_what_would_change_the_comparison_is_no_option(key: str) -> None:
     """Whatever its value: training time, the data and the predictions that are scored are the runner's."""
     with pytest.raises(SpecError, match=rf"train\.{key}: set by the runner \(see .*datasets.*budget, protocol\)"):
