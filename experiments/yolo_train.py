@@ -14,6 +14,7 @@ import torch
 from experiments.cell import Cell
 from experiments.cost import cost
 from experiments.ledger import Epochs
+from experiments.record import write_text
 from experiments.spec import Budget, Protocol
 from experiments.yolo_checks import quiet
 
@@ -44,6 +45,7 @@ def train(
     best = last.with_name("best.pt")
     kept = {path: cell.folder / f"{path.stem}_saved.pt" for path in (last, best)}
     _mend(last, best, kept)
+    _mend_table(cell.folder / CURVES)
     budget, resume = cell.spec.budget, _whole(last)
     if resume and not 0 <= _epoch(last) < budget.epochs - 1:  # trained; killed before its row was written
         for path in (last, best):
@@ -76,8 +78,7 @@ def read_curves(cell: Cell) -> list[dict[str, float]]:
     """Ultralytics' results.csv: one row an epoch. Of an epoch that was trained again the last row is the valid one."""
     with (cell.folder / CURVES).open(encoding="utf-8", newline="") as file:
         return [
-            {key.strip(): float(value) for key, value in row.items() if key and value}  # a kill cuts lines short
-            for row in csv.DictReader(file)
+            {key.strip(): float(value) for key, value in row.items() if key and value} for row in csv.DictReader(file)
         ]
 
 
@@ -134,6 +135,14 @@ def _mend(last: Path, best: Path, kept: dict[Path, Path]) -> None:
             shutil.copyfile(kept[best], best)  # the optimiser was being taken out
         else:
             best.unlink()  # Ultralytics would stumble over it
+
+
+def _mend_table(path: Path) -> None:
+    """Take out a last line that a kill or a full disk cut short; Ultralytics would write the next one behind it."""
+    if path.exists():
+        whole, newline, rest = path.read_text(encoding="utf-8").rpartition("\n")
+        if rest:
+            write_text(path, whole + newline)
 
 
 def _settle(last: Path, folder: Path, data: Path) -> None:

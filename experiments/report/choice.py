@@ -16,9 +16,9 @@ from experiments.matching import box_iou, by_image, match, same_class
 from experiments.record import read_json
 from experiments.report.rows import Comparison
 
-__all__ = ["SCORE_NAME", "Choice", "ImageScores", "choose", "image_scores", "matched"]
+__all__ = ["RUN_AGAIN", "SCORE_NAME", "Choice", "ImageScores", "choose", "image_scores", "matched"]
 
-_AGAIN = "the cell's row.json"
+RUN_AGAIN = "the cell's row.json"
 # What is read of a cell's folder here and where it is drawn, and the files of one picture after its index.
 _FILES = {"detect": ("ground_truth.json", "predictions.json"), "segment": ("per_image.json", "masks.npz")}
 _PICTURE = {"detect": (".jpg",), "segment": (".jpg", "-truth.png")}
@@ -84,13 +84,13 @@ def _extremes(middle: dict[int, float]) -> list[tuple[str, int]]:
 
 
 def _cracks(folder: Path) -> tuple[dict[int, float], list[str]]:
-    rows = read_json(folder / "per_image.json", _AGAIN)
+    rows = read_json(folder / "per_image.json", RUN_AGAIN)
     return {index: float(rows[index]["iou_crack"]) for index in kept(len(rows))}, [row["name"] for row in rows]
 
 
 def _boxes(folder: Path) -> tuple[dict[int, float], list[str]]:
-    truth = read_json(folder / "ground_truth.json", _AGAIN)
-    found = read_json(folder / "predictions.json", _AGAIN)
+    truth = read_json(folder / "ground_truth.json", RUN_AGAIN)
+    found = read_json(folder / "predictions.json", RUN_AGAIN)
     objects, shown = by_image(truth["annotations"]), by_image([p for p in found if p["score"] >= SHOWN_CONFIDENCE])
     scores = {}
     for index in kept(len(truth["images"])):

@@ -1,7 +1,7 @@
 """Chosen images side by side: ground truth, baseline, plug-ins; one colour each for found, missed and invented."""
 
 import io
-import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,10 @@ from PIL import Image, ImageColor, ImageDraw
 
 from experiments.examples import KEPT, SHOWN_CONFIDENCE
 from experiments.matching import by_image
-from experiments.report.choice import SCORE_NAME, choose, image_scores, matched
+from experiments.record import read_json
+from experiments.report.choice import RUN_AGAIN, SCORE_NAME, choose, image_scores, matched
 from experiments.report.rows import Comparison
+from experiments.strict import SpecError
 
 __all__ = ["FALSE_ALARM", "HIT", "KEY", "MISSED", "Example", "examples", "how_chosen"]
 
@@ -63,8 +65,8 @@ class _Boxes:
 
     def __init__(self, folder: Path, pictures: Path) -> None:
         self.pictures = pictures
-        truth = json.loads((folder / "ground_truth.json").read_text(encoding="utf-8"))
-        found = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+        truth = read_json(folder / "ground_truth.json", RUN_AGAIN)
+        found = read_json(folder / "predictions.json", RUN_AGAIN)
         self.images, self.objects = truth["images"], by_image(truth["annotations"])
         self.found = by_image([p for p in found if p["score"] >= SHOWN_CONFIDENCE])
 
@@ -78,8 +80,7 @@ class _Boxes:
             taken = matched(found, objects)
             coloured = [(item["bbox"], MISSED) for number, item in enumerate(objects) if number not in taken]
             coloured += [(p["bbox"], HIT if took >= 0 else FALSE_ALARM) for p, took in zip(found, taken, strict=True)]
-        with Image.open(self.pictures / f"{index}.jpg") as opened:
-            picture = _enlarged(opened.convert("RGB"))
+        picture = _enlarged(_read_picture(self.pictures / f"{index}.jpg", "RGB"))
         factor = picture.width / record["width"]
         pen = ImageDraw.Draw(picture)
         width = max(2, round(max(picture.size) / 180))
@@ -94,15 +95,18 @@ class _Masks:
 
     def __init__(self, folder: Path, pictures: Path) -> None:
         self.pictures = pictures
-        with np.load(folder / "masks.npz") as masks:
-            self.masks = dict(masks)
+        path = folder / "masks.npz"
+        try:
+            with np.load(path) as masks:
+                self.masks = dict(masks)
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+            raise SpecError(f"{path} is cut or damaged ({error}); delete {RUN_AGAIN} and run the spec again") from error
 
     def panel(self, index: int, truth: bool) -> bytes:
         """Truth: the crack coloured as found. Model: found, missed and false pixels coloured. The rest is greyed."""
-        with Image.open(self.pictures / f"{index}.jpg") as opened:
-            pixels = np.asarray(opened.convert("L").convert("RGB"), dtype=np.float32) * 0.75
-        with Image.open(self.pictures / f"{index}-truth.png") as opened:
-            label = np.asarray(opened.convert("L")) > 0
+        grey = _read_picture(self.pictures / f"{index}.jpg", "L").convert("RGB")
+        pixels = np.asarray(grey, dtype=np.float32) * 0.75
+        label = np.asarray(_read_picture(self.pictures / f"{index}-truth.png", "L")) > 0
         areas = [(label, HIT)]
         if not truth:
             found = self.masks[str(index)]
@@ -115,7 +119,17 @@ class _Masks:
 def _open(comparison: Comparison, label: str, seed: int) -> _Boxes | _Masks:
     row = next(row for row in comparison.of(label) if row["seed"] == seed)
     folder = comparison.folders[row["cell"]]
-    return (_Boxes if comparison.task == "detect" else _Masks)(folder, folder / row["files"]["pictures"])
+    return (_Boxes if comparison.task == "detect" else _Masks)(folder, (folder / row["files"]["pictures"]).resolve())
+
+
+def _read_picture(path: Path, mode: str) -> Image.Image:
+    try:
+        with Image.open(path) as opened:
+            return opened.convert(mode)
+    except OSError as error:
+        raise SpecError(
+            f"{path} is no whole picture ({error}); delete it and {RUN_AGAIN} and run the spec again"
+        ) from error
 
 
 def _enlarged(picture: Image.Image) -> Image.Image:

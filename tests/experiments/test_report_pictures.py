@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from experiments.examples import KEPT, SIDE_PX, kept, save_masks, save_picture, 
 from experiments.report.choice import choose, image_scores
 from experiments.report.pictures import FALSE_ALARM, HIT, MISSED, examples
 from experiments.report.rows import Comparison, compare, read_run
+from experiments.strict import SpecError
 
 
 def comparison(folder: Path) -> Comparison:
@@ -88,6 +90,23 @@ def test_cells_without_their_files_are_not_drawn(tmp_path: Path, make_row: Any, 
     assert [caption.split(",")[0] for caption, _ in first.panels] == ["Ground truth", "base"]
     (tmp_path / "pictures" / "data" / "1.jpg").unlink()
     assert examples(comparison(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("task", "cut"),
+    [
+        ("detect", "predictions.json"),
+        ("detect", "pictures/data/1.jpg"),
+        ("segment", "masks.npz"),
+        ("segment", "pictures/data/1-truth.png"),
+    ],
+)
+def test_a_cut_file_is_named_with_its_remedy(tmp_path: Path, make_row: Any, task: str, cut: str) -> None:
+    cell = make_row(tmp_path, "base", task=task, **{"AP" if task == "detect" else "iou_crack": 0.4})
+    path = tmp_path / cut if cut.startswith("pictures") else cell / cut
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(SpecError, match=rf"{re.escape(str(path))} is .*; delete .*row\.json and run the spec again"):
+        examples(comparison(tmp_path))
 
 
 @pytest.mark.parametrize("count", [1, 3, KEPT, KEPT + 1, 5000])

@@ -93,7 +93,8 @@ def test_killed_while_the_optimiser_is_taken_out(tmp_path: Path) -> None:
     cell = Cell(spec, spec.models[0], "data", tmp_path, 3, tmp_path / "cell")
     weights = cell.folder / "train" / "weights"
     weights.mkdir(parents=True)
-    (cell.folder / "train" / "results.csv").write_text("epoch,train/ce_loss,metrics/mIoU\n1,0.5,0.4\n2,nan,0.4\n3,0.")
+    table = cell.folder / "train" / "results.csv"
+    table.write_text("epoch,train/ce_loss,metrics/mIoU\n1,0.5,0.4\n2,nan,0.4\n3,0.")
     for path, epoch in ((weights / "last.pt", 1), (cell.folder / "best_saved.pt", 0)):
         torch.save({"epoch": epoch, "model": None, "ema": torch.nn.Linear(1, 1), "optimizer": {}}, path)
     (cell.folder / "last_saved.pt").write_bytes((weights / "last.pt").read_bytes())
@@ -106,6 +107,7 @@ def test_killed_while_the_optimiser_is_taken_out(tmp_path: Path) -> None:
 
     last, diverged = yolo_train.train(cell, "yolo26n-sem.yaml", "semantic", never, {}, ledger)
     assert last == weights / "last.pt" and diverged  # a loss was NaN; the line cut short is no epoch
+    assert table.read_text().endswith("2,nan,0.4\n")  # nor will Ultralytics write the next one behind it
     best = torch.load(weights / "best.pt", weights_only=False)
     assert best["epoch"] == -1 and isinstance(best["model"], torch.nn.Linear) and best["ema"] is None
     assert not list(cell.folder.glob("*_saved.pt"))
