@@ -176,7 +176,7 @@ def _latencies(comparison: Comparison, label: str) -> str:
     low, high = cost["latency_p10_ms"], cost["latency_p90_ms"]
     medians = [row["cost"]["latency_ms"] for row in comparison.of(label) if row["cost"]]
     unsteady = high > UNSTEADY * low or max(medians) > UNSTEADY * min(medians)
-    seeds = f"\nseeds {_ends(medians)}" if len(medians) > 1 else ""
+    seeds = f";\nseeds {_ends(medians)}" if len(medians) > 1 else ""
     return f"{low:.1f} to {high:.1f}{', unsteady' * unsteady}{seeds}"
 
 

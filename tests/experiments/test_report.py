@@ -185,7 +185,7 @@ def test_seeds_that_were_timed_beside_other_work_are_marked(tmp_path: Path, make
         )
     (comparison,) = compare([read_run(tmp_path)])
     cells = cost_table(comparison).rows[0]
-    assert cells[3].small == "12.0 to 14.0, unsteady\nseeds 12.5 to 21.5"
+    assert cells[3].small == "12.0 to 14.0, unsteady;\nseeds 12.5 to 21.5"
     assert (cells[4].value, cells[4].small) == ("5.5", "1.0 to 10.0")
 
 
