@@ -1,7 +1,7 @@
 """The numbers of a comparison as tables: quality with differences to the baseline, per class, and cost."""
 
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from typing import Any
 
 from experiments.report.rows import HEADLINE, Comparison
@@ -27,6 +27,7 @@ METRICS = {
 }
 UNSTEADY = 1.5
 MEMORY = "peak_memory_bytes"
+_LATENCIES = ("latency_ms", "latency_p10_ms", "latency_p90_ms")
 
 _DEFINITIONS = {
     "detect": "COCOeval, by faster-coco-eval; fractions from 0 to 1. AP: mean over IoU 0.50 to 0.95 and classes. "
@@ -149,9 +150,9 @@ def _quality(comparison: Comparison, label: str, metric: str) -> Cell:
 
 
 def _cost(comparison: Comparison, label: str) -> dict[str, Any]:
-    """The cost of the seed with the median latency; empty when every seed diverged."""
-    costs = sorted((row["cost"] for row in comparison.of(label) if row["cost"]), key=lambda cost: cost["latency_ms"])
-    return costs[len(costs) // 2] if costs else {}
+    """Costs of all seeds: one size, the medians of the latencies and of their percentiles; empty when all diverged."""
+    costs = [row["cost"] for row in comparison.of(label) if row["cost"]]
+    return costs[0] | {key: median(cost[key] for cost in costs) for key in _LATENCIES} if costs else {}
 
 
 def _memory(comparison: Comparison, label: str) -> Cell:
@@ -193,7 +194,7 @@ def _latency_notes(protocols: dict[str, Any]) -> list[str]:
             f"batch {protocol['batch']}, {size} x {size} px, {protocol['dtype']}, {protocol['device']}, "
             f"{protocol['threads']} thread(s); {protocol['covers']}. Small print: 10th to 90th percentile of the "
             "runs, then lowest to highest of the seeds; unsteady: either differs by more than a factor of "
-            f"{UNSTEADY}, the machine had other work."
+            f"{UNSTEADY}, the machine had other work. Of several seeds: the median of each figure."
         )
     return list(dict.fromkeys(notes))
 

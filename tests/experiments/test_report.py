@@ -175,7 +175,7 @@ def test_unsteady_latency_is_marked(tmp_path: Path, make_row: Any) -> None:
 
 
 def test_seeds_that_were_timed_beside_other_work_are_marked(tmp_path: Path, make_row: Any) -> None:
-    for seed in (0, 9):  # latency 12.5 and 21.5 ms
+    for seed in (0, 9):  # latency 12.5 and 21.5 ms: 17.0 in the middle
         make_row(
             tmp_path,
             "base",
@@ -185,7 +185,7 @@ def test_seeds_that_were_timed_beside_other_work_are_marked(tmp_path: Path, make
         )
     (comparison,) = compare([read_run(tmp_path)])
     cells = cost_table(comparison).rows[0]
-    assert cells[3].small == "12.0 to 14.0, unsteady;\nseeds 12.5 to 21.5"
+    assert cells[3].value == "17.0" and cells[3].small == "12.0 to 14.0, unsteady;\nseeds 12.5 to 21.5"
     assert (cells[4].value, cells[4].small) == ("5.5", "1.0 to 10.0")
 
 
