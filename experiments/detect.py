@@ -7,7 +7,7 @@ from typing import Any
 from experiments.cell import Cell
 from experiments.coco_ap import coco_ap, coco_ap_per_class
 from experiments.cost import torch_device
-from experiments.detection_data import DetectionData, data_of, ground_truth
+from experiments.detection_data import DetectionData, data_of, ground_truth, image_size
 from experiments.error_types import error_types
 from experiments.examples import save_pictures
 from experiments.ledger import Epochs
@@ -42,8 +42,11 @@ def check_model(model: Model) -> None:
 
 
 def check_data(cell: Cell) -> str:
-    """Read every label once; the content hash."""
-    return hash_files(data_of(cell).files)
+    """Read every label, and of every image its size, once; the content hash."""
+    data = data_of(cell)
+    for image in (*data.train, *data.val):
+        image_size(image)
+    return hash_files(data.files)
 
 
 def listed_images(cell: Cell, listed: Path) -> list[str]:

@@ -11,8 +11,9 @@ from PIL import Image
 
 from experiments.cell import Cell
 from experiments.strict import SpecError
+from segplug.masks import UNREADABLE
 
-__all__ = ["DetectionData", "data_of", "ground_truth", "label_file", "open_detection"]
+__all__ = ["DetectionData", "data_of", "ground_truth", "image_size", "label_file", "open_detection"]
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 _EXIF_ORIENTATION, _QUARTER_TURNS = 274, (5, 6, 7, 8)
@@ -91,7 +92,7 @@ def ground_truth(images: tuple[Path, ...], names: tuple[str, ...]) -> dict[str, 
     records: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id, image in enumerate(images, start=1):
-        width, height = _size(image)
+        width, height = image_size(image)
         records.append({"id": image_id, "file_name": image.name, "width": width, "height": height})
         for cls, x, y, w, h in _read_labels(label_file(image), len(names)):
             box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
@@ -196,9 +197,12 @@ def _read_labels(path: Path, classes: int) -> np.ndarray:
     return np.unique(np.array(rows), axis=0) if rows else np.zeros((0, 5))
 
 
-def _size(image: Path) -> tuple[int, int]:
+def image_size(image: Path) -> tuple[int, int]:
     """Width and height in px as the image is shown (EXIF turns applied, as Ultralytics reads it)."""
-    with Image.open(image) as opened:
-        width, height = opened.size
-        turned = opened.getexif().get(_EXIF_ORIENTATION) in _QUARTER_TURNS
+    try:
+        with Image.open(image) as opened:
+            width, height = opened.size
+            turned = opened.getexif().get(_EXIF_ORIENTATION) in _QUARTER_TURNS
+    except UNREADABLE as error:
+        raise SpecError(f"{image} is no image that can be read; replace it, or remove it with its labels") from error
     return (height, width) if turned else (width, height)

@@ -13,7 +13,16 @@ from PIL import Image, UnidentifiedImageError
 from segplug.errors import SegplugError
 from segplug.mask_values import MaskRules, Stored, find_encoding
 
-__all__ = ["is_lossy", "orientation", "read_grey", "read_image", "read_mask", "read_mask_values", "stored"]
+__all__ = [
+    "UNREADABLE",
+    "is_lossy",
+    "orientation",
+    "read_grey",
+    "read_image",
+    "read_mask",
+    "read_mask_values",
+    "stored",
+]
 
 LOSSY_SUFFIXES = {".jpg", ".jpeg", ".webp"}
 DIM_16_BIT = 1 << 14

@@ -14,6 +14,7 @@ from experiments.record import read_json
 from experiments.report.choice import RUN_AGAIN, SCORE_NAME, choose, image_scores, matched
 from experiments.report.rows import Comparison
 from experiments.strict import SpecError
+from segplug.masks import UNREADABLE
 
 __all__ = ["FALSE_ALARM", "HIT", "KEY", "MISSED", "Example", "examples", "how_chosen"]
 
@@ -126,7 +127,7 @@ def _read_picture(path: Path, mode: str) -> Image.Image:
     try:
         with Image.open(path) as opened:
             return opened.convert(mode)
-    except OSError as error:
+    except UNREADABLE as error:
         raise SpecError(
             f"{path} is no whole picture ({error}); delete it and {RUN_AGAIN} and run the spec again"
         ) from error
