@@ -28,7 +28,7 @@ import ultralytics
 
 import yoloplug
 from yoloplug import BLOCKS
-from yoloplug.pages import page
+from yoloplug.block_page import page
 from yoloplug.registry import Block
 
 DOCS = Path(__file__).resolve().parent
@@ -73,9 +73,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(names: list[str], threads: int) -> dict[str, Row]:
     """One row a block, from a run of the tests and a run of the clock."""
-    from yoloplug.block_cost import block_costs, lone_seat
-    from yoloplug.measure import Protocol
-    from yoloplug.profile import count_parameters
+    from yoloplug.cost.blocks import block_costs, lone_seat
+    from yoloplug.cost.timing import Protocol
+    from yoloplug.flops import count_parameters
 
     errors = run_tests(names)
     torch.set_num_threads(threads)

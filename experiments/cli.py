@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from experiments import run_command
-from experiments.strict import SpecError
+from experiments.spec.strict import SpecError
 
 __all__ = ["main"]
 
@@ -33,14 +33,14 @@ def _report(given: argparse.Namespace) -> int:
 
 
 def _time(given: argparse.Namespace) -> int:
-    from experiments.retime import retime
+    from experiments.run.retime import retime
 
     retime(given.folder)
     return 0
 
 
 def _readme(given: argparse.Namespace) -> int:
-    from experiments.readme import update_readme
+    from experiments.report.readme import update_readme
 
     same = update_readme(given.readme, given.results, given.check)
     stale = f"{given.readme} does not show the rows of {given.results}; run: python -m experiments readme"

@@ -5,8 +5,8 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.spec import ENGINES, LOGGERS, Engine, read_spec
-from experiments.strict import SpecError
+from experiments.spec.spec import ENGINES, LOGGERS, Engine, read_spec
+from experiments.spec.strict import SpecError
 
 __all__ = ["add_arguments", "run"]
 
@@ -54,18 +54,16 @@ def run(given: argparse.Namespace) -> int:
     out = given.out or Path("runs") / "experiments" / spec.name
     engine, loggers = _engine(spec.engine, given), tuple(dict.fromkeys(given.logger))
     if given.dry_run:
-        from experiments.estimate import dry_run
-        from experiments.run import plan
+        from experiments.run.dry_run import dry_run
+        from experiments.run.plan import plan
 
         for line in dry_run(plan(given.spec, given.data_root, out, engine, loggers)):
             print(line, flush=True)
         return 0
-    import experiments.run
+    from experiments.run.run import run as run_spec
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's notice: give cells back before the end
-    failed = experiments.run.run(
-        given.spec, given.data_root, out, engine=engine, loggers=loggers, retry_failed=given.retry_failed
-    )
+    failed = run_spec(given.spec, given.data_root, out, engine=engine, loggers=loggers, retry_failed=given.retry_failed)
     if failed:
         print(f"{failed} cell(s) failed; error.json in their folders says why, --retry-failed runs them again")
         return 1

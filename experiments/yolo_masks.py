@@ -20,16 +20,16 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from experiments.record import write_text
-from experiments.strict import SpecError
+from experiments.cells.record import write_text
+from experiments.spec.strict import SpecError
 from segplug.cli.command import add_command, note
 from segplug.cli.flags import add_flags, given_flags
-from segplug.data import CrackDataset, Pair
-from segplug.data_source import DataSource
+from segplug.data.dataset import CrackDataset, Sample
+from segplug.data.readers import open_data
+from segplug.data.source import DataSource
+from segplug.data.split import train_val_samples
+from segplug.data.write_image import write_picture
 from segplug.errors import SegplugError
-from segplug.picture_files import write_picture
-from segplug.readers import open_data
-from segplug.split import train_val_pairs
 
 __all__ = ["crack_mask", "main", "outlines", "predict", "write_data"]
 
@@ -44,14 +44,14 @@ def write_data(source: DataSource, out: Path, val_split: float = 0.1, seed: int 
     `seed`. Raises SegplugError on bad data and SpecError when `out` is not empty.
     """
     _new_folder(out)
-    train, val = train_val_pairs(source, val_split, seed, note)
+    train, val = train_val_samples(source, val_split, seed, note)
     if not val:
         raise SpecError("val_split is 0: Ultralytics needs validation images; give --val-split 0.1")
     splits = {"train": train, "val": val}
     if "test" in (data := open_data(source)).splits:
-        splits["test"] = data.pairs("test")
-    for split, pairs in splits.items():
-        _write_split(pairs, split, out)
+        splits["test"] = data.samples("test")
+    for split, samples in splits.items():
+        _write_split(samples, split, out)
     about: dict[str, Any] = {"path": str(out.resolve()), **{split: f"images/{split}" for split in splits}}
     file = out / "data.yaml"
     about |= {"masks_dir": "masks", "names": {0: "crack"}}
@@ -59,15 +59,15 @@ def write_data(source: DataSource, out: Path, val_split: float = 0.1, seed: int 
     return file
 
 
-def _write_split(pairs: Sequence[Pair], split: str, out: Path) -> None:
-    dataset = CrackDataset(pairs, note=note, cache_bytes=0)
+def _write_split(samples: Sequence[Sample], split: str, out: Path) -> None:
+    dataset = CrackDataset(samples, note=note, cache_bytes=0)
     (out / "labels" / split).mkdir(parents=True)
-    for i, pair in enumerate(pairs):
+    for i, sample in enumerate(samples):
         image, mask = dataset.arrays(i)
-        write_picture(out / "images" / split / f"{pair.name}.png", image)
-        write_picture(out / "masks" / split / f"{pair.name}.png", mask)
+        write_picture(out / "images" / split / f"{sample.name}.png", image)
+        write_picture(out / "masks" / split / f"{sample.name}.png", mask)
         lines = ["0 " + " ".join(f"{v:.7g}" for v in ring.ravel()) + "\n" for ring in outlines(mask == 1)]
-        (out / "labels" / split / f"{pair.name}.txt").write_text("".join(lines), encoding="utf-8")
+        (out / "labels" / split / f"{sample.name}.txt").write_text("".join(lines), encoding="utf-8")
 
 
 def outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
@@ -113,14 +113,14 @@ def predict(
     """
     _new_folder(out)
     model = _load(weights)
-    dataset = CrackDataset(open_data(source).pairs(split), note=note, cache_bytes=0)
+    dataset = CrackDataset(open_data(source).samples(split), note=note, cache_bytes=0)
     if model.task not in ("semantic", "segment") or len(model.names) != 1:
         classes = ", ".join(model.names.values())
         raise SpecError(f"{weights}: task {model.task}, classes {classes}; wanted: semantic or segment of crack alone")
-    for i, pair in enumerate(dataset.pairs):
+    for i, sample in enumerate(dataset.samples):
         image = np.ascontiguousarray(dataset.arrays(i)[0][..., ::-1])
         (result,) = model.predict(image, conf=confidence, retina_masks=True, verbose=False, **options)
-        write_picture(out / f"{pair.name}.png", crack_mask(result).astype(np.uint8) * 255)
+        write_picture(out / f"{sample.name}.png", crack_mask(result).astype(np.uint8) * 255)
     return len(dataset)
 
 

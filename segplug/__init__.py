@@ -1,8 +1,8 @@
 """Crack segmentation: GBC models beside smp's, training, evaluation and prediction. Imports no Ultralytics.
 
 Entry points: `segplug.GBCNet`, `segplug.SCSegamba`, `segplug.create_model(name, …)`,
-`segplug.train.train(TrainConfig(…))`, `segplug.evaluate.evaluate(checkpoint, data)`,
-`segplug.predict.predict(checkpoint, source, out)`, the command `segplug`.
+`segplug.training.train.train(TrainConfig(…))`, `segplug.evaluation.evaluate.evaluate(checkpoint, data)`,
+`segplug.prediction.predict(checkpoint, source, out)`, the command `segplug`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segplug.gbcnet import GBCNet
-    from segplug.models import create_model
-    from segplug.scsegamba import SCSegamba
+    from segplug.models.create import create_model
+    from segplug.models.gbcnet import GBCNet
+    from segplug.models.scsegamba import SCSegamba
 
 __all__ = ["GBCNet", "SCSegamba", "create_model"]
 
-_HOMES = {"GBCNet": "segplug.gbcnet", "SCSegamba": "segplug.scsegamba", "create_model": "segplug.models"}
+_HOMES = {
+    "GBCNet": "segplug.models.gbcnet",
+    "SCSegamba": "segplug.models.scsegamba",
+    "create_model": "segplug.models.create",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from yoloplug import BLOCKS
-from yoloplug.yamls import model_yamls
+from yoloplug.shipped_yamls import model_yamls
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("yoloplug", "segplug", "experiments")
@@ -20,7 +20,7 @@ FORBIDDEN = {
     "yoloplug/boot": ("torch", "ultralytics", "inspect", "ast", "typing"),
     "yoloplug/registry": ("torch", "ultralytics", "yoloplug"),
     "yoloplug/blocks": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
-    "yoloplug/profile": ("ultralytics", "yoloplug.bridge", "segplug", "experiments"),
+    "yoloplug/flops": ("ultralytics", "yoloplug.bridge", "segplug", "experiments"),
     "yoloplug/look/": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/hosts": ("yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/bridge": ("yoloplug.cli", "segplug", "experiments"),

@@ -44,7 +44,7 @@ def run_demo(out: Path, say: Callable[[str], None] = print) -> tuple[Path, int]:
     from experiments.demo.cracks import draw_cracks
     from experiments.demo.shapes import draw_shapes
     from experiments.report import write_report
-    from experiments.retime import retime
+    from experiments.run.retime import retime
 
     start, data = time.monotonic(), out / "data"
     draw_shapes(data / "shapes")

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.examples import SHOWN_CONFIDENCE, kept
-from experiments.matching import box_iou, by_image, match, same_class
-from experiments.record import read_json
+from experiments.cells.pictures import SHOWN_CONFIDENCE, kept
+from experiments.cells.record import read_json
+from experiments.metrics.box_matching import box_iou, by_image, match, same_class
 from experiments.report.rows import Comparison
 
 __all__ = ["RUN_AGAIN", "SCORE_NAME", "Choice", "ImageScores", "choose", "image_scores", "matched"]

@@ -2,8 +2,8 @@
 
 from statistics import mean
 
-from experiments.crack_errors import CRACK_ERRORS, EDGE_PX
-from experiments.error_types import ERROR_TYPES
+from experiments.metrics.crack_errors import CRACK_ERRORS, EDGE_PX
+from experiments.metrics.tide import ERROR_TYPES
 from experiments.report.rows import Comparison
 from experiments.report.tables import Cell, Table
 

@@ -10,7 +10,7 @@ from experiments.report.pictures import KEY, examples, how_chosen
 from experiments.report.plots import PLOTS, Drawn
 from experiments.report.rows import Comparison, Run
 from experiments.report.tables import Table, cost_table, per_class
-from experiments.report.verdicts import quality_tables, sentences
+from experiments.report.verdict_tables import quality_tables, sentences
 
 __all__ = ["page"]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw
 
-from experiments.examples import KEPT, SHOWN_CONFIDENCE
-from experiments.matching import by_image
-from experiments.record import read_json
+from experiments.cells.pictures import KEPT, SHOWN_CONFIDENCE
+from experiments.cells.record import read_json
+from experiments.metrics.box_matching import by_image
 from experiments.report.choice import RUN_AGAIN, SCORE_NAME, choose, image_scores, matched
 from experiments.report.rows import Comparison
-from experiments.strict import SpecError
-from segplug.masks import UNREADABLE
+from experiments.spec.strict import SpecError
+from segplug.data.read_image import UNREADABLE
 
 __all__ = ["FALSE_ALARM", "HIT", "KEY", "MISSED", "Example", "examples", "how_chosen"]
 

@@ -6,12 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from experiments.cell import cell_keys
-from experiments.record import read_json
-from experiments.run import ROW_SCHEMA
-from experiments.spec import read_spec
+from experiments.cells.cell import cell_keys
+from experiments.cells.record import ROW_SCHEMA, read_json
+from experiments.spec.spec import read_spec
+from experiments.spec.strict import SpecError, read_at
 from experiments.statistics import Pair, Statistics, Verdict, row_value, verdicts
-from experiments.strict import SpecError, read_at
 
 __all__ = ["HEADLINE", "Comparison", "Run", "compare", "read_run"]
 

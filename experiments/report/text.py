@@ -11,7 +11,7 @@ from experiments.report.facts import environment_facts, method_facts, reproduce,
 from experiments.report.plots import Drawn
 from experiments.report.rows import HEADLINE, Comparison, Run
 from experiments.report.tables import MEMORY, METRICS, Cell, Table, cost_table, per_class, unit_of
-from experiments.report.verdicts import quality_tables, sentences
+from experiments.report.verdict_tables import quality_tables, sentences
 from experiments.statistics import CLASS_AP, Interval
 
 __all__ = ["csv_table", "latex", "markdown"]

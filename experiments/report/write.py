@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from experiments.record import write_files
+from experiments.cells.record import write_files
 from experiments.report.page import page
 from experiments.report.plots import PLOTS, draw_plots
 from experiments.report.rows import compare, read_run
 from experiments.report.text import csv_table, latex, markdown
-from experiments.strict import SpecError
+from experiments.spec.strict import SpecError
 
 __all__ = ["write_report"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.spec.strict import SpecError
 from experiments.statistics.image_sets import ImageSet, open_images
 from experiments.statistics.interval import LEAST_SEEDS, Interval, SeedSpread, image_samples, interval, seed_spread
-from experiments.strict import SpecError
 
 __all__ = ["CLASS_AP", "NO_FILE", "Statistics", "row_value"]
 

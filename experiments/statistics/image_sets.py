@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.record import read_json
-from experiments.strict import SpecError
+from experiments.cells.record import read_json
+from experiments.spec.strict import SpecError
 
 __all__ = ["CrackImages", "ImageSet", "open_images"]
 
@@ -49,6 +49,6 @@ def open_images(row: dict[str, Any], folder: Path) -> ImageSet | None:
     paths = [folder / name for name in row["files"].get("per_image", [])]
     if len(paths) != 2 or not all(path.is_file() for path in paths):
         return None
-    from experiments.statistics.coco_sets import CocoImages
+    from experiments.metrics.coco_resampled import CocoImages
 
     return CocoImages(*(read_json(path, "the cell's row.json") for path in paths))

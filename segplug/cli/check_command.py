@@ -8,7 +8,7 @@ from typing import Any
 
 from segplug.cli.command import add_command, note
 from segplug.cli.flags import add_flags, given_flags
-from segplug.data_source import DataSource
+from segplug.data.source import DataSource
 
 __all__ = ["add"]
 
@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from segplug.atomic import json_writer, write_atomic
-    from segplug.check import check
+    from segplug.data.check import check
 
     result = check(DataSource(**given_flags(args, DataSource)), note)
     print(result.text())

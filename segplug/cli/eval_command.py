@@ -8,7 +8,7 @@ from typing import Any
 
 from segplug.cli.command import add_command, note
 from segplug.cli.flags import add_flags, given_flags
-from segplug.data_source import DataSource
+from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 
 __all__ = ["add"]
@@ -35,8 +35,8 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from segplug.evaluate import evaluate, evaluate_predictions
-    from segplug.score_files import score_table
+    from segplug.evaluation.evaluate import evaluate, evaluate_predictions
+    from segplug.evaluation.score_files import score_table
 
     if (args.checkpoint is None) == (args.predictions is None):
         raise SegplugError("name either a checkpoint or --predictions DIR")

@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from segplug.export import export_model
+    from segplug.inference.export import export_model
 
     done = export_model(args.checkpoint, args.format, args.out, args.opset, args.threshold)
     for (n, height, width), difference in zip(done.sizes, done.difference, strict=True):

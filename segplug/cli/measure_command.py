@@ -41,9 +41,9 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from segplug.measure.accuracy import accuracy_table
-    from segplug.measure.folder import measure_folder
-    from segplug.measure.scale import Scale
+    from segplug.measurement.accuracy import accuracy_table
+    from segplug.measurement.folder import measure_folder
+    from segplug.measurement.scale import Scale
 
     if args.self_check:
         print(accuracy_table(note=note))

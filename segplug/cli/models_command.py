@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from segplug.models import encoder_names
+    from segplug.models.create import encoder_names
 
     if args.encoders is None:
         _list_models()
@@ -35,7 +35,7 @@ def _list_models() -> None:
     """A row a model, its parameters counted on its default encoder without making their values."""
     import torch
 
-    from segplug.models import MODELS, create_model, parameters
+    from segplug.models.create import MODELS, create_model, parameters
 
     print(f"{'--model':14} {'M parameters':>12}  {'default --encoder':25} paper")
     for name, cls in MODELS.items():

@@ -40,7 +40,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from segplug.predict import predict
+    from segplug.prediction import predict
 
     rows = predict(
         args.model,

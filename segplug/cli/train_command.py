@@ -8,9 +8,9 @@ from typing import Any
 
 from segplug.cli.command import add_command
 from segplug.cli.flags import add_flags, given_flags
-from segplug.config import TrainConfig
-from segplug.config_file import read_settings
 from segplug.errors import SegplugError
+from segplug.training.config import TrainConfig
+from segplug.training.config_file import read_settings
 
 __all__ = ["add"]
 
@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-    from segplug.train import train
+    from segplug.training.train import train
 
     settings = read_settings(args.config) if "config" in args else {}
     given = given_flags(args, TrainConfig)

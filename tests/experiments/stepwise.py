@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from experiments.cell import Cell
-from experiments.ledger import Epochs, read_state
+from experiments.cells.cell import Cell
+from experiments.cells.ledger import Epochs, read_state
 
 SPEC = """\
 name: stepwise

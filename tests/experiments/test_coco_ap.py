@@ -10,7 +10,7 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from experiments.coco_ap import METRICS, coco_ap, coco_ap_per_class
+from experiments.metrics.coco_ap import METRICS, coco_ap, coco_ap_per_class
 
 
 def random_set(seed: int, images: int = 12, classes: int = 4) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.coco_ap import METRICS, coco_ap, coco_ap_per_class
-from experiments.statistics.coco_sets import CocoImages
+from experiments.metrics.coco_ap import METRICS, coco_ap, coco_ap_per_class
+from experiments.metrics.coco_resampled import CocoImages
 from tests.experiments.test_coco_ap import box_truth, detection, oracle, random_set
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from experiments.crack_errors import CRACK_ERRORS, CrackErrors
+from experiments.metrics.crack_errors import CRACK_ERRORS, CrackErrors
 
 
 def line(*columns: int) -> NDArray[np.bool_]:

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
+from experiments.cells.record import hash_files
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
 from experiments.demo.shapes import CLASSES, draw_shapes
-from experiments.detection_data import ground_truth, open_detection
-from experiments.record import hash_files
-from segplug.readers import open_data
+from experiments.trainers.detection_data import ground_truth, open_detection
+from segplug.data.readers import open_data
 
 
 def test_shapes_are_where_the_labels_say(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_shapes_are_where_the_labels_say(tmp_path: Path) -> None:
 
 def test_cracks_are_darker_than_the_concrete(tmp_path: Path) -> None:
     draw_cracks(tmp_path, train=6, test=2)
-    for pair in open_data(tmp_path).pairs("train"):
+    for pair in open_data(tmp_path).samples("train"):
         grey = cv2.imread(str(pair.image), cv2.IMREAD_GRAYSCALE).astype(float)
         mask = cv2.imread(str(pair.label.path), cv2.IMREAD_GRAYSCALE)
         assert set(np.unique(mask)) == {0, 255} and 0.002 < (mask > 0).mean() < 0.2

@@ -6,9 +6,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from experiments.detection_data import ground_truth, label_file, open_detection
-from experiments.record import hash_files
-from experiments.strict import SpecError
+from experiments.cells.record import hash_files
+from experiments.spec.strict import SpecError
+from experiments.trainers.detection_data import ground_truth, label_file, open_detection
 
 
 @pytest.fixture

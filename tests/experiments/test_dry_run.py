@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from experiments.cells.ledger import State, duration
+from experiments.cells.lock import CellLock
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
 from experiments.demo.shapes import draw_shapes
-from experiments.estimate import Pace, finish_s, pace_of
-from experiments.ledger import State, duration
-from experiments.live import is_live, left_s, lines, summary, table
-from experiments.lock import CellLock
-from experiments.run import plan
+from experiments.run.dry_run import Pace, finish_s, pace_of
+from experiments.run.live import is_live, left_s, lines, summary, table
+from experiments.run.plan import plan
 
 SPEC = """\
 name: tiny

@@ -11,18 +11,19 @@ from typing import Any
 
 import pytest
 
-from experiments.cell import Cell
+from experiments.cells.cell import Cell
+from experiments.cells.ledger import read_state
+from experiments.cells.lock import owner_of
+from experiments.cells.storage import StorageFull
 from experiments.cli import main
-from experiments.engines.on_ray import require_ray, resources
-from experiments.engines.pool import Outcome, run_in_pool
-from experiments.ledger import read_state
-from experiments.lock import owner_of
-from experiments.run import plan, run
-from experiments.spec import Engine
-from experiments.storage import StorageFull
-from experiments.strict import SpecError
-from experiments.tasks import TASKS
-from experiments.work import Job
+from experiments.run.engines.on_ray import require_ray, resources
+from experiments.run.engines.pool import Outcome, run_in_pool
+from experiments.run.job import Job
+from experiments.run.plan import plan
+from experiments.run.run import run
+from experiments.spec.spec import Engine
+from experiments.spec.strict import SpecError
+from experiments.trainers import TASKS
 
 sys.path.insert(0, str(Path(__file__).parent))
 import stepwise
@@ -34,7 +35,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "data").mkdir()
     monkeypatch.setitem(TASKS, "detect", "stepwise")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    monkeypatch.setattr("experiments.engines.pool.POLL_S", 0.05)
+    monkeypatch.setattr("experiments.run.engines.pool.POLL_S", 0.05)
     path = tmp_path / "spec.yaml"
     path.write_text(stepwise.SPEC.format(models="[a.yaml, b.yaml, c.yaml, d.yaml]", epochs=10))
     return path
@@ -133,7 +134,7 @@ def test_another_engine_on_the_command_line_takes_its_own_keys_alone(
 ) -> None:
     spec.write_text(f"{spec.read_text()}engine: {{name: ray, cpus: 4, retries: 7}}\n")
     command, started = ["run", str(spec), "--data-root", str(tmp_path), "--out", str(tmp_path / "out")], [Engine()][:0]
-    monkeypatch.setattr("experiments.engines.run_jobs", lambda jobs, engine: started.append(engine))
+    monkeypatch.setattr("experiments.run.run.run_jobs", lambda jobs, engine: started.append(engine))
     assert main([*command, "--engine", "local"]) == 0 and main([*command, "--cpus-per-cell", "2"]) == 0
     assert started == [Engine(retries=7), Engine("ray", cpus=2, retries=7)]
     assert main([*command, "--jobs", "2"]) == 2

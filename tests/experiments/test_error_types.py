@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.coco_ap import coco_ap
-from experiments.error_types import ERROR_TYPES, error_types
+from experiments.metrics.coco_ap import coco_ap
+from experiments.metrics.tide import ERROR_TYPES, error_types
 
 Box = tuple[float, float, float, float]
 A, FAR = (0.0, 0.0, 40.0, 40.0), (100.0, 100.0, 40.0, 40.0)

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from experiments.fold import fold_batch_norm
-from segplug.models import create_model
+from experiments.metrics.fold_batch_norm import fold_batch_norm
+from segplug.models.create import create_model
 
 
 def norms(model: nn.Module) -> int:

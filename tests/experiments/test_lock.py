@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import lock as locks
-from experiments.lock import CellLock, LockLost, owner_of
+from experiments.cells import lock as locks
+from experiments.cells.lock import CellLock, LockLost, owner_of
 
 
 def test_second_claim_sees_the_owner_and_gets_it_after_release(tmp_path: Path) -> None:

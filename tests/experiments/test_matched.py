@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.matched import scaled, write_scaled
-from experiments.run import plan
-from experiments.spec import Model
-from experiments.strict import SpecError
-from yoloplug.profile import count_flops, count_parameters
+from experiments.run.plan import plan
+from experiments.spec.spec import Model
+from experiments.spec.strict import SpecError
+from experiments.trainers.capacity_control import scaled, write_scaled
+from yoloplug.flops import count_flops, count_parameters
 
 TINY = """\
 nc: 80

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from experiments.cli import main
-from experiments.readme import BEGIN, END, results_block
+from experiments.report.readme import BEGIN, END, results_block
 from experiments.report.rows import compare, read_run
 from experiments.report.text import csv_table
-from experiments.strict import SpecError
+from experiments.spec.strict import SpecError
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 
 from experiments.cli import main
 from experiments.demo.shapes import draw_shapes
-from experiments.strict import SpecError
-from experiments.yolo_checks import check_options
+from experiments.spec.strict import SpecError
+from experiments.trainers.yolo_checks import check_options
 
 SPEC = """\
 name: tiny

@@ -21,8 +21,8 @@ from experiments.report.facts import method_facts, unfinished
 from experiments.report.rows import compare, read_run
 from experiments.report.tables import Cell, cost_table, quality_table
 from experiments.report.text import csv_table, latex, markdown
-from experiments.report.verdicts import sentences, verdict_table
-from experiments.strict import SpecError
+from experiments.report.verdict_tables import sentences, verdict_table
+from experiments.spec.strict import SpecError
 
 SPEC = """\
 name: made-detect

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.examples import KEPT, SIDE_PX, kept, save_masks, save_picture, save_pictures, shrink_mask
+from experiments.cells.pictures import KEPT, SIDE_PX, kept, save_masks, save_picture, save_pictures, shrink_mask
 from experiments.report.choice import choose, image_scores
 from experiments.report.pictures import FALSE_ALARM, HIT, MISSED, examples
 from experiments.report.rows import Comparison, compare, read_run
-from experiments.strict import SpecError
+from experiments.spec.strict import SpecError
 
 
 def comparison(folder: Path) -> Comparison:

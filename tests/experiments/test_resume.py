@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.cells.ledger import read_state
+from experiments.cells.storage import StorageFull, is_full
 from experiments.cli import main
-from experiments.ledger import read_state
-from experiments.run import run
-from experiments.storage import StorageFull, is_full
-from experiments.tasks import TASKS
+from experiments.run.run import run
+from experiments.trainers import TASKS
+from segplug.data.write_image import write_picture
 from segplug.errors import SegplugError
-from segplug.picture_files import write_picture
 
 sys.path.insert(0, str(Path(__file__).parent))
 import stepwise
@@ -35,7 +35,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """write(models="[a.yaml]", epochs=3) -> the spec of stepwise cells beside its data."""
     (tmp_path / "data").mkdir()
     monkeypatch.setitem(TASKS, "detect", "stepwise")
-    monkeypatch.setattr("experiments.work.POLL_S", 0.05)
+    monkeypatch.setattr("experiments.run.job.POLL_S", 0.05)
 
     def write_spec(models: str = "[a.yaml, b.yaml]", epochs: int = 3) -> Path:
         path = tmp_path / "spec.yaml"
@@ -155,7 +155,7 @@ def test_full_disk_is_known_from_what_torch_says(numbers: int) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
 def test_full_disk_is_known_from_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segplug.picture_files.write_atomic", lambda path, write: write(Path("/dev/full")))
+    monkeypatch.setattr("segplug.data.write_image.write_atomic", lambda path, write: write(Path("/dev/full")))
     with pytest.raises(OSError) as raised:
         write_picture(tmp_path / "a.png", np.zeros((64, 64), np.uint8))
     assert is_full(raised.value)

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 import torch
 
-from experiments import detect, yolo_train
-from experiments.cell import Cell, cell_keys
+from experiments.cells.cell import Cell, cell_keys
+from experiments.cells.ledger import Epochs
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
 from experiments.demo.shapes import draw_shapes
-from experiments.detection_data import open_detection
-from experiments.ledger import Epochs
-from experiments.retime import retime
-from experiments.run import _refuse_other_run, plan, run
-from experiments.spec import read_spec
-from experiments.strict import SpecError
-from experiments.tasks import TASKS
+from experiments.run.plan import _refuse_other_run, plan
+from experiments.run.retime import retime
+from experiments.run.run import run
+from experiments.spec.spec import read_spec
+from experiments.spec.strict import SpecError
+from experiments.trainers import TASKS, detect, yolo_train
+from experiments.trainers.detection_data import open_detection
 from segplug.metrics import Contributions
 
 SPEC = """\

@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 import torch
 
-from experiments import yolo_train
-from experiments.cell import Cell
+from experiments.cells.cell import Cell
+from experiments.cells.ledger import Epochs
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
-from experiments.estimate import pace_of
-from experiments.ledger import Epochs
-from experiments.retime import retime
-from experiments.run import _said, plan, run
-from experiments.spec import Model, read_spec
-from experiments.strict import SpecError
-from segplug.evaluate import evaluate_predictions
+from experiments.run.dry_run import pace_of
+from experiments.run.plan import _said, plan
+from experiments.run.retime import retime
+from experiments.run.run import run
+from experiments.spec.spec import Model, read_spec
+from experiments.spec.strict import SpecError
+from experiments.trainers import yolo_train
+from segplug.evaluation.evaluate import evaluate_predictions
 
 SPEC = """\
 name: tiny

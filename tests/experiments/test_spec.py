@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cell import cell_keys, cells
+from experiments.cells.cell import cell_keys, cells
 from experiments.demo.shapes import draw_shapes
-from experiments.run import plan
-from experiments.spec import Budget, Model, read_spec
-from experiments.strict import SpecError
+from experiments.run.plan import plan
+from experiments.spec.spec import Budget, Model, read_spec
+from experiments.spec.strict import SpecError
 
 GOOD = """\
 # header

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.coco_ap import coco_ap, coco_ap_per_class
+from experiments.metrics.coco_ap import coco_ap, coco_ap_per_class
 from experiments.report.intervals import intervals
 from experiments.report.rows import Comparison, compare, read_run
 from experiments.report.tables import per_class
 from experiments.report.text import csv_table, markdown
-from experiments.report.verdicts import equal_size_table, sentences, verdict_table
+from experiments.report.verdict_tables import equal_size_table, sentences, verdict_table
+from experiments.spec.strict import SpecError
 from experiments.statistics.coverage import SCENARIOS, coverage, line
 from experiments.statistics.false_claims import Scenario, false_claims
 from experiments.statistics.interval import Interval, image_samples, interval, seed_spread
 from experiments.statistics.verdict import holm
-from experiments.strict import SpecError
 from segplug.metrics import AllMetrics
 
 

@@ -12,9 +12,9 @@ from ultralytics.data.utils import polygon2mask
 from ultralytics.engine.results import Results
 
 from experiments.yolo_masks import crack_mask, main, outlines
-from segplug.data import CrackDataset
-from segplug.data_source import DataSource
-from segplug.readers import open_data
+from segplug.data.dataset import CrackDataset
+from segplug.data.readers import open_data
+from segplug.data.source import DataSource
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def test_data_comes_back_as_written(cracks: Path, tmp_path: Path, capsys: pytest
     about = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert about["names"] == {0: "crack"} and about["masks_dir"] == "masks" and about["test"] == "images/test"
     back = open_data(DataSource(str(file), data_format="semantic"))
-    assert {split: len(pairs) for split, pairs in back.splits.items()} == {"train": 4, "val": 2, "test": 2}
-    given = CrackDataset(open_data(DataSource(str(cracks))).pairs("test"))
-    written = CrackDataset(back.pairs("test"))
+    assert {split: len(samples) for split, samples in back.splits.items()} == {"train": 4, "val": 2, "test": 2}
+    given = CrackDataset(open_data(DataSource(str(cracks))).samples("test"))
+    written = CrackDataset(back.samples("test"))
     for i in range(2):
         assert all(np.array_equal(a, b) for a, b in zip(given.arrays(i), written.arrays(i), strict=True))
-    crack = CrackDataset(back.pairs("train")).arrays(0)[1] == 1
+    crack = CrackDataset(back.samples("train")).arrays(0)[1] == 1
     labels = (tmp_path / "yolo/labels/train").glob("*.txt")
     for text in (label.read_text() for label in labels):
         rings = [np.array(line.split()[1:], float).reshape(-1, 2) for line in text.splitlines()]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from segplug.config import TrainConfig
+from segplug.training.config import TrainConfig
 
 TINY = "tu-lcnet_050"
 

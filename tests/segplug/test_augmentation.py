@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from segplug.augmentation import DEFAULT, build_transforms, read_augment
 from segplug.errors import SegplugError
-from segplug.transforms import TrainCrop
+from segplug.training.augmentation import DEFAULT, build_transforms, read_augment
+from segplug.training.crop import TrainCrop
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from segplug.check import check
 from segplug.cli import main
-from segplug.data_source import DataSource
-from segplug.finding import Finding
+from segplug.data.check import check
+from segplug.data.finding import Finding
+from segplug.data.source import DataSource
 
 RULE = r"(.+?)(?:-\d+)?$"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from segplug.config import TrainConfig
-from segplug.config_file import read_settings
 from segplug.errors import SegplugError
-from segplug.typed import typed
+from segplug.settings import typed
+from segplug.training.config import TrainConfig
+from segplug.training.config_file import read_settings
 
 
 def written(tmp_path: Path, text: str) -> Path:

@@ -41,11 +41,11 @@ def test_many_sets_and_images_at_once() -> None:
     sets = np.random.default_rng(0).multinomial(130, np.full(130, 1 / 130), size=130)
     answers = every.scores_of_sets(sets)
     for k in (0, 64, 129):
-        pair = AllMetrics()
+        sample = AllMetrics()
         for seed, count in enumerate((sets[k, ::2].sum(), sets[k, 1::2].sum())):
             for _ in range(count):
-                add(pair, seed)
-        assert answers[k] == pytest.approx(pair.scores(), rel=1e-12)
+                add(sample, seed)
+        assert answers[k] == pytest.approx(sample.scores(), rel=1e-12)
 
 
 def test_file_holds_everything_and_little(tmp_path: Path) -> None:

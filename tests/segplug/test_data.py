@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segplug.data import CrackDataset, EpochSampler
+from segplug.data.dataset import CrackDataset, EpochSampler
+from segplug.data.readers import open_data
 from segplug.errors import SegplugError
-from segplug.readers import open_data
-from segplug.transforms import TrainCrop
+from segplug.training.crop import TrainCrop
 
 
 def test_both_split_layouts_give_the_same_names(cracks: Path, tmp_path: Path) -> None:
@@ -19,14 +19,14 @@ def test_both_split_layouts_give_the_same_names(cracks: Path, tmp_path: Path) ->
         for kind in ("images", "masks"):
             shutil.copytree(cracks / split / kind, other / kind / split)
     assert set(open_data(other).splits) == {"train", "test"}
-    assert [p.name for p in open_data(other).pairs("train")] == [p.name for p in open_data(cracks).pairs("train")]
+    assert [p.name for p in open_data(other).samples("train")] == [p.name for p in open_data(cracks).samples("train")]
 
 
 def test_a_flat_folder_is_the_split_all(tmp_path: Path, add_crack: Callable[..., None]) -> None:
     add_crack(tmp_path, "a")
-    assert [p.name for p in open_data(tmp_path).pairs("all")] == ["a"]
+    assert [p.name for p in open_data(tmp_path).samples("all")] == ["a"]
     with pytest.raises(SegplugError, match="no split 'test'; found: all"):
-        open_data(tmp_path).pairs("test")
+        open_data(tmp_path).samples("test")
 
 
 def test_folders_without_data_are_refused(tmp_path: Path) -> None:
@@ -37,40 +37,40 @@ def test_folders_without_data_are_refused(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
     with pytest.raises(SegplugError, match="holds no image"):
-        open_data(tmp_path).pairs("all")
+        open_data(tmp_path).samples("all")
 
 
 @pytest.mark.parametrize(("kind", "missing"), [("images", "no image photo1-0"), ("masks", "no label; 1 of 8 images")])
 def test_a_missing_partner_is_refused_with_the_file_name(cracks: Path, kind: str, missing: str) -> None:
     (cracks / "train" / kind / "photo1-0.png").unlink()
     with pytest.raises(SegplugError, match=rf"photo1-0\.png: {missing}"):
-        open_data(cracks).pairs("train")
+        open_data(cracks).samples("train")
 
 
 def test_two_images_of_one_stem_are_refused(cracks: Path) -> None:
     photo = cracks / "train" / "images" / "photo1-0.png"
     shutil.copy(photo, photo.with_suffix(".jpg"))
     with pytest.raises(SegplugError, match="same name as"):
-        open_data(cracks).pairs("train")
+        open_data(cracks).samples("train")
 
 
 def test_sizes_must_agree(tmp_path: Path, add_crack: Callable[..., None]) -> None:
     add_crack(tmp_path, "a", mask_size=(64, 32))
     with pytest.raises(SegplugError, match=r"a\.png: mask is 32x64 but a\.png is 64x64"):
-        CrackDataset(open_data(tmp_path).pairs("all"))
+        CrackDataset(open_data(tmp_path).samples("all"))
 
 
 def test_lossy_masks_are_noted_once(tmp_path: Path, add_crack: Callable[..., None]) -> None:
     for name in "ab":
         add_crack(tmp_path, name, mask_suffix=".jpg")
     notes: list[str] = []
-    CrackDataset(open_data(tmp_path).pairs("all"), note=notes.append)
+    CrackDataset(open_data(tmp_path).samples("all"), note=notes.append)
     assert notes == ["masks of 2 images: 0/255 with grey artefacts in 2 of 2 files, cut at 127"]
 
 
 def test_items_are_the_same_from_memory_and_from_disk(cracks: Path) -> None:
-    pairs = open_data(cracks).pairs("test")
-    kept, read = CrackDataset(pairs), CrackDataset(pairs, cache_bytes=0)
+    samples = open_data(cracks).samples("test")
+    kept, read = CrackDataset(samples), CrackDataset(samples, cache_bytes=0)
     for (image, mask), (image_2, mask_2) in zip(kept, read, strict=True):
         assert image.shape[0] == 3 and mask.shape == (1, *image.shape[1:])
         assert set(mask.unique().tolist()) == {0, 1}
@@ -78,18 +78,18 @@ def test_items_are_the_same_from_memory_and_from_disk(cracks: Path) -> None:
 
 
 def test_crops_depend_on_seed_epoch_and_index_alone(cracks: Path) -> None:
-    pairs = open_data(cracks).pairs("train")
-    one, two = (CrackDataset(pairs, TrainCrop(32), seed=5) for _ in range(2))
+    samples = open_data(cracks).samples("train")
+    one, two = (CrackDataset(samples, TrainCrop(32), seed=5) for _ in range(2))
     assert one[3, 1][0].equal(two[3, 1][0])
     _ = one[0, 0]
     assert one[3, 1][0].equal(two[3, 1][0])
     assert not one[3, 1][0].equal(one[4, 1][0])
-    assert not one[3, 1][0].equal(CrackDataset(pairs, TrainCrop(32), seed=6)[3, 1][0])
+    assert not one[3, 1][0].equal(CrackDataset(samples, TrainCrop(32), seed=6)[3, 1][0])
 
 
 def test_images_smaller_than_the_crop_are_filled(tmp_path: Path, add_crack: Callable[..., None]) -> None:
     add_crack(tmp_path, "a", 0, 40, 100)
-    image, mask = CrackDataset(open_data(tmp_path).pairs("all"), TrainCrop(64))[0, 0]
+    image, mask = CrackDataset(open_data(tmp_path).samples("all"), TrainCrop(64))[0, 0]
     assert image.shape == (3, 64, 64) and mask.shape == (1, 64, 64)
     assert set(np.unique(mask)) <= {0, 1}
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from segplug.checkpoint import load_model, read_checkpoint
-from segplug.config import TrainConfig
-from segplug.data import CrackDataset, EpochSampler
-from segplug.inference import crack_probability
-from segplug.loaders import ShareSampler
+from segplug.data.dataset import CrackDataset, EpochSampler
+from segplug.data.readers import open_data
+from segplug.inference.checkpoint import load_model, read_checkpoint
+from segplug.inference.probability import crack_probability
 from segplug.metrics import MetricSum
-from segplug.readers import open_data
+from segplug.training.config import TrainConfig
+from segplug.training.loaders import ShareSampler
 
 Tiny = Callable[..., TrainConfig]
 
@@ -41,7 +41,7 @@ def test_training_shares_are_disjoint_and_change_with_the_epoch() -> None:
 STOP_IN_EPOCH_2 = """
 import json, sys
 import lightning as L
-from segplug.train import TrainConfig, train
+from segplug.training.train import TrainConfig, train
 
 class Stop(L.Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, index):
@@ -75,7 +75,7 @@ def test_two_ranks(tiny: Tiny, cracks: Path, add_crack: Callable[..., None], tmp
 
     # The same images, each once, by one process.
     model, about = load_model(out / "last.ckpt")
-    dataset, metrics = CrackDataset(open_data(cracks).pairs("val")), MetricSum()
+    dataset, metrics = CrackDataset(open_data(cracks).samples("val")), MetricSum()
     for i in range(3):
         image, mask = dataset.arrays(i)
         metrics.add(crack_probability(model, image, torch.device("cpu")), mask)

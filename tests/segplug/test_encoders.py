@@ -9,10 +9,10 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from segplug.encoders import HorNetEncoder, load_encoder_weights
-from segplug.encoders.hornet import hornet_encoders
 from segplug.errors import SegplugError
-from segplug.models import create_model
+from segplug.models.create import create_model
+from segplug.models.encoders import HorNetEncoder, load_encoder_weights
+from segplug.models.encoders.hornet import hornet_encoders
 
 # Millions of parameters in the authors' table, classifier included.
 PUBLISHED = [("tiny", 64, 22, 23), ("small", 96, 50, 50), ("base", 128, 87, 88)]

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from segplug.checkpoint import load_model, read_checkpoint
-from segplug.config import TrainConfig
 from segplug.errors import SegplugError
-from segplug.evaluate import evaluate
+from segplug.evaluation.evaluate import evaluate
+from segplug.inference.checkpoint import load_model, read_checkpoint
 from segplug.metrics import Counts, f1, iou_crack
-from segplug.predict import predict
-from segplug.train import train
+from segplug.prediction import predict
+from segplug.training.config import TrainConfig
+from segplug.training.train import train
 
 
 @pytest.fixture

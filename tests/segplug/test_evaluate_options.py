@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from segplug.checkpoint import load_model
 from segplug.cli import main
-from segplug.config import TrainConfig
-from segplug.data_source import DataSource
+from segplug.data.read_image import read_image
+from segplug.data.readers import open_data
+from segplug.data.source import DataSource
+from segplug.data.split import split_train_val
 from segplug.errors import SegplugError
-from segplug.evaluate import evaluate, evaluate_predictions
-from segplug.inference import crack_probability, fast_layout, image_logits
-from segplug.masks import read_image
+from segplug.evaluation.evaluate import evaluate, evaluate_predictions
+from segplug.inference.checkpoint import load_model
+from segplug.inference.probability import crack_probability, fast_layout, image_logits
 from segplug.metrics import DEFINITIONS, Contributions, MetricSum
-from segplug.predict import predict
-from segplug.readers import open_data
-from segplug.split import split_train_val
-from segplug.train import train
+from segplug.prediction import predict
+from segplug.training.config import TrainConfig
+from segplug.training.train import train
 
 AddCrack = Callable[..., None]
 CPU = torch.device("cpu")
@@ -79,11 +79,11 @@ def test_published_protocol_of_a_checkpoint(checkpoint: Path, cracks: Path) -> N
 
 
 def test_threshold_comes_from_what_training_held_out(checkpoint: Path, cracks: Path) -> None:
-    _, held_out = split_train_val(open_data(cracks).pairs("train"), 0.25, seed=0)
+    _, held_out = split_train_val(open_data(cracks).samples("train"), 0.25, seed=0)
     total = MetricSum()
     found = probabilities(checkpoint, cracks / "train" / "images")
-    for pair in held_out:
-        total.add(found[pair.name], cv2.imread(str(pair.label.path), cv2.IMREAD_UNCHANGED) // 255)
+    for sample in held_out:
+        total.add(found[sample.name], cv2.imread(str(sample.label.path), cv2.IMREAD_UNCHANGED) // 255)
     result = evaluate(checkpoint, cracks, device="cpu", threshold="auto")
     assert result["threshold"] == total.scores()["ods_threshold"]
     assert result["threshold_from"] == "best F1 on 2 images of val"

@@ -15,12 +15,12 @@ import onnx
 import pytest
 import torch
 
-from segplug.checkpoint import FORMAT
 from segplug.cli import main
 from segplug.errors import SegplugError
-from segplug.export import TOLERANCE, export_model
-from segplug.models import create_model
-from segplug.predictor import load_predictor
+from segplug.inference.checkpoint import FORMAT
+from segplug.inference.export import TOLERANCE, export_model
+from segplug.inference.predictor import load_predictor
+from segplug.models.create import create_model
 from tests.segplug.conftest import draw_crack
 
 TINY = {"encoder_depth": 4, "decoder_channels": [32, 16, 16]}
@@ -119,7 +119,7 @@ def test_torchscript_and_what_the_command_prints(untrained: Save, capsys: pytest
 
 def test_a_file_that_differs_is_not_kept(untrained: Save, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = untrained()
-    monkeypatch.setattr("segplug.export.TOLERANCE", -1.0)
+    monkeypatch.setattr("segplug.inference.export.TOLERANCE", -1.0)
     with pytest.raises(SegplugError, match=r"best\.onnx: not written; its probabilities differ by up to"):
         export_model(checkpoint)
     assert [path.name for path in checkpoint.parent.iterdir()] == ["best.ckpt"]

@@ -10,12 +10,12 @@ from segmentation_models_pytorch.encoders import get_encoder
 from torch import Tensor
 from torch.nn import functional as F
 
-from segplug.decoders import decoder_block
-from segplug.deep_supervision import supervised_loss
-from segplug.dysample import DySample
 from segplug.errors import SegplugError
-from segplug.gbcnet import GBCNet
-from segplug.models import create_model
+from segplug.losses.deep_supervision import supervised_loss
+from segplug.models.create import create_model
+from segplug.models.decoders import decoder_block
+from segplug.models.decoders.dysample import DySample
+from segplug.models.gbcnet import GBCNet
 from yoloplug.blocks import GBC
 from yoloplug.registry import BLOCKS
 
@@ -166,7 +166,7 @@ def test_pretrained_round_trip_without_network(
     variant: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As if the network had been built from downloaded weights: reloading must not ask for them again.
-    monkeypatch.setattr("segplug.gbcnet.get_encoder", lambda *a, **k: get_encoder(*a, **{**k, "weights": None}))
+    monkeypatch.setattr("segplug.models.gbcnet.get_encoder", lambda *a, **k: get_encoder(*a, **{**k, "weights": None}))
     model = GBCNet("tu-lcnet_050", encoder_weights="imagenet", **SMALL, **variant).eval()
     model.save_pretrained(tmp_path)
     monkeypatch.undo()

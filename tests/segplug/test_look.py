@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from segplug.checkpoint import FORMAT, MODEL
 from segplug.cli import main
+from segplug.inference.checkpoint import FORMAT, MODEL
 from segplug.look import Look
-from segplug.models import create_model
+from segplug.models.create import create_model
 
 MODEL_SETTINGS = {
     "name": "gbcnet",
@@ -71,7 +71,7 @@ def test_the_heat_map_is_that_of_the_found_pixels(checkpoint, photo):
     look = Look(checkpoint, photo, threshold=0.4, device="cpu")
     kept = []
     hook = look.model.encoder.register_forward_hook(lambda m, x, y: kept.append(y[-1].requires_grad_()))
-    from segplug.inference import image_logits
+    from segplug.inference.probability import image_logits
     from yoloplug.look.layer_cam import layer_cam, outputs_of
 
     logits = image_logits(look.model, look.pixels)

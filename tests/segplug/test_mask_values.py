@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from segplug.data.mask_encoding import NO_LABEL, Encoding, MaskRules, Stored, find_encoding, refuse_inverted
 from segplug.errors import SegplugError
-from segplug.mask_values import NO_LABEL, Encoding, MaskRules, Stored, find_encoding, refuse_inverted
 
 
 def holding(name: str, counts: dict[int, int], lossy: bool = False) -> Stored:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segplug.data.read_image import orientation, read_image, read_mask
 from segplug.errors import SegplugError
-from segplug.masks import orientation, read_image, read_mask
 
 HALF = np.zeros((8, 8), dtype=np.uint8)
 HALF[:, 4:] = 1

@@ -6,9 +6,9 @@ import pytest
 from numpy.typing import NDArray
 
 from segplug.errors import SegplugError
-from segplug.measure import Scale, measure_mask
-from segplug.measure.accuracy import accuracy_table, drawn_cracks, errors_of
-from segplug.measure.drawn import arc_crack, sine_crack, straight_crack
+from segplug.measurement import Scale, measure_mask
+from segplug.measurement.accuracy import accuracy_table, drawn_cracks, errors_of
+from segplug.measurement.drawn import arc_crack, sine_crack, straight_crack
 
 WIDTH_LIMIT_PX = 0.5
 LENGTH_LIMIT_PERCENT = 3

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from segplug.cli import main
-from segplug.masks import read_image
-from segplug.measure import measure_mask
-from segplug.measure.drawn import straight_crack
-from segplug.measure.picture import draw_measurement, mask_background
+from segplug.data.read_image import read_image
+from segplug.measurement import measure_mask
+from segplug.measurement.drawn import straight_crack
+from segplug.measurement.picture import draw_measurement, mask_background
 
 
 @pytest.fixture

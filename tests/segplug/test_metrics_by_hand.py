@@ -15,9 +15,9 @@ FOUND = np.array([[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]])
 EMPTY = np.zeros((4, 4), dtype=int)
 
 
-def score(*pairs: tuple[np.ndarray, np.ndarray], valid: np.ndarray | None = None) -> dict[str, float]:
+def score(*samples: tuple[np.ndarray, np.ndarray], valid: np.ndarray | None = None) -> dict[str, float]:
     total = AllMetrics()
-    for found, truth in pairs:
+    for found, truth in samples:
         saved = (found * 255).astype(np.uint8)
         seen = np.ones(truth.shape, bool) if valid is None else valid
         total.add("x", found.astype(float), truth, saved[seen], truth.astype(bool)[seen], valid)

@@ -8,10 +8,10 @@ import torch
 
 import segplug
 from segplug.errors import SegplugError
-from segplug.gbcnet import GBCNet
-from segplug.inference import fast_layout
-from segplug.models import MODELS, create_model, encoder_for, encoder_names, parameters, register_with_smp
-from segplug.scsegamba import SCSegamba
+from segplug.inference.probability import fast_layout
+from segplug.models.create import MODELS, create_model, encoder_for, encoder_names, parameters, register_with_smp
+from segplug.models.gbcnet import GBCNet
+from segplug.models.scsegamba import SCSegamba
 
 SMALL = {"decoder_channels": (32, 32, 16, 16), "detail_channels": 8}
 TINY_ENCODERS = {"scsegamba": None, "dpt": "tu-vit_tiny_patch16_224"}

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from segplug.data.write_image import encode_picture, write_picture
 from segplug.errors import SegplugError
-from segplug.picture_files import encode_picture, write_picture
 
 
 def test_png_keeps_every_value(tmp_path: Path) -> None:

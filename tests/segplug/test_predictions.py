@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from segplug.data import Pair
+from segplug.data.dataset import Sample
 from segplug.errors import SegplugError
-from segplug.predictions import PredictionFolder, log_odds
+from segplug.evaluation.saved_predictions import PredictionFolder, log_odds
 
-PAIRS = [Pair(name, Path(f"{name}.jpg"), Path(f"{name}.png")) for name in ("a", "b")]
+PAIRS = [Sample(name, Path(f"{name}.jpg"), Path(f"{name}.png")) for name in ("a", "b")]
 SHAPES = [(2, 3), (2, 3)]
 CRACK = np.array([[0, 1, 1], [0, 0, 0]])
 NOTHING = np.zeros((2, 3), dtype=np.uint8)

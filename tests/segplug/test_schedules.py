@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from segplug.schedules import Schedule, lr_factor
+from segplug.training.schedules import Schedule, lr_factor
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "poly"])

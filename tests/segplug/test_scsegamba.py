@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segplug.dysample import DySample
 from segplug.errors import SegplugError
-from segplug.scsegamba import SCSegamba
-from segplug.scsegamba.mfs import MFS
-from segplug.scsegamba.orders import scan_orders
-from segplug.scsegamba.savss import PAF
-from segplug.scsegamba.scan import _by_kernel, selective_scan
-from segplug.scsegamba.ss2d import SS2D
+from segplug.models.decoders.dysample import DySample
+from segplug.models.scsegamba import SCSegamba
+from segplug.models.scsegamba.mfs import MFS
+from segplug.models.scsegamba.orders import scan_orders
+from segplug.models.scsegamba.savss import PAF
+from segplug.models.scsegamba.scan import _by_kernel, selective_scan
+from segplug.models.scsegamba.ss2d import SS2D
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -6,30 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from segplug.data import Pair
-from segplug.data_source import DataSource
+from segplug.data.dataset import Sample
+from segplug.data.source import DataSource
+from segplug.data.split import split_train_val, train_val_samples
 from segplug.errors import SegplugError
-from segplug.split import split_train_val, train_val_pairs
 
 DEEPCRACK = r"(.+?)(?:-\d+)?$"
 
 
-def named(*names: str) -> list[Pair]:
-    return [Pair(name, Path(name), Path(name)) for name in names]
+def named(*names: str) -> list[Sample]:
+    return [Sample(name, Path(name), Path(name)) for name in names]
 
 
 def test_the_seed_decides_and_nothing_is_lost() -> None:
-    pairs = named(*(f"p{i:02}" for i in range(20)))
-    train, val = split_train_val(pairs, 0.2, seed=3)
-    assert len(val) == 4 and sorted([*train, *val], key=lambda p: p.name) == pairs
-    assert split_train_val(pairs, 0.2, seed=3) == (train, val)
-    assert split_train_val(pairs, 0.2, seed=4) != (train, val)
+    samples = named(*(f"p{i:02}" for i in range(20)))
+    train, val = split_train_val(samples, 0.2, seed=3)
+    assert len(val) == 4 and sorted([*train, *val], key=lambda p: p.name) == samples
+    assert split_train_val(samples, 0.2, seed=3) == (train, val)
+    assert split_train_val(samples, 0.2, seed=4) != (train, val)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_crops_of_one_photo_stay_together(seed: int) -> None:
-    pairs = named("11116", "11116-1", "11116-2", *(f"IMG_{i}-{j}" for i in range(6) for j in range(4)))
-    train, val = split_train_val(pairs, 0.2, seed, DEEPCRACK)
+    samples = named("11116", "11116-1", "11116-2", *(f"IMG_{i}-{j}" for i in range(6) for j in range(4)))
+    train, val = split_train_val(samples, 0.2, seed, DEEPCRACK)
     source = {p.name.split("-")[0] for p in val}
     assert val and source.isdisjoint({p.name.split("-")[0] for p in train})
 
@@ -52,8 +52,8 @@ def test_a_broken_rule_is_refused() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_named_groups_keep_photos_together(seed: int) -> None:
-    pairs = [replace(pair, group=f"road{i % 5}") for i, pair in enumerate(named(*(f"{i:02}" for i in range(20))))]
-    train, val = split_train_val(pairs, 0.2, seed, source_rule="..")
+    samples = [replace(sample, group=f"road{i % 5}") for i, sample in enumerate(named(*(f"{i:02}" for i in range(20))))]
+    train, val = split_train_val(samples, 0.2, seed, source_rule="..")
     assert {p.group for p in val}.isdisjoint({p.group for p in train}) and len(val) == 4
 
 
@@ -63,13 +63,13 @@ def test_a_grouping_file_decides_what_is_held_out(cracks: Path, tmp_path: Path) 
     file.write_text(
         "image,group\n" + "".join(f"{name}.png,{'ab'[i % 2]}\n" for i, name in enumerate(names)) + "a,x\nb,x\n"
     )
-    train, val = train_val_pairs(DataSource(str(cracks), groups=str(file)), 0.5, 0)
+    train, val = train_val_samples(DataSource(str(cracks), groups=str(file)), 0.5, 0)
     assert len({p.name[-1] for p in val}) == 1 and len({p.name[-1] for p in train}) == 1
 
 
 def test_a_data_folders_own_val_split_comes_first(cracks: Path, add_crack: Callable[..., None]) -> None:
-    train, val = train_val_pairs(cracks, 0.25, 0)
-    assert len(train) == 6 and len(val) == 2 and train_val_pairs(cracks, 0, 0)[1] == []
+    train, val = train_val_samples(cracks, 0.25, 0)
+    assert len(train) == 6 and len(val) == 2 and train_val_samples(cracks, 0, 0)[1] == []
     add_crack(cracks / "val", "v", 30)
-    train, val = train_val_pairs(cracks, 0.25, 0)
+    train, val = train_val_samples(cracks, 0.25, 0)
     assert len(train) == 8 and [p.name for p in val] == ["v"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from segplug.padding import crop_to, pad_to_multiple
-from segplug.tiling import ALIGN_PX, probability_strips, tile_count, tiled_probability
+from segplug.inference.tiling import ALIGN_PX, probability_strips, tile_count, tiled_probability
+from segplug.models.padding import crop_to, pad_to_multiple
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 40), (64, 64), (65, 200), (150, 97), (300, 30)])

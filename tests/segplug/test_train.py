@@ -15,11 +15,11 @@ import lightning as L
 import pytest
 import torch
 
-import segplug.checkpoint
-from segplug.checkpoint import read_checkpoint
-from segplug.config import TrainConfig
+import segplug.inference.checkpoint
 from segplug.errors import SegplugError
-from segplug.train import train
+from segplug.inference.checkpoint import read_checkpoint
+from segplug.training.config import TrainConfig
+from segplug.training.train import train
 
 Tiny = Callable[..., TrainConfig]
 
@@ -101,8 +101,8 @@ def check_two_parts(config: TrainConfig, first: int, out: Path) -> None:
 
 KILLED = """
 import os, signal, sys, json, torch, lightning as L
-from segplug.config import TrainConfig
-from segplug.train import train
+from segplug.training.config import TrainConfig
+from segplug.training.train import train
 torch.set_num_threads(1)
 class Kill(L.Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, index):
@@ -163,9 +163,9 @@ def test_a_full_disk_is_reported_and_the_old_checkpoint_kept(tiny: Tiny, monkeyp
         path.write_bytes(b"half")
         raise RuntimeError(full)
 
-    monkeypatch.setattr(segplug.checkpoint.torch, "save", save)
+    monkeypatch.setattr(segplug.inference.checkpoint.torch, "save", save)
     with pytest.raises(SegplugError, match=r"cannot write .*last\.ckpt .*No space left.*earlier last\.ckpt is kept"):
-        segplug.checkpoint.AtomicCheckpointIO().save_checkpoint({}, out / "last.ckpt")
+        segplug.inference.checkpoint.AtomicCheckpointIO().save_checkpoint({}, out / "last.ckpt")
     assert (out / "last.ckpt").read_bytes() == before
     assert not list(out.glob(".*part"))
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-from segplug.checkpoint import load_model
 from segplug.cli import main
-from segplug.config import TrainConfig
 from segplug.errors import SegplugError
-from segplug.evaluate import evaluate
-from segplug.predict import predict
-from segplug.train import train
+from segplug.evaluation.evaluate import evaluate
+from segplug.inference.checkpoint import load_model
+from segplug.prediction import predict
+from segplug.training.config import TrainConfig
+from segplug.training.train import train
 
 Tiny = Callable[..., TrainConfig]
 WIDTHS = {"encoder_depth": 4, "decoder_channels": [32, 16, 16], "detail_channels": 8}
@@ -76,7 +76,7 @@ def test_decoder_block_is_one_flag(cracks: Path, tmp_path: Path, capsys: pytest.
 
 
 def test_models_are_listed_with_size_and_paper(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
-    from segplug.models import MODELS
+    from segplug.models.create import MODELS
 
     for name in set(MODELS) - {"gbcnet", "scsegamba"}:  # the others take seconds to build
         monkeypatch.delitem(MODELS, name)

@@ -13,17 +13,17 @@ import pytest
 import torch
 from torch import nn
 
-from segplug.average import moving_average
-from segplug.callbacks import EpochRecord, best_row
-from segplug.checkpoint import AVERAGE, load_model, read_checkpoint
-from segplug.config import TrainConfig
-from segplug.data import CrackDataset
+from segplug.data.dataset import CrackDataset
+from segplug.data.readers import open_data
 from segplug.errors import SegplugError
-from segplug.inference import crack_probability
+from segplug.inference.checkpoint import AVERAGE, load_model, read_checkpoint
+from segplug.inference.probability import crack_probability
 from segplug.metrics import MetricSum
-from segplug.pictures import draw_curves
-from segplug.readers import open_data
-from segplug.train import train
+from segplug.training.callbacks import EpochRecord, best_row
+from segplug.training.config import TrainConfig
+from segplug.training.ema import moving_average
+from segplug.training.figures import draw_curves
+from segplug.training.train import train
 
 Tiny = Callable[..., TrainConfig]
 
@@ -36,7 +36,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def val_iou(checkpoint: Path, data: Path, names: set[str]) -> float:
     """Crack IoU on the images called so, by one process."""
     model, _ = load_model(checkpoint)
-    dataset = CrackDataset([p for p in open_data(data).pairs("train") if p.name in names])
+    dataset = CrackDataset([p for p in open_data(data).samples("train") if p.name in names])
     metrics = MetricSum()
     for i in range(len(dataset)):
         image, mask = dataset.arrays(i)

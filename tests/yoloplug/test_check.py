@@ -7,10 +7,10 @@ import torch
 from ultralytics.nn.tasks import ClassificationModel, DetectionModel, RTDETRDetectionModel, yaml_model_load
 
 from yoloplug.bridge.row_arguments import signature_text
-from yoloplug.check import check
 from yoloplug.cli import main
-from yoloplug.model_file import ModelFileError, read
-from yoloplug.profile import count_flops, count_parameters
+from yoloplug.flops import count_flops, count_parameters
+from yoloplug.modelfile.check import check
+from yoloplug.modelfile.file import ModelFileError, read
 
 GOOD = """\
 nc: 3

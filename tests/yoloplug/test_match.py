@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from yoloplug.match import TOLERANCE, Change, Cost, find, with_change
-from yoloplug.model_file import ModelFileError, parse, read
-from yoloplug.swap import swap
+from yoloplug.modelfile.file import ModelFileError, parse, read
+from yoloplug.modelfile.match_budget import TOLERANCE, Change, Cost, find, with_change
+from yoloplug.modelfile.swap import swap
 
 TINY = """\
 nc: 3

@@ -14,7 +14,7 @@ from ultralytics.cfg import get_cfg
 from ultralytics.nn.modules import Conv
 
 from yoloplug.hosts import ConvLike
-from yoloplug.yamls import find, model_yamls
+from yoloplug.shipped_yamls import find, model_yamls
 
 NAMES = sorted(model_yamls())
 

@@ -14,11 +14,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ultralytics.nn.tasks import DetectionModel
 
 from yoloplug import BLOCKS, hosts
-from yoloplug.block_cost import block_costs, blocks_in, lone_seat
 from yoloplug.cli import main
-from yoloplug.measure import Protocol, interleaved_ms, peak_mib, tensors, training_step
-from yoloplug.model_cost import load
-from yoloplug.profile import LatencyMs, count_parameters
+from yoloplug.cost.blocks import block_costs, blocks_in, lone_seat
+from yoloplug.cost.models import load
+from yoloplug.cost.timing import Protocol, interleaved_ms, peak_mib, tensors, training_step
+from yoloplug.flops import LatencyMs, count_parameters
 
 QUICK = Protocol(imgsz=64, runs=2, warmup=0)
 
@@ -106,7 +106,7 @@ def operations(runs, *_):
 
 
 def test_a_block_with_more_work_has_a_larger_ratio(monkeypatch):
-    monkeypatch.setattr("yoloplug.block_cost.interleaved_ms", operations)
+    monkeypatch.setattr("yoloplug.cost.blocks.interleaved_ms", operations)
     deformable, separable = block_costs([lone_seat("DCNv2", 16, 40), lone_seat("BottConv", 16, 40)], QUICK)
     assert deformable.forward_ratio > separable.forward_ratio > 1
     assert deformable.step_ratio > separable.step_ratio > 1

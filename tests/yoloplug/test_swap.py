@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from ultralytics.nn.tasks import yaml_model_load
 
-from yoloplug.check import traced
 from yoloplug.cli import main
-from yoloplug.model_file import ModelFile, ModelFileError, read
-from yoloplug.swap import Swapped, select, swap
-from yoloplug.translate import translate
+from yoloplug.modelfile.check import traced
+from yoloplug.modelfile.file import ModelFile, ModelFileError, read
+from yoloplug.modelfile.swap import Swapped, select, swap
+from yoloplug.modelfile.translate import translate
 
 ORDER_3 = {"order": 3}
 

@@ -13,8 +13,8 @@ from ultralytics.nn.tasks import guess_model_task
 from ultralytics.utils import DEFAULT_CFG
 
 from yoloplug.hosts import ConvLike
-from yoloplug.model_file import read
-from yoloplug.swap import Swapped, swap
+from yoloplug.modelfile.file import read
+from yoloplug.modelfile.swap import Swapped, swap
 
 ORDER_3 = {"order": 3}
 

@@ -1,8 +1,6 @@
 """The papers' operations in pure torch. Knows nothing of Ultralytics. Importing this package fills the registry."""
 
-from yoloplug.blocks._local_filter import local_filter
 from yoloplug.blocks.ac_block import ACBlock
-from yoloplug.blocks.annealing import anneal_temperature
 from yoloplug.blocks.atrous_conv import AtrousConv
 from yoloplug.blocks.bott_conv import BottConv
 from yoloplug.blocks.cond_conv import CondConv
@@ -14,20 +12,15 @@ from yoloplug.blocks.dcn_v2 import DCNv2
 from yoloplug.blocks.dcn_v3 import DCNv3
 from yoloplug.blocks.dcn_v4 import DCNv4
 from yoloplug.blocks.ddf import DDF, DDFUp
-from yoloplug.blocks.deform_op import deform_conv2d
 from yoloplug.blocks.do_conv import DOConv
 from yoloplug.blocks.dynamic_conv import DynamicConv
 from yoloplug.blocks.dynamic_filter import DynamicFilter, DynamicFilterLayer
-from yoloplug.blocks.expert_conv import ExpertConv2d
 from yoloplug.blocks.gated_conv import GatedConv
 from yoloplug.blocks.gbc import GBC
 from yoloplug.blocks.ghost_module import GhostModule
 from yoloplug.blocks.ghost_unit import GhostUnit
-from yoloplug.blocks.global_local_filter import GlobalLocalFilter
 from yoloplug.blocks.gn_conv import gnConv
 from yoloplug.blocks.graph_conv import GraphConv
-from yoloplug.blocks.group_batch_norm_2d import GroupBatchnorm2d
-from yoloplug.blocks.group_norm import GroupNorm
 from yoloplug.blocks.group_shuffle_conv import GroupShuffleConv
 from yoloplug.blocks.hdc import HDC
 from yoloplug.blocks.het_conv import HetConv
@@ -40,10 +33,18 @@ from yoloplug.blocks.inception_v2 import InceptionV2
 from yoloplug.blocks.inception_v3 import InceptionV3
 from yoloplug.blocks.inception_v4 import InceptionV4
 from yoloplug.blocks.involution import Involution
-from yoloplug.blocks.layer_norm_2d import LayerNorm2d
 from yoloplug.blocks.octave_conv import OctaveConv, OctaveConvNormAct, OctavePair
 from yoloplug.blocks.od_conv import ODConv
 from yoloplug.blocks.partial_conv import PartialConv
+from yoloplug.blocks.parts.annealing import anneal_temperature
+from yoloplug.blocks.parts.deform_conv2d import deform_conv2d
+from yoloplug.blocks.parts.expert_conv import ExpertConv2d
+from yoloplug.blocks.parts.global_local_filter import GlobalLocalFilter
+from yoloplug.blocks.parts.group_batch_norm_2d import GroupBatchnorm2d
+from yoloplug.blocks.parts.group_norm import GroupNorm
+from yoloplug.blocks.parts.layer_norm_2d import LayerNorm2d
+from yoloplug.blocks.parts.local_filter import local_filter
+from yoloplug.blocks.parts.watch import watched, watching
 from yoloplug.blocks.pointwise_conv import PointwiseConv
 from yoloplug.blocks.rep_vgg_block import RepVGGBlock, RepVGGSEBlock
 from yoloplug.blocks.res2net_bottleneck import Res2NetBottleneck
@@ -57,7 +58,6 @@ from yoloplug.blocks.shuffle_v2_unit import ShuffleV2Unit
 from yoloplug.blocks.spatial_sep_conv import SpatialSepConv
 from yoloplug.blocks.split_attention import SplitAttention
 from yoloplug.blocks.transposed_conv import TransposedConv
-from yoloplug.blocks.watch import watched, watching
 from yoloplug.blocks.xception_block import XceptionBlock
 
 __all__ = [

@@ -11,8 +11,8 @@ Departs: the bottleneck's width has a default (the reference always passes it).
 
 from torch import Tensor, nn
 
-from yoloplug.blocks._affine import absorb_affine
-from yoloplug.blocks._padding import autopad
+from yoloplug.blocks.parts.affine import absorb_affine
+from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
 __all__ = ["BottConv"]

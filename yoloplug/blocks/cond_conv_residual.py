@@ -11,9 +11,9 @@ two 3x3 convolutions take about as long (0.6 to 1.4 times, by map size and batch
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks._checks import finite
-from yoloplug.blocks._fold import bn_affine
-from yoloplug.blocks.expert_conv import ExpertConv2d
+from yoloplug.blocks.parts.checks import finite
+from yoloplug.blocks.parts.expert_conv import ExpertConv2d
+from yoloplug.blocks.parts.fold import bn_affine
 from yoloplug.registry import register
 
 __all__ = ["CondConvResidual"]

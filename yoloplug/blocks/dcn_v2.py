@@ -10,9 +10,9 @@ Departs: bias defaults to False, because a BatchNorm follows in the hosts (mmcv:
 
 from torch import Tensor
 
-from yoloplug.blocks._affine import absorb_affine
-from yoloplug.blocks.deform_op import DeformablePack
-from yoloplug.blocks.watch import watched
+from yoloplug.blocks.parts.affine import absorb_affine
+from yoloplug.blocks.parts.deform_conv2d import DeformablePack
+from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["DCNv2"]

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks._affine import absorb_affine
-from yoloplug.blocks._checks import at_least_one, finite
-from yoloplug.blocks._divisors import divisors
-from yoloplug.blocks._padding import autopad
-from yoloplug.blocks.deform_aggregate import deform_aggregate
-from yoloplug.blocks.watch import watched
+from yoloplug.blocks.parts.affine import absorb_affine
+from yoloplug.blocks.parts.checks import at_least_one, finite
+from yoloplug.blocks.parts.deform_aggregate import deform_aggregate
+from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["DCNv4"]

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks._checks import finite
-from yoloplug.blocks._divisors import divisors
-from yoloplug.blocks._local_filter import Combine, local_filter
-from yoloplug.blocks._padding import autopad
+from yoloplug.blocks.parts.checks import finite
+from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.local_filter import Combine, local_filter
+from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
 __all__ = ["DDF", "DDFUp"]

@@ -13,9 +13,9 @@ The softmax over taps is that of its video experiments (section 4.2).
 
 from torch import Tensor, nn
 
-from yoloplug.blocks._divisors import divisors
-from yoloplug.blocks._local_filter import local_filter
-from yoloplug.blocks._padding import autopad
+from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.local_filter import local_filter
+from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
 __all__ = ["DynamicFilter", "DynamicFilterLayer"]

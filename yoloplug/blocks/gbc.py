@@ -17,10 +17,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks._divisors import nearest_divisor
 from yoloplug.blocks.bott_conv import BottConv
-from yoloplug.blocks.group_norm import GroupNorm
-from yoloplug.blocks.watch import watched
+from yoloplug.blocks.parts.divisors import nearest_divisor
+from yoloplug.blocks.parts.group_norm import GroupNorm
+from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["GBC", "Gate", "Norm"]

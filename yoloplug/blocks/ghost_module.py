@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks._checks import at_least_one
-from yoloplug.blocks._padding import autopad
+from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
 __all__ = ["GhostModule"]

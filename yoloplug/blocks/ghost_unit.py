@@ -13,11 +13,11 @@ Departs: its name, because Ultralytics has a GhostBottleneck, which is another l
 
 from torch import Tensor, nn
 
-from yoloplug.blocks._checks import at_least_one, finite
-from yoloplug.blocks._fold import fold_bn
-from yoloplug.blocks._padding import autopad
 from yoloplug.blocks.ghost_module import GhostModule
-from yoloplug.blocks.watch import watched
+from yoloplug.blocks.parts.checks import at_least_one, finite
+from yoloplug.blocks.parts.fold import fold_bn
+from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["GhostUnit"]

@@ -16,10 +16,10 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from yoloplug.blocks._affine import absorb_affine
-from yoloplug.blocks._checks import finite
-from yoloplug.blocks.global_local_filter import GlobalLocalFilter
-from yoloplug.blocks.watch import watched
+from yoloplug.blocks.parts.affine import absorb_affine
+from yoloplug.blocks.parts.checks import finite
+from yoloplug.blocks.parts.global_local_filter import GlobalLocalFilter
+from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["Filter", "gnConv"]

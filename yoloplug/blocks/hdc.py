@@ -17,9 +17,9 @@ from math import gcd
 
 from torch import Tensor, nn
 
-from yoloplug.blocks._affine import absorb_affine
-from yoloplug.blocks._checks import at_least_one
-from yoloplug.blocks._padding import autopad
+from yoloplug.blocks.parts.affine import absorb_affine
+from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
 __all__ = ["HDC", "largest_gap"]

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks._checks import finite
 from yoloplug.blocks.gn_conv import Filter, gnConv
-from yoloplug.blocks.layer_norm_2d import LayerNorm2d
+from yoloplug.blocks.parts.checks import finite
+from yoloplug.blocks.parts.layer_norm_2d import LayerNorm2d
 from yoloplug.registry import register
 
 __all__ = ["HorBlock"]

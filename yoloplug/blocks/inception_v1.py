@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from yoloplug.blocks._inception import POOL, Branches, Conv, Table
+from yoloplug.blocks.parts.inception import POOL, Branches, Conv, Table
 from yoloplug.registry import register
 
 __all__ = ["InceptionV1"]

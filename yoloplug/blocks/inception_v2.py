@@ -19,8 +19,8 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks._idle_bias import without_idle_bias
-from yoloplug.blocks._inception import POOL, Branches, Conv, Table, check_form
+from yoloplug.blocks.parts.idle_bias import without_idle_bias
+from yoloplug.blocks.parts.inception import POOL, Branches, Conv, Table, check_form
 from yoloplug.registry import register
 
 __all__ = ["InceptionV2"]

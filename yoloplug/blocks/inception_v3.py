@@ -21,7 +21,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from yoloplug.blocks._inception import POOL, Branches, Conv, Fork, Padding, Table, check_form
+from yoloplug.blocks.parts.inception import POOL, Branches, Conv, Fork, Padding, Table, check_form
 from yoloplug.registry import register
 
 __all__ = ["InceptionV3"]

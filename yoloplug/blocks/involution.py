@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks._divisors import divisors
-from yoloplug.blocks._local_filter import local_filter
-from yoloplug.blocks._padding import autopad
-from yoloplug.blocks.watch import watched
+from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.local_filter import local_filter
+from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["Involution"]

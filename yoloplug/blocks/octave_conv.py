@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks._affine import absorb_affine
-from yoloplug.blocks._fold import bn_affine
-from yoloplug.blocks._padding import autopad
+from yoloplug.blocks.parts.affine import absorb_affine
+from yoloplug.blocks.parts.fold import bn_affine
+from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
 __all__ = ["OctaveConv", "OctaveConvNormAct", "OctavePair"]

@@ -14,12 +14,12 @@ from math import sqrt
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks._checks import finite
-from yoloplug.blocks._fold import fold_bn
-from yoloplug.blocks._pooled_norm import PooledBatchNorm2d
-from yoloplug.blocks.annealing import Annealed
-from yoloplug.blocks.expert_conv import Experts
-from yoloplug.blocks.watch import watched
+from yoloplug.blocks.parts.annealing import Annealed
+from yoloplug.blocks.parts.checks import finite
+from yoloplug.blocks.parts.expert_conv import Experts
+from yoloplug.blocks.parts.fold import fold_bn
+from yoloplug.blocks.parts.pooled_norm import PooledBatchNorm2d
+from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["ODConv"]

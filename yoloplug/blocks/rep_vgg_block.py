@@ -14,8 +14,8 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from yoloplug.blocks._reparam import Kernel, check_conv, conv_norm, folded, folded_pair, grown, plain_conv
-from yoloplug.blocks.watch import watched
+from yoloplug.blocks.parts.reparam import Kernel, check_conv, conv_norm, folded, folded_pair, grown, plain_conv
+from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["RepVGGBlock", "RepVGGSEBlock"]

@@ -16,10 +16,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks._checks import at_least_one
-from yoloplug.blocks._fold import fold_bn, fold_named
-from yoloplug.blocks._padding import autopad
-from yoloplug.blocks._residual import middle_width, shortcut
+from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.fold import fold_bn, fold_named
+from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.residual import middle_width, shortcut
 from yoloplug.registry import register
 
 __all__ = ["Res2NetBottleneck"]

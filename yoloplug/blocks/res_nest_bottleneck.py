@@ -11,9 +11,9 @@ Departs: trains at batch 1, see SplitAttention.
 
 from torch import Tensor, nn
 
-from yoloplug.blocks._checks import at_least_one, divides
-from yoloplug.blocks._fold import fold_named
-from yoloplug.blocks._residual import middle_width
+from yoloplug.blocks.parts.checks import at_least_one, divides
+from yoloplug.blocks.parts.fold import fold_named
+from yoloplug.blocks.parts.residual import middle_width
 from yoloplug.blocks.split_attention import SplitAttention
 from yoloplug.registry import register
 

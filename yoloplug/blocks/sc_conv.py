@@ -22,11 +22,11 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks._checks import finite
-from yoloplug.blocks._divisors import divisors
-from yoloplug.blocks._padding import autopad
-from yoloplug.blocks.group_norm import GroupNorm
-from yoloplug.blocks.watch import watched
+from yoloplug.blocks.parts.checks import finite
+from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.group_norm import GroupNorm
+from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["CRU", "SRU", "SCConv"]

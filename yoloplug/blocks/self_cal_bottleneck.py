@@ -12,10 +12,10 @@ Departs: none; the projection of the shortcut is the reference's 1x1 convolution
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks._checks import at_least_one
-from yoloplug.blocks._fold import fold_named
-from yoloplug.blocks._padding import autopad
-from yoloplug.blocks._residual import middle_width, shortcut
+from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.fold import fold_named
+from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.residual import middle_width, shortcut
 from yoloplug.blocks.self_cal_conv import SelfCalConv
 from yoloplug.registry import register
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks._checks import at_least_one, divides
-from yoloplug.blocks._padding import autopad
-from yoloplug.blocks._pooled_norm import PooledBatchNorm2d
-from yoloplug.blocks.watch import watched
+from yoloplug.blocks.parts.checks import at_least_one, divides
+from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.pooled_norm import PooledBatchNorm2d
+from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["SelfCalConv"]

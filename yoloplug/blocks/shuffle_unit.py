@@ -15,10 +15,10 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks._channel_shuffle import channel_shuffle
-from yoloplug.blocks._checks import at_least_one, divides
-from yoloplug.blocks._fold import fold_bn
-from yoloplug.blocks._padding import autopad
+from yoloplug.blocks.parts.channel_shuffle import channel_shuffle
+from yoloplug.blocks.parts.checks import at_least_one, divides
+from yoloplug.blocks.parts.fold import fold_bn
+from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
 __all__ = ["ShuffleUnit"]

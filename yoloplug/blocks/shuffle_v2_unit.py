@@ -11,9 +11,9 @@ Departs: a unit whose width changes at stride 1 has the form of the stride-2 uni
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks._channel_shuffle import channel_shuffle
-from yoloplug.blocks._checks import at_least_one
-from yoloplug.blocks._padding import autopad
+from yoloplug.blocks.parts.channel_shuffle import channel_shuffle
+from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
 __all__ = ["ShuffleV2Unit"]

@@ -13,11 +13,11 @@ statistics). Parts of the attention are grouped as the reference does it, so pub
 
 from torch import Tensor, nn
 
-from yoloplug.blocks._checks import at_least_one, divides
-from yoloplug.blocks._fold import fold_named
-from yoloplug.blocks._padding import autopad
-from yoloplug.blocks._pooled_norm import PooledBatchNorm2d
-from yoloplug.blocks.watch import watched
+from yoloplug.blocks.parts.checks import at_least_one, divides
+from yoloplug.blocks.parts.fold import fold_named
+from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.pooled_norm import PooledBatchNorm2d
+from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
 __all__ = ["SplitAttention"]

@@ -12,8 +12,8 @@ leaves outputs without any tap.
 
 from torch import Tensor, nn
 
-from yoloplug.blocks._affine import absorb_affine
-from yoloplug.blocks._checks import at_least_one, divides
+from yoloplug.blocks.parts.affine import absorb_affine
+from yoloplug.blocks.parts.checks import at_least_one, divides
 from yoloplug.registry import register
 
 __all__ = ["TransposedConv"]

@@ -17,7 +17,7 @@ def patch(checks: ModuleType) -> None:
 
     @functools.wraps(stock)
     def check_file(file: Any, *args: Any, **kwargs: Any) -> Any:
-        from yoloplug.yamls import find
+        from yoloplug.shipped_yamls import find
 
         return stock(find(str(file)) or file, *args, **kwargs)
 
@@ -45,7 +45,7 @@ def known_names() -> list[str]:
     """File names of the stock model YAMLs and of ours, without scale letters."""
     import ultralytics
 
-    from yoloplug.yamls import model_yamls
+    from yoloplug.shipped_yamls import model_yamls
 
     stock = (Path(ultralytics.__file__).parent / "cfg" / "models").rglob("*.yaml")
     return sorted({path.name for path in stock} | set(model_yamls()))

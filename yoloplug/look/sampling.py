@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks._padding import autopad
 from yoloplug.blocks.dcn_v3 import DCNv3
 from yoloplug.blocks.dcn_v4 import DCNv4
-from yoloplug.blocks.deform_op import DeformablePack, tap_offsets
+from yoloplug.blocks.parts.deform_conv2d import DeformablePack, tap_offsets
+from yoloplug.blocks.parts.padding import autopad
 
 __all__ = ["DEFORMABLE", "Sampling", "sampling"]
 

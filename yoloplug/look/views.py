@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks.watch import watching
+from yoloplug.blocks.parts.watch import watching
 from yoloplug.look.sampling import DEFORMABLE, Sampling, sampling
 
 __all__ = ["View", "views_of"]

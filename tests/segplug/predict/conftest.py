@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from segplug.predict import predict
-from segplug.predictor import Predictor
+from segplug.inference.predictor import Predictor
+from segplug.prediction import predict
 
 Pixels = NDArray[np.uint8]
 
@@ -31,7 +31,7 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
     def load(path: Path, device: str) -> Predictor:
         return Predictor(path, path.name, 0.5, probability_of)
 
-    monkeypatch.setattr("segplug.predict.run.load_predictor", load)
+    monkeypatch.setattr("segplug.prediction.run.load_predictor", load)
 
     def call(sources: Any, **options: Any) -> list[dict[str, Any]]:
         return predict(options.pop("model", "dark"), sources, tmp_path / "found", tile=256, **options)

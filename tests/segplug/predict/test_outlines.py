@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from rasterio.features import rasterize
 
-from segplug.predict.geojson import feature_collection
-from segplug.predict.outlines import OutlineTracer
+from segplug.prediction.geojson import feature_collection
+from segplug.prediction.outlines import OutlineTracer
 
 
 def traced(mask: np.ndarray, rows: int) -> list:

@@ -12,8 +12,8 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from segplug.errors import FilesFailed, SegplugError
-from segplug.predict.sources import find_sources
-from segplug.predictor import Predictor
+from segplug.inference.predictor import Predictor
+from segplug.prediction.sources import find_sources
 from tests.segplug.predict.conftest import darkness, draw, save
 
 Find = Callable[..., list[dict[str, Any]]]
@@ -175,7 +175,7 @@ def test_wrong_settings_are_named(find: Find, tmp_path: Path, options: dict[str,
 
 def test_a_network_that_gives_nan_is_refused(tmp_path: Path, find: Find, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Predictor(Path("m.ckpt"), "0", 0.5, lambda image: np.full(image.shape[:2], np.nan, np.float32))
-    monkeypatch.setattr("segplug.predict.run.load_predictor", lambda *_: broken)
+    monkeypatch.setattr("segplug.prediction.run.load_predictor", lambda *_: broken)
     with pytest.raises(SegplugError, match=r"m\.ckpt: the model gives NaN"):
         find(save(tmp_path / "a.png", draw()[0]))
 

@@ -14,7 +14,7 @@ from affine import Affine
 from rasterio.features import rasterize
 
 from segplug.errors import FilesFailed
-from segplug.tiling import tile_count
+from segplug.inference.tiling import tile_count
 from tests.segplug.predict.conftest import darkness, draw
 
 Find = Callable[..., list[dict[str, Any]]]

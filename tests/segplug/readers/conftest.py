@@ -13,9 +13,9 @@ import pytest
 import yaml
 from scipy.io import savemat
 
-from segplug.data import CrackDataset
-from segplug.data_source import DataSource
-from segplug.readers import open_data
+from segplug.data.dataset import CrackDataset
+from segplug.data.readers import open_data
+from segplug.data.source import DataSource
 
 BOX = (8, 20, 40, 50)  # left, top, right, bottom in pixels of the 64 x 48 photographs
 TRUTH = np.zeros((48, 64), dtype=np.uint8)
@@ -97,7 +97,7 @@ def semantic(root: Path, mapping: dict[int, object] | None = None, names: tuple[
 
 
 def mask_of(source: DataSource | Path, split: str, index: int = 0) -> np.ndarray:
-    return CrackDataset(open_data(source).pairs(split))[index][1][0].numpy()
+    return CrackDataset(open_data(source).samples(split))[index][1][0].numpy()
 
 
 @pytest.fixture

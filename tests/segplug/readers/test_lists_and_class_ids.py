@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from segplug.data_source import DataSource
+from segplug.data.readers import open_data
+from segplug.data.source import DataSource
 from segplug.errors import SegplugError
-from segplug.readers import open_data
 
 
 def test_the_semantic_layout_carries_pixels_without_label(layouts: SimpleNamespace, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_csv_rows_are_checked(layouts: SimpleNamespace, tmp_path: Path) -> None:
     rows = [("one/a.jpg", "gt/none.png", "train", "p1"), ("one/b.jpg", "gt/a.png", "train", "p1")]
     layouts.csv_list(tmp_path, [*rows, ("two/a.jpg", "gt/a.png", "train", "")])
     with pytest.raises(SegplugError, match=r"list\.csv, line 2: no mask .*none\.png; correct .*and 1 more"):
-        open_data(tmp_path).pairs("train")
+        open_data(tmp_path).samples("train")
     layouts.csv_list(tmp_path, [("one/a.jpg", "gt/a.png", "trian", "")])
     with pytest.raises(SegplugError, match=r"line 2: split 'trian'; write train, val or test"):
         open_data(tmp_path)
@@ -71,17 +71,17 @@ def test_csv_rows_are_checked(layouts: SimpleNamespace, tmp_path: Path) -> None:
 
 def test_images_of_one_name_in_two_folders_get_longer_names(layouts: SimpleNamespace, tmp_path: Path) -> None:
     layouts.csv_list(tmp_path)
-    pairs = open_data(tmp_path).pairs("train")
-    assert [(p.name, p.group) for p in pairs] == [("one-a", "p1"), ("two-a", "p2")]
+    samples = open_data(tmp_path).samples("train")
+    assert [(p.name, p.group) for p in samples] == [("one-a", "p1"), ("two-a", "p2")]
 
 
 def test_groups_come_from_a_table(layouts: SimpleNamespace, tmp_path: Path) -> None:
     layouts.folders(tmp_path)
     table = tmp_path / "groups.csv"
     table.write_text("image,group\na.png,wall 3\n")
-    assert open_data(DataSource(str(tmp_path), groups=str(table))).pairs("train")[0].group == "wall 3"
+    assert open_data(DataSource(str(tmp_path), groups=str(table))).samples("train")[0].group == "wall 3"
     table.write_text("image,group\nb,wall 3\n")
     data = open_data(DataSource(str(tmp_path), groups=str(table)))
     with pytest.raises(SegplugError, match=r"groups\.csv: no row for a\.png"):
-        data.pairs("train")
-    assert data.pairs("val")[0].group is None and "1 of 1 images of val have no group" in str(data)
+        data.samples("train")
+    assert data.samples("val")[0].group is None and "1 of 1 images of val have no group" in str(data)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from segplug.data_source import DataSource
+from segplug.data.readers import open_data
+from segplug.data.source import DataSource
 from segplug.errors import SegplugError
-from segplug.readers import open_data
 
 
 def test_an_empty_yolo_file_is_a_label_without_object(layouts: SimpleNamespace, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_coco_mistakes_are_named(layouts: SimpleNamespace, tmp_path: Path) -> No
     about["images"] += [{"id": 8, "file_name": "gone.jpg", "height": 1, "width": 1}]
     file.write_text(json.dumps(about))
     with pytest.raises(SegplugError, match=r"annotations\.json: no image gone\.jpg; put it beside"):
-        open_data(tmp_path).pairs("all")
+        open_data(tmp_path).samples("all")
     about["images"][0]["width"] = 65
     file.write_text(json.dumps({**about, "images": about["images"][:1]}))
     with pytest.raises(SegplugError, match=r"a\.jpg: 64x48, but annotations\.json says 65x48"):

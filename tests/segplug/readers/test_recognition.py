@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 
 from segplug.cli import main
-from segplug.config import TrainConfig
-from segplug.data import CrackDataset
-from segplug.data_source import DataSource
+from segplug.data.dataset import CrackDataset
+from segplug.data.readers import open_data
+from segplug.data.source import DataSource
 from segplug.errors import SegplugError
-from segplug.readers import open_data
-from segplug.train import train
+from segplug.training.config import TrainConfig
+from segplug.training.train import train
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,11 @@ def test_unlabelled_images_count_as_crack_free_only_when_asked(layouts: SimpleNa
         layouts.photo(tmp_path / "train" / "images" / f"{name}.png")
     message = r"b\.png: no label; 5 of 6 images have none: b\.png, c\.png, d\.png and 2 more; .*--unlabelled crack-free"
     with pytest.raises(SegplugError, match=message):
-        open_data(tmp_path).pairs("train")
-    assert len(open_data(tmp_path).pairs("val")) == 1  # another split's trouble is its own
+        open_data(tmp_path).samples("train")
+    assert len(open_data(tmp_path).samples("val")) == 1  # another split's trouble is its own
     data = open_data(DataSource(str(tmp_path), unlabelled="crack-free"))
     assert str(data).endswith("; 5 without label in train count as crack-free")
-    assert CrackDataset(data.pairs("train"))[3][1].max() == 0
+    assert CrackDataset(data.samples("train"))[3][1].max() == 0
 
 
 def test_a_folder_called_valid_marks_labelled_pixels(layouts: SimpleNamespace, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_folder_called_valid_marks_labelled_pixels(layouts: SimpleNamespace, t
     assert np.array_equal(layouts.mask_of(tmp_path, "all"), np.where(seen > 0, layouts.truth, 255))
     (tmp_path / "valid" / "a.png").unlink()
     with pytest.raises(SegplugError, match=r"valid: no mask a\.\* of labelled pixels; add one"):
-        open_data(tmp_path).pairs("all")
+        open_data(tmp_path).samples("all")
 
 
 def test_a_turned_photo_is_explained(layouts: SimpleNamespace, tmp_path: Path) -> None:

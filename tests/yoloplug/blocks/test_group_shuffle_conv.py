@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks import GroupShuffleConv
-from yoloplug.blocks._channel_shuffle import channel_shuffle, unshuffled
+from yoloplug.blocks.parts.channel_shuffle import channel_shuffle, unshuffled
 
 
 class Shuffle(nn.Module):

@@ -1,0 +1,1 @@
+"""The numbers of a row: COCO AP, error types, cost."""

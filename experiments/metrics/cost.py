@@ -1,0 +1,44 @@
+"""Parameters, FLOPs and fused latency of one trained model, with the protocol they were measured by."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from experiments.spec.spec import Budget, Protocol
+from yoloplug.flops import count_flops, count_parameters, latency_ms
+
+__all__ = ["cost"]
+
+
+def cost(model: nn.Module, fused: nn.Module, budget: Budget, protocol: Protocol) -> dict[str, Any]:
+    """`model` as trained gives parameters and FLOPs; `fused` is timed. float32, batch 1."""
+    device = torch.device(torch_device(budget.device))
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, budget.imgsz, budget.imgsz, device=device)
+    flops = count_flops(model.to(device).float(), image)
+    latency = latency_ms(fused.to(device).float(), image, protocol.latency_runs, protocol.latency_warmup)
+    return {
+        "params": count_parameters(model),
+        "flops": flops.flops,
+        "flops_uncounted": flops.uncounted,
+        "latency_ms": latency.median,
+        "latency_p10_ms": latency.p10,
+        "latency_p90_ms": latency.p90,
+        "latency_protocol": {
+            "batch": 1,
+            "imgsz_px": budget.imgsz,
+            "dtype": "float32",
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+            "threads": torch.get_num_threads(),
+            "warmup": protocol.latency_warmup,
+            "runs": protocol.latency_runs,
+            "statistic": "median",
+            "covers": "forward pass of the fused model; no image reading, no non-maximum suppression",
+        },
+    }
+
+
+def torch_device(device: str) -> str:
+    """Ultralytics' `0` is torch's `cuda:0`."""
+    return f"cuda:{device}" if device.isdigit() else device

@@ -1,0 +1,153 @@
+"""README's results table, written from the committed rows, never typed.
+
+Values and costs come from the rows; difference, interval and verdict from the table.csv that `report` wrote beside
+them, since the per-image files that these need are too large to commit. A table.csv that is older than its rows is
+refused.
+"""
+
+import csv
+import math
+from pathlib import Path
+from statistics import mean, median
+
+from experiments.report.rows import HEADLINE, Comparison, compare, read_run
+from experiments.spec.strict import SpecError
+
+__all__ = ["BEGIN", "END", "results_block", "update_readme"]
+
+BEGIN = "<!-- results: written by `python -m experiments readme`, not by hand -->"
+END = "<!-- end of results -->"
+_COLUMNS = ("Data, split", "Model", "Metric", "Difference [95 %]", "Verdict", "Parameters", "GFLOPs", "Latency, ms")
+_SHOWN = {
+    "detect": {"AP": "COCO AP", "AP50": "AP50"},
+    "segment": {"iou_crack": "crack IoU", "f1": "F1"},
+}
+_DASH = "-"
+_KEY = ("name", "dataset", "subset", "model", "baseline")
+_NEEDED = {*_KEY, "metric", "mean", "difference", "difference_low", "difference_high", "verdict"}
+_Lines = dict[tuple[str, ...], dict[str, str]]  # _KEY -> its line of the headline metric
+
+
+def update_readme(readme: Path, results: Path, check: bool) -> bool:
+    """Put the table between README's two markers; with `check` only look. True when README was up to date.
+
+    Raises SpecError without markers, without rows, or with a table.csv that does not belong to them.
+    """
+    text = _read(readme)
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise SpecError(f"{readme} must hold once, in this order, the lines\n{BEGIN}\n{END}")
+    before, rest = text.split(BEGIN)
+    fresh = f"{before}{BEGIN}\n\n{results_block(results)}\n{END}{rest.split(END)[1]}"
+    if fresh != text and not check:
+        readme.write_text(fresh, encoding="utf-8")
+    return fresh == text
+
+
+def results_block(results: Path) -> str:
+    """Table and footnotes, of every folder of `results` that holds rows."""
+    folders = sorted({path.parents[2] for path in results.glob("*/cells/*/row.json")})
+    if not folders:
+        raise SpecError(f"{results} holds no results (NAME/cells/*/row.json)")
+    comparisons = compare([read_run(folder) for folder in folders])
+    runs = " ".join(f"RUNS/{folder.name}" for folder in folders)
+    again = f"write it again: python -m experiments report {runs} --out {results} (runs hold what intervals need)"
+    found = _judged(results / "table.csv", again)
+    lines = [_COLUMNS, (*["---"] * 5, *["--:"] * 3)]
+    for comparison in comparisons:
+        for part in (comparison, *comparison.subsets):
+            for label in part.labels:
+                line = found.get(_key(part, label, part.baseline), {})
+                if _number(line.get("mean")) != _mean(part, label, HEADLINE[part.task]):
+                    raise SpecError(
+                        f"{results / 'table.csv'} does not belong to the rows ({part.title}: {label}); {again}"
+                    )
+                lines.append(_line(part, label, line))
+    notes = "\n".join(f"- {_note(comparison)}{_at_equal_size(comparison, found)}" for comparison in comparisons)
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return (
+        f"{table}\n\n{notes}\n\nLatency: fused, batch 1, median over seeds. Verdict: better or worse when p < 0.05 "
+        f"after Holm's correction, over images and seeds; [how](docs/comparison.md).\n"
+    )
+
+
+def _line(comparison: Comparison, label: str, known: dict[str, str]) -> tuple[str, ...]:
+    row, is_base = comparison.rows[0], label == comparison.baseline
+    costs = [row["cost"] for row in comparison.of(label) if row["cost"]]
+    split = str(row["method"].get("split", "")).split(",")[0]
+    data = f"{row['dataset']} {split}, {comparison.subset or str(row['budget']['imgsz']) + ' px'}"
+    return (
+        data if label == comparison.labels[0] else "",
+        f"{label} (baseline)" if is_base else label,
+        _metrics(comparison, label),
+        _DASH if is_base else _difference(known),
+        _DASH if is_base else known["verdict"] or _DASH,
+        f"{costs[0]['params'] / 1e6:.2f} M" if costs else _DASH,
+        f"{costs[0]['flops'] / 1e9:.2f}" if costs else _DASH,
+        f"{median(cost['latency_ms'] for cost in costs):.1f}" if costs else _DASH,
+    )
+
+
+def _metrics(comparison: Comparison, label: str) -> str:
+    parts = []
+    for metric, name in _SHOWN[comparison.task].items():
+        value = _mean(comparison, label, metric)
+        parts += [] if value is None else [f"{name} {value:.3f}"]
+    return ", ".join(parts) or _DASH
+
+
+def _difference(line: dict[str, str]) -> str:
+    apart, low, high = (_number(line[key]) for key in ("difference", "difference_low", "difference_high"))
+    if apart is None:
+        return _DASH
+    return f"{apart:+.3f}" + (f" [{low:+.3f}, {high:+.3f}]" if low is not None and high is not None else "")
+
+
+def _note(comparison: Comparison) -> str:
+    """Budget and machine, which every row of a comparison shares."""
+    row, budget = comparison.rows[0], comparison.rows[0]["budget"]
+    seeds = sorted({row["seed"] for row in comparison.rows})
+    listed = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
+    start = str(row["method"].get("weights", "")).split(",")[0].split(";")[0]
+    timed = next((r["cost"]["latency_protocol"] for r in comparison.rows if r["cost"]), None)
+    latency = f"; latency on {timed['device']}, {timed['threads']} thread(s), {timed['imgsz_px']} px" if timed else ""
+    return f"{row['dataset']}: {start}, {budget['epochs']} epochs, {listed}, on {budget['device']}{latency}."
+
+
+def _at_equal_size(comparison: Comparison, found: _Lines) -> str:
+    """Of models that have a stock model of their size beside them, how they do against it."""
+    lines = {pair: found.get(_key(comparison, *pair), {}) for pair in comparison.at_equal_size}
+    parts = [f"{label} {_difference(line)}, {line['verdict']}" for (label, _), line in lines.items() if line]
+    metric = next(iter(_SHOWN[comparison.task].values()))
+    return f" {metric} against the stock model scaled to its size: {'; '.join(parts)}." if parts else ""
+
+
+def _judged(path: Path, again: str) -> _Lines:
+    if not path.is_file():
+        raise SpecError(f"{path} is missing; {again}")
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    if not lines or not _NEEDED <= lines[0].keys():
+        raise SpecError(f"{path} is not a table that `report` writes; {again}")
+    heads = set(HEADLINE.values())
+    return {tuple(line[key] for key in _KEY): line for line in lines if line["metric"] in heads}
+
+
+def _key(comparison: Comparison, label: str, against: str) -> tuple[str, ...]:
+    return (comparison.rows[0]["name"], comparison.rows[0]["dataset"], comparison.subset or "", label, against)
+
+
+def _mean(comparison: Comparison, label: str, metric: str) -> float | None:
+    values = comparison.values(label, metric)
+    return mean(values.values()) if values else None
+
+
+def _number(text: str | None) -> float | None:
+    value = float(text) if text else math.nan
+    return None if math.isnan(value) else value
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SpecError(f"cannot read {path}: {error}") from error

@@ -1,0 +1,1 @@
+"""Cells run, wherever: planned, claimed, watched, timed."""

@@ -1,0 +1,1 @@
+"""The spec: one YAML file, read strictly."""

@@ -1,0 +1,67 @@
+"""What every segmentation cell keeps of its test images, whoever trained the model: segplug's scores, pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.cells.cell import Cell
+from experiments.cells.pictures import kept, save_masks, save_picture, shrink_mask
+from experiments.cells.record import write_json
+from experiments.metrics.crack_errors import CrackErrors
+from experiments.statistics.image_sets import CrackImages
+from experiments.statistics.subsets import score_subsets
+from segplug.data.readers import open_data
+from segplug.evaluation.evaluate import OnImage
+
+__all__ = ["FILES", "METRIC", "crack_row", "pictures_of", "val_source"]
+
+METRIC = (
+    "TP, FP, FN, TN of crack pixels summed over the set, 0 px tolerance; "
+    "iou_crack = TP/(TP+FP+FN), miou = mean with the background's IoU, f1 = 2TP/(2TP+FP+FN), "
+    "iou_per_image = mean over images, ods_* at the one best threshold, ois_* at each image's best; "
+    "f1_tol*, cldice, hd95_px, ap, scs_compat_*: as segplug.metrics.DEFINITIONS states"
+)
+FILES: dict[str, Any] = {"per_image": ["per_image.json"], "contributions": "per_image.npz", "masks": "masks.npz"}
+
+
+def val_source(data: Path, val_split: float) -> str:
+    """Which images choose the epoch, in words; empty where none do."""
+    if "val" in open_data(data).splits:
+        return "the data's validation images"
+    return "validation images taken from train" if val_split > 0 else ""
+
+
+def crack_row(cell: Cell, judge: Callable[[OnImage, Path], dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """segplug's evaluation, and the row's `metrics`, `subsets` and `errors`; FILES and pictures are written on the way.
+
+    judge: evaluates the test split, showing each image to the `look` given and saving contributions at the path given.
+    """
+    wanted = set(kept(len(open_data(cell.data).samples("test"))))
+    errors, masks = CrackErrors(), {}
+
+    def on_image(index: int, image: NDArray[np.uint8], truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> None:
+        errors.add(found, truth)
+        if index in wanted:
+            save_picture(cell.pictures, index, image, truth)
+            masks[index] = shrink_mask(found)
+
+    contributions = cell.folder / FILES["contributions"]
+    result = judge(on_image, contributions)
+    save_masks(cell.folder / FILES["masks"], masks)
+    write_json(cell.folder / FILES["per_image"][0], result["per_image"])
+    return result, {
+        "metrics": result["metrics"],
+        "subsets": score_subsets(CrackImages(contributions), cell.excluded),
+        "errors": errors.shares(),
+    }
+
+
+def pictures_of(cell: Cell) -> str:
+    """Relative to the cell's folder."""
+    return os.path.relpath(cell.pictures, cell.folder)

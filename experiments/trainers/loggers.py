@@ -1,0 +1,49 @@
+"""TensorBoard, MLflow, W&B of YOLO models, by Ultralytics' switches; segplug's: `experiments.trainers.callbacks`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+from experiments.cells.cell import Cell
+from experiments.spec.strict import SpecError
+
+__all__ = ["check_loggers", "logging_to"]
+
+_PACKAGES = {"tensorboard": "tensorboard", "mlflow": "mlflow", "wandb": "wandb"}
+_OFF = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb")
+
+
+def check_loggers(names: tuple[str, ...]) -> None:
+    """Raise SpecError for one whose package is missing."""
+    for name in names:
+        if find_spec(_PACKAGES[name]) is None:
+            raise SpecError(f"loggers: {name} needs its package; pip install {_PACKAGES[name]}, or leave it out")
+
+
+@contextmanager
+def logging_to(cell: Cell) -> Iterator[None]:
+    """Ultralytics logs to the spec's loggers and to nothing else, whatever the user's settings say; they stay.
+
+    MLflow's experiment is the spec's name, a run is the cell.
+    """
+    if not cell.model.is_yolo:
+        yield
+        return
+    from ultralytics.utils import SETTINGS
+
+    before = {name: SETTINGS[name] for name in _OFF if name in SETTINGS}
+    names = {"MLFLOW_EXPERIMENT_NAME": cell.spec.name, "MLFLOW_RUN": cell.key}
+    environment = {name: os.environ.get(name) for name in names}
+    for name in before:
+        dict.__setitem__(SETTINGS, name, name in cell.spec.loggers)  # past its own __setitem__, which writes the file
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            dict.__setitem__(SETTINGS, name, value)
+        for name, old in environment.items():
+            os.environ.pop(name) if old is None else os.environ.update({name: old})

@@ -1,0 +1,1 @@
+"""Labelled photographs: where they lie, how their labels are read, how they are split and checked."""

@@ -1,0 +1,168 @@
+"""Labelled photographs as a torch dataset: every sample is read and checked once at the start. Readers find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from segplug.data.labels import Label, MaskFile
+from segplug.data.mask_encoding import NO_LABEL, Encoding, MaskRules, Stored, find_encoding, refuse_inverted
+from segplug.data.read_image import read_image, read_mask, stored
+from segplug.errors import SegplugError
+
+__all__ = ["CrackDataset", "EpochSampler", "Sample", "read_sample", "valid_pixels"]
+
+CACHE_BYTES = 2 << 30
+
+Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+Transform = Callable[[NDArray[np.uint8], NDArray[np.uint8], int], Arrays]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled photograph, its `name` unlike any other of the split.
+
+    valid: mask file that is 0 where the label says nothing. group: source photograph, where the data names it.
+    """
+
+    name: str
+    image: Path
+    label: Label
+    valid: Path | None = None
+    group: str | None = None
+
+
+class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Pairs as (3, H, W) uint8 image and (1, H, W) uint8 mask: 0 background, 1 crack, 255 no label.
+
+    Every pair is read once in the constructor, so that bad files are refused before training; it stays in memory while
+    `cache_bytes` lasts. `note` hears how the mask files are encoded. `transform(image, mask, seed)` gets a seed made of
+    `seed`, the epoch and the index, so that an epoch's pictures depend on neither workers nor resumption. Index with i
+    (epoch 0) or (epoch, i), see EpochSampler.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        transform: Transform | None = None,
+        seed: int = 0,
+        note: Callable[[str], None] = lambda text: None,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        if not samples:
+            raise SegplugError("no image/mask pair left; check the split")
+        self.samples = list(samples)
+        self.transform = transform
+        self.seed = seed
+        self._cache: list[Arrays | None] = [None] * len(self.samples)
+        files: list[Stored] = []
+        with ThreadPoolExecutor(4) as pool:
+            for i, (arrays, file) in enumerate(pool.map(_read_stored, self.samples)):
+                files += [file] if file else []
+                size = arrays[0].nbytes + arrays[1].nbytes
+                if size <= cache_bytes:
+                    self._cache[i] = arrays
+                    cache_bytes -= size
+        self._encoding = _encoding(self.samples, files)
+        if self._encoding is not None:
+            note(f"masks of {len(files)} images: {self._encoding.about}")
+        self._cache = [None if kept is None else self._decoded(i, kept) for i, kept in enumerate(self._cache)]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def arrays(self, index: int) -> Arrays:
+        """(H, W, 3) RGB image and (H, W) mask of 0, 1 and 255, in the file's size."""
+        cached = self._cache[index]
+        return cached if cached is not None else self._decoded(index, read_sample(self.samples[index]))
+
+    def _decoded(self, index: int, arrays: Arrays) -> Arrays:
+        image, mask = arrays
+        sample = self.samples[index]
+        if self._encoding is not None and isinstance(sample.label, MaskFile):
+            mask = self._encoding.table[mask]
+        if sample.valid is not None:
+            mask = np.where(valid_pixels(sample.valid, mask.shape), mask, np.uint8(NO_LABEL))
+        if (mask == NO_LABEL).all():
+            raise SegplugError(f"{sample.label.path}: no pixel has a label; remove the image or label it")
+        return image, mask
+
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        image, mask = self.arrays(index)
+        if self.transform is not None:
+            image, mask = self.transform(image, mask, _mix(self.seed, epoch, index))
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))), torch.from_numpy(mask)[None]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return (self[i] for i in range(len(self)))
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Shuffled (epoch, index) keys; the order depends on seed and epoch alone. Lightning calls `set_epoch`.
+
+    Of several ranks each takes every world-th key; the few that do not go round are left out of this epoch.
+    """
+
+    def __init__(self, length: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        if length < world:
+            raise SegplugError(f"{length} training images cannot be shared by {world} devices; use fewer")
+        self.length = length
+        self.seed = seed
+        self.rank = rank
+        self.world = world
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.length // self.world
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
+        mine = order[self.rank :: self.world][: len(self)]
+        return iter([(self.epoch, int(i)) for i in mine])
+
+
+def read_sample(sample: Sample) -> Arrays:
+    """(H, W, 3) RGB image and (H, W) label values, those of a MaskFile as stored. Raises SegplugError with the file."""
+    image = read_image(sample.image)
+    return image, sample.label.values(image.shape[0], image.shape[1], sample.image)
+
+
+def _read_stored(sample: Sample) -> tuple[Arrays, Stored | None]:
+    arrays = read_sample(sample)
+    if sample.valid is not None:
+        valid_pixels(sample.valid, arrays[1].shape)
+    return arrays, stored(sample.label.path, arrays[1]) if isinstance(sample.label, MaskFile) else None
+
+
+def _encoding(samples: Sequence[Sample], files: Sequence[Stored]) -> Encoding | None:
+    rules = next((p.label.rules for p in samples if isinstance(p.label, MaskFile)), MaskRules())
+    if not files:
+        return None
+    encoding = find_encoding(files, rules)
+    refuse_inverted(files, encoding, rules)
+    return encoding
+
+
+def valid_pixels(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(H, W): where the label counts. Raises SegplugError when the file is not of that shape."""
+    valid = read_mask(path) > 0
+    if valid.shape != shape:
+        raise SegplugError(f"{path}: {valid.shape[1]}x{valid.shape[0]} but its image is {shape[1]}x{shape[0]}; redo it")
+    return valid
+
+
+def _mix(seed: int, epoch: int, index: int) -> int:
+    """One 32-bit seed of three numbers."""
+    return int(np.random.SeedSequence([seed, epoch, index]).generate_state(1)[0])

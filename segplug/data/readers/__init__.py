@@ -1,0 +1,172 @@
+"""Everything behind `--data`: `open_data` recognises the format and returns the labelled images of each split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from segplug.data.dataset import Sample
+from segplug.data.finding import Finding, some
+from segplug.data.image_files import by_stem, image_files
+from segplug.data.labels import CrackFree
+from segplug.data.readers import cfd, coco, csv_list, folders, semantic, yolo
+from segplug.data.readers.found import SPLIT_NAMES, Found
+from segplug.data.readers.tables import read_groups
+from segplug.data.source import DataSource
+from segplug.errors import SegplugError
+
+__all__ = ["CrackData", "open_data"]
+
+
+class Reader(NamedTuple):
+    """recognises(path) says whether the data at `path` looks like its format; read(path, source) finds the pairs."""
+
+    wanted: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path, DataSource], Found]
+
+
+READERS: dict[str, Reader] = {
+    "folders": Reader("images/ + masks/", folders.recognises, folders.read),
+    "csv": Reader("a .csv list", csv_list.recognises, csv_list.read),
+    "yolo": Reader("images/ + labels/*.txt", yolo.recognises, yolo.read),
+    "coco": Reader("a COCO .json", coco.recognises, coco.read),
+    "cfd": Reader("images + groundTruth/*.mat", cfd.recognises, cfd.read),
+    "semantic": Reader("a YAML with masks_dir", semantic.recognises, semantic.read),
+}
+
+
+@dataclass(frozen=True)
+class CrackData:
+    """format: key of the reader. about: the labels in words. splits: "train", "val", "test", or "all" alone."""
+
+    root: Path
+    format: str
+    about: str
+    splits: dict[str, list[Sample]]
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+
+    def samples(self, split: str) -> list[Sample]:
+        """The pairs of one split by name. Raises SegplugError on an unknown split and on anything wrong in it."""
+        if split not in self.splits:
+            found = ", ".join(self.splits)
+            raise SegplugError(f"{self.root}: no split {split!r}; found: {found}; name one by --split")
+        Finding.refuse([f for f in self.findings if f.split in (None, split)])
+        return self.splits[split]
+
+    def __str__(self) -> str:
+        total = sum(map(len, self.splits.values()))
+        parts = "" if "all" in self.splits else f" ({', '.join(f'{s} {len(p)}' for s, p in self.splits.items())})"
+        return "; ".join([f"data: {self.about}, {total} images{parts}", *self.notes])
+
+
+def open_data(source: DataSource | Path | str) -> CrackData:
+    """Find the labelled images; no picture is opened.
+
+    Raises SegplugError when nothing or more than one format is recognised. Broken pairs are kept as `findings`; asking
+    for their split raises.
+    """
+    source = DataSource.of(source)
+    root = Path(source.data)
+    if not root.exists():
+        raise SegplugError(f"{root}: no such data folder")
+    name = source.data_format if source.data_format != "auto" else _recognise(root)
+    found = READERS[name].read(root, source)
+    for split, samples in found.splits.items():
+        _unique_names(samples)
+        if not samples and not any(f.split in (None, split) for f in found.findings):
+            found.findings.append(Finding("empty", f"{root}: split {split} holds no image", "fill or remove it", split))
+    notes: list[str] = []
+    order = [split for split in (*SPLIT_NAMES, "all") if split in found.splits]
+    splits = {split: _with_valid(found, split, source, root, notes) for split in order}
+    if source.groups is not None:
+        splits = _with_groups(splits, Path(source.groups), found.findings, notes)
+    _check_unlabelled(splits, source, found.findings, notes)
+    return CrackData(root, name, found.about, splits, tuple(found.findings), tuple(dict.fromkeys(notes)))
+
+
+def _recognise(root: Path) -> str:
+    names = [name for name, reader in READERS.items() if reader.recognises(root)]
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        wanted = ", ".join(reader.wanted for reader in READERS.values())
+        raise SegplugError(
+            f"{root}: found none of {wanted}; train/, val/, test/ may stand around or inside the folders"
+        )
+    raise SegplugError(f"{root}: could be {' or '.join(names)}; say which, as --data-format {names[0]}")
+
+
+def _unique_names(samples: list[Sample]) -> None:
+    """Images of one stem in different folders are named by their paths below the common folder."""
+    if len({sample.name for sample in samples}) < len(samples):
+        parts = [sample.image.absolute().with_suffix("").parts for sample in samples]
+        shared = next((i for i, level in enumerate(zip(*parts, strict=False)) if len(set(level)) > 1), 0)
+        samples[:] = [replace(sample, name="-".join(p[shared:])) for sample, p in zip(samples, parts, strict=True)]
+    samples.sort(key=lambda sample: sample.name)
+
+
+def _with_valid(found: Found, split: str, source: DataSource, root: Path, notes: list[str]) -> list[Sample]:
+    """The pairs of a split with their masks of labelled pixels."""
+    samples = found.splits[split]
+    folder = Path(source.ignore) if source.ignore is not None else found.valid.get(split)
+    if folder is None:
+        return samples
+    files = by_stem(image_files(folder))
+    missing = [sample for sample in samples if sample.image.stem not in files]
+    if missing:
+        found.findings.append(
+            Finding(
+                "no valid mask",
+                f"{folder}: no mask {missing[0].image.stem}.* of labelled pixels",
+                "add one (all 255 if all are)",
+                split,
+                tuple(str(sample.image) for sample in missing),
+            )
+        )
+    notes.append(f"{folder} marks the labelled pixels")
+    return [replace(sample, valid=files.get(sample.image.stem)) for sample in samples]
+
+
+def _with_groups(
+    splits: dict[str, list[Sample]], table: Path, findings: list[Finding], notes: list[str]
+) -> dict[str, list[Sample]]:
+    """The pairs with the groups of the table; where training takes its images from, each must have one."""
+    groups = read_groups(table)
+    result = {}
+    for split, samples in splits.items():
+        named = [replace(p, group=groups.get(p.image.name, groups.get(p.image.stem, p.group))) for p in samples]
+        bare = [str(sample.image) for sample in named if sample.group is None]
+        if bare and split in ("train", "all"):
+            text = f"{table}: no row for {some(Path(name).name for name in bare)}"
+            findings.append(Finding("no group", text, "add image,group for each", split, tuple(bare)))
+        elif bare:
+            notes.append(f"{len(bare)} of {len(samples)} images of {split} have no group")
+        result[split] = named
+    return result
+
+
+def _check_unlabelled(
+    splits: dict[str, list[Sample]], source: DataSource, findings: list[Finding], notes: list[str]
+) -> None:
+    for split, samples in splits.items():
+        bare: Sequence[Sample] = [sample for sample in samples if isinstance(sample.label, CrackFree)]
+        if not bare:
+            continue
+        if source.unlabelled == "crack-free":
+            notes.append(f"{len(bare)} without label in {split} count as crack-free")
+            continue
+        images = [str(sample.image) for sample in bare]
+        findings.append(
+            Finding(
+                "unlabelled",
+                f"{images[0]}: no label; {len(bare)} of {len(samples)} images have none: "
+                f"{some(p.image.name for p in bare)}",
+                "label or remove them, or say --unlabelled crack-free if they show no crack",
+                split,
+                tuple(images),
+            )
+        )

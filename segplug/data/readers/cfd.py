@@ -1,0 +1,41 @@
+"""CrackForest (CFD): image/ or images/, and groundTruth/ with a .mat of groundTruth.Segmentation for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segplug.data.dataset import Sample
+from segplug.data.finding import Finding
+from segplug.data.labels import CrackFree, MatFile
+from segplug.data.readers.found import Found, images_in
+from segplug.data.source import DataSource
+from segplug.errors import SegplugError
+
+__all__ = ["read", "recognises"]
+
+LABELS = "groundTruth"
+
+
+def recognises(path: Path) -> bool:
+    return any((path / LABELS).glob("*.mat")) and _images(path) is not None
+
+
+def read(path: Path, source: DataSource) -> Found:
+    folder = _images(path)
+    if folder is None or not (path / LABELS).is_dir():
+        raise SegplugError(f"{path}: no image/ or images/ beside {LABELS}/; name the folder that holds both")
+    images, findings = images_in(folder, "all")
+    mats = {file.stem: file for file in sorted((path / LABELS).glob("*.mat"))}
+    for stem in sorted(mats.keys() - images.keys()):
+        text = f"{mats[stem]}: no image {stem}.* in {folder}"
+        findings.append(Finding("no image", text, "add it or remove the label", "all", (str(mats[stem]),)))
+    crack = source.mask_rules().crack_values
+    samples = [
+        Sample(stem, image, MatFile(mats[stem], crack) if stem in mats else CrackFree(image))
+        for stem, image in images.items()
+    ]
+    return Found("CFD .mat regions", {"all": samples}, findings)
+
+
+def _images(path: Path) -> Path | None:
+    return next((path / name for name in ("image", "images") if (path / name).is_dir()), None)

@@ -1,0 +1,58 @@
+"""A CSV list: columns image, mask and, if wanted, split and group; paths relative to the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segplug.data.dataset import Sample
+from segplug.data.finding import Finding
+from segplug.data.labels import CrackFree, Label, MaskFile
+from segplug.data.readers.found import SPLIT_NAMES, Found
+from segplug.data.readers.tables import columns, read_table
+from segplug.data.source import DataSource
+from segplug.errors import SegplugError
+
+__all__ = ["read", "recognises"]
+
+
+def recognises(path: Path) -> bool:
+    return bool(_lists(path))
+
+
+def read(path: Path, source: DataSource) -> Found:
+    lists = [path] if path.is_file() else _lists(path)
+    if len(lists) != 1:
+        names = ", ".join(f.name for f in lists) or "none"
+        raise SegplugError(f"{path}: wanted one CSV with columns image,mask, found {names}; name the file as data")
+    file, rules = lists[0], source.mask_rules()
+    rows = read_table(file, ("image", "mask"))
+    found = Found("CSV list", {})
+    known = {alias: split for split, names in SPLIT_NAMES.items() for alias in names}
+    seen: set[tuple[str, Path]] = set()
+    for row in rows:
+        where = f"{file}, line {row['line']}"
+        split = known.get(row["split"].lower()) if "split" in row else "all"
+        if split is None:
+            raise SegplugError(f"{where}: split {row['split']!r}; write train, val or test")
+        if not row["image"]:
+            raise SegplugError(f"{where}: no image; fill or remove the row")
+        image, mask = file.parent / row["image"], file.parent / row["mask"]
+        samples = found.splits.setdefault(split, [])
+        for kind, wanted in (("image", image), ("mask", mask)):
+            if row[kind] and not wanted.is_file():
+                text, remedy = f"{where}: no {kind} {wanted}", "correct the path or remove the row"
+                found.findings.append(Finding(f"no {kind}", text, remedy, split, (str(wanted),)))
+        if (split, image) in seen:
+            text = f"{where}: {row['image']} is listed twice in {split}"
+            found.findings.append(Finding("double name", text, "remove a row", split, (str(image),)))
+            continue
+        seen.add((split, image))
+        label: Label = MaskFile(mask, rules) if row["mask"] else CrackFree(image)
+        if image.is_file() and (not row["mask"] or mask.is_file()):
+            samples.append(Sample(image.stem, image, label, group=row.get("group") or None))
+    return found
+
+
+def _lists(path: Path) -> list[Path]:
+    files = [path] if path.is_file() and path.suffix.lower() == ".csv" else sorted(path.glob("*.csv"))
+    return [file for file in files if {"image", "mask"} <= set(columns(file))]

@@ -1,0 +1,48 @@
+"""images/ + masks/ with the same file stems, or train, val and test of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segplug.data.dataset import Sample
+from segplug.data.finding import Finding
+from segplug.data.labels import CrackFree, MaskFile
+from segplug.data.readers.found import Found, images_in, split_folders
+from segplug.data.readers.yaml_file import data_yaml
+from segplug.data.source import DataSource
+from segplug.errors import SegplugError
+
+__all__ = ["read", "recognises"]
+
+
+def recognises(path: Path) -> bool:
+    if not path.is_dir() or data_yaml(path, masks=True) is not None:
+        return False
+    return any(masks.is_dir() for _, masks in split_folders(path, "masks").values())
+
+
+def read(path: Path, source: DataSource) -> Found:
+    splits = split_folders(path, "masks")
+    if not splits:
+        raise SegplugError(f"{path}: found neither images/ + masks/ nor train/images + train/masks in it")
+    found, rules = Found("folders of images and masks", {}), source.mask_rules()
+    for split, (images_dir, masks_dir) in splits.items():
+        images, twice = images_in(images_dir, split)
+        masks, masks_twice = images_in(masks_dir, split) if masks_dir.is_dir() else ({}, [])
+        found.findings += [*twice, *masks_twice]
+        if not images:
+            found.findings.append(Finding("empty", f"{images_dir}: holds no image", "add some or remove it", split))
+        for stem in sorted(masks.keys() - images.keys()):
+            text = f"{masks[stem]}: no image {stem}.* in {images_dir}"
+            remedy = "add it or remove the mask"
+            found.findings.append(Finding("no image", text, remedy, split, (str(masks[stem]),)))
+        found.splits[split] = [
+            Sample(stem, image, MaskFile(masks[stem], rules) if stem in masks else CrackFree(image))
+            for stem, image in images.items()
+        ]
+        valid = path / "valid" if split == "all" else images_dir.parent / "valid"
+        if split != "all" and images_dir.parent.name == "images":
+            valid = path / "valid" / images_dir.name
+        if valid.is_dir() and not (valid / "images").is_dir() and not (valid / "masks").is_dir():
+            found.valid[split] = valid
+    return found

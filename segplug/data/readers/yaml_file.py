@@ -1,0 +1,109 @@
+"""The data set YAML of Ultralytics: path, train, val, test, names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from segplug.data.image_files import IMAGE_SUFFIXES, image_files
+from segplug.errors import SegplugError
+from segplug.training.config_file import read_yaml
+
+__all__ = ["class_names", "crack_classes", "data_yaml", "read_data_yaml", "split_images", "swapped"]
+
+
+def data_yaml(path: Path, masks: bool) -> Path | None:
+    """The YAML at or directly in `path` that lists images; `masks`: the one with masks_dir, or the one without."""
+    files = [path] if path.is_file() else sorted(f for f in path.glob("*.y*ml") if f.is_file())
+    for file in files:
+        if file.suffix.lower() not in (".yaml", ".yml"):
+            continue
+        try:
+            about = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError):
+            continue
+        listing = isinstance(about, dict) and "names" in about and bool({"train", "val"} & about.keys())
+        if listing and ("masks_dir" in about) == masks:
+            return file
+    return None
+
+
+def split_images(file: Path, about: dict[str, Any]) -> dict[str, list[Path]]:
+    """Split name -> its images. `path` starts beside the YAML; an entry is a folder, a .txt, or a list of them."""
+    splits = {}
+    for split in ("train", "val", "test"):
+        entries = about.get(split)
+        if not entries:
+            continue
+        images: list[Path] = []
+        for entry in entries if isinstance(entries, list) else [entries]:
+            images += _listed(_located(file, about.get("path"), str(entry)))
+        splits[split] = images
+    if not splits:
+        raise SegplugError(f"{file}: names no train, val or test images; add `train: images/train`")
+    return splits
+
+
+def swapped(image: Path, folder: str, suffix: str) -> Path:
+    """The label of `image`: the last folder called images becomes `folder`, the suffix `suffix`."""
+    parts = list(image.parts)
+    places = [i for i, part in enumerate(parts[:-1]) if part == "images"]
+    if not places:
+        raise SegplugError(f"{image}: no folder called images in its path, so its label in {folder}/ cannot be found")
+    parts[places[-1]] = folder
+    return Path(*parts).with_suffix(suffix)
+
+
+def class_names(file: Path, about: dict[str, Any]) -> dict[int, str]:
+    """`names` as class id -> name, from a list or a mapping."""
+    names = about.get("names")
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not names or not all(isinstance(k, int) for k in names):
+        raise SegplugError(f"{file}: names must list the classes, such as `names: {{0: crack}}`")
+    return {k: str(v) for k, v in names.items()}
+
+
+def crack_classes(where: Path, names: dict[int, str], wanted: tuple[str, ...] | None) -> frozenset[int]:
+    """The ids of the classes in `wanted`, by name or number; without it the only class there is."""
+    listed = ", ".join(f"{k} {v}" for k, v in names.items())
+    if wanted is None:
+        if len(names) == 1:
+            return frozenset(names)
+        likely = next((k for k, v in names.items() if "crack" in v.lower()), next(iter(names)))
+        raise SegplugError(f"{where}: several classes ({listed}); say which are crack, as --classes {likely}")
+    ids: set[int] = set()
+    for word in wanted:
+        matching = {k for k, v in names.items() if v.lower() == word.lower() or str(k) == word}
+        if not matching:
+            raise SegplugError(f"{where}: no class {word!r}; found: {listed}")
+        ids |= matching
+    return frozenset(ids)
+
+
+def read_data_yaml(file: Path) -> dict[str, Any]:
+    """The contents of a data set YAML. Raises SegplugError on one that is not a mapping."""
+    about = read_yaml(file)
+    if not isinstance(about, dict):
+        raise SegplugError(f"{file}: not a data set YAML; it needs train, val and names")
+    return about
+
+
+def _located(file: Path, root: Any, entry: str) -> Path:
+    tried = [file.parent / str(root or ".") / entry, file.parent / entry]
+    for place in tried:
+        if place.exists():
+            return place
+    raise SegplugError(f"{file}: no {tried[0]}; correct `path` or `{entry}`")
+
+
+def _listed(place: Path) -> list[Path]:
+    if place.is_dir():
+        inner = place / "images"
+        return image_files(inner if inner.is_dir() else place)
+    if place.suffix != ".txt":
+        raise SegplugError(f"{place}: neither a folder nor a .txt list of images")
+    lines = [line.strip() for line in place.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [place.parent / line for line in lines if Path(line).suffix.lower() in IMAGE_SUFFIXES]

@@ -1,0 +1,73 @@
+"""Ultralytics' segment labels: a text file of outlines for each image, with or without the data set's YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segplug.data.dataset import Sample
+from segplug.data.finding import Finding
+from segplug.data.image_files import image_files
+from segplug.data.labels import CrackFree, YoloFile
+from segplug.data.readers.found import Found, double_names, split_folders
+from segplug.data.readers.yaml_file import class_names, crack_classes, data_yaml, read_data_yaml, split_images, swapped
+from segplug.data.source import DataSource
+from segplug.errors import SegplugError
+
+__all__ = ["read", "recognises"]
+
+
+def recognises(path: Path) -> bool:
+    if data_yaml(path, masks=False) is not None:
+        return True
+    return path.is_dir() and any(any(labels.glob("*.txt")) for _, labels in split_folders(path, "labels").values())
+
+
+def read(path: Path, source: DataSource) -> Found:
+    file = data_yaml(path, masks=False)
+    if file is not None:
+        about = read_data_yaml(file)
+        images = split_images(file, about)
+        crack: frozenset[int] | None = crack_classes(file, class_names(file, about), source.class_list())
+    else:
+        splits = split_folders(path, "labels") if path.is_dir() else {}
+        if not splits:
+            raise SegplugError(f"{path}: no YAML with train, val and names, and no images/ + labels/*.txt in it")
+        images = {split: image_files(folder) for split, (folder, _) in splits.items()}
+        crack = None
+    found = Found("YOLO outlines", {})
+    for split, files in images.items():
+        one_each, twice = double_names(files, split) if len({f.parent for f in files}) == 1 else ({}, [])
+        found.findings += twice
+        found.splits[split] = [_pair(image, crack) for image in (one_each.values() if one_each else files)]
+        for folder in {swapped(image, "labels", ".txt").parent for image in files}:
+            for text in sorted(folder.glob("*.txt")):
+                if text.stem not in {image.stem for image in files} and text.name != "classes.txt":
+                    message = f"{text}: no image {text.stem}.* among those of {split}"
+                    remedy = "add it or remove the label"
+                    found.findings.append(Finding("no image", message, remedy, split, (str(text),)))
+    if crack is None:
+        _only_class(path, found, source)
+    return found
+
+
+def _pair(image: Path, crack: frozenset[int] | None) -> Sample:
+    text = swapped(image, "labels", ".txt")
+    return Sample(image.stem, image, YoloFile(text, crack) if text.is_file() else CrackFree(image))
+
+
+def _only_class(path: Path, found: Found, source: DataSource) -> None:
+    """Without a YAML the numbers in the labels are the classes; broken lines are left to the reading of the pairs."""
+    numbers: set[int] = set()
+    labels = [p.label for samples in found.splits.values() for p in samples if isinstance(p.label, YoloFile)]
+    for label in labels:
+        numbers |= {int(line.split()[0]) for line in _lines(label.path) if line.split()[0].isdigit()}
+    crack = crack_classes(path, {n: "without name" for n in sorted(numbers)} or {0: "none"}, source.class_list())
+    for split, samples in found.splits.items():
+        found.splits[split] = [
+            Sample(p.name, p.image, YoloFile(p.label.path, crack) if isinstance(p.label, YoloFile) else p.label)
+            for p in samples
+        ]
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]

@@ -1,0 +1,84 @@
+"""DataSource: where the labelled images lie and how to understand their labels, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_type_hints
+
+from segplug.data.mask_encoding import MaskRules
+from segplug.settings import typed
+
+__all__ = ["DataFormat", "DataSource"]
+
+DataFormat = Literal["auto", "folders", "csv", "yolo", "coco", "cfd", "semantic"]
+
+
+def _about(text: str) -> dict[str, str]:
+    return {"group": "data", "help": text}
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Settings shared by training, evaluation and `segplug check`; docs/data.md shows the layouts.
+
+    Raises SegplugError on a value of the wrong type or one that contradicts another.
+    """
+
+    data: str = field(
+        metadata=_about(
+            "folder with images/ + masks/ (or train, val, test of them), CSV list, YOLO or Ultralytics YAML, COCO "
+            "JSON, or a folder that holds one of these; training does not read test"
+        )
+    )
+    data_format: DataFormat = field(default="auto", metadata=_about("how to read data; auto recognises it"))
+    classes: str | int | None = field(
+        default=None, metadata=_about("names or numbers of the classes that are crack, such as crack,joint")
+    )
+    mask_values: str | None = field(
+        default=None, metadata=_about("values of background and crack in mask files, such as 255/0; none: detected")
+    )
+    crack_values: str | int | None = field(
+        default=None, metadata=_about("class ids in mask files that are crack, such as 1,2; all others are background")
+    )
+    ignore_value: int | None = field(
+        default=None, metadata=_about("value in mask files of pixels without label; -1: there is none")
+    )
+    ignore: str | None = field(
+        default=None,
+        metadata=_about("folder of masks by image name, 0 where a pixel has no label; none: valid/ in data"),
+    )
+    unlabelled: Literal["refuse", "crack-free"] = field(
+        default="refuse", metadata=_about("what an image without label is")
+    )
+    source_rule: str | None = field(
+        default=None,
+        metadata=_about(
+            "regular expression whose first group names a crop's source photo, which then stays on one side of the "
+            r"validation split; DeepCrack: (.+?)(?:-\d+)?$"
+        ),
+    )
+    groups: str | None = field(
+        default=None, metadata=_about("CSV with columns image,group that names each image's source photo instead")
+    )
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            object.__setattr__(self, name, typed(name, getattr(self, name), hint))
+        self.mask_rules()
+
+    @staticmethod
+    def of(source: DataSource | Path | str) -> DataSource:
+        """A path with all other settings at their defaults."""
+        return source if isinstance(source, DataSource) else DataSource(str(source))
+
+    def mask_rules(self) -> MaskRules:
+        """What mask_values, crack_values and ignore_value say."""
+        crack = None if self.crack_values is None else str(self.crack_values)
+        return MaskRules.parse(self.mask_values, crack, self.ignore_value)
+
+    def class_list(self) -> tuple[str, ...] | None:
+        """The names or numbers in `classes`."""
+        if self.classes is None:
+            return None
+        return tuple(part.strip() for part in str(self.classes).split(",") if part.strip())

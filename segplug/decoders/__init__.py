@@ -1,6 +1,0 @@
-"""Decoders: features of an smp encoder in, one map for the segmentation head out."""
-
-from segplug.decoders.blocks import decoder_block
-from segplug.decoders.gbc import GBCDecoder, Upsample, resize
-
-__all__ = ["GBCDecoder", "Upsample", "decoder_block", "resize"]

@@ -1,0 +1,1 @@
+"""Score a checkpoint, or saved predictions, on labelled images."""

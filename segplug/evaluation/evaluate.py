@@ -1,0 +1,199 @@
+"""Score a checkpoint, or a folder of saved predictions, on full-size images of a split, in one pass.
+
+One row an image is kept for paired statistics; everything else is sums, so memory does not grow with the set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from segplug.data.dataset import CrackDataset, Sample
+from segplug.data.exclude import kept_images
+from segplug.data.mask_encoding import NO_LABEL
+from segplug.data.readers import open_data
+from segplug.data.source import DataSource
+from segplug.errors import SegplugError
+from segplug.evaluation.saved_predictions import PredictionFolder, log_odds
+from segplug.evaluation.score_files import FILES, check_out, write_scores
+from segplug.evaluation.threshold import best_threshold, threshold_samples
+from segplug.evaluation.worst import WorstImages
+from segplug.inference.checkpoint import load_model
+from segplug.inference.probability import OVERLAP, crack_logits, fast_layout, pick_device, tiled_crack_probability
+from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, to_frame, truth_in_frame
+from segplug.models.create import parameters
+
+__all__ = ["evaluate", "evaluate_predictions"]
+
+CACHE_BYTES = 256 << 20
+Note = Callable[[str], None]
+# Of each image in turn: its place in the split, (H, W, 3) image, true and found cracks (H, W), False without a label.
+OnImage = Callable[[int, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]], None]
+# From a pair and its (H, W, 3) image: (H, W) probability, and (512, 512) logits for SCSegamba's protocol.
+Predict = Callable[[Sample, NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+
+def evaluate(
+    checkpoint: Path | str,
+    data: DataSource | Path | str,
+    split: str = "test",
+    device: str = "auto",
+    threshold: float | Literal["auto"] = 0.5,
+    out: Path | str | None = None,
+    tile: int = 2048,
+    note: Note = lambda text: None,
+    threshold_from: str = "val",
+    worst: int = 8,
+    on_image: OnImage | None = None,
+    exclude: Path | str | None = None,
+) -> dict[str, Any]:
+    """Metrics as segplug.metrics defines them, JSON-able: what was scored, "metrics", and "per_image" rows with counts.
+
+    data: a folder or a `DataSource`; pixels that it gives no label count nowhere.
+    split: "train", "val" or "test" of the data, "all" where it has no splits.
+    threshold: probability from which a pixel is crack, or "auto": the one best for F1 on the split `threshold_from`,
+    which must not be the scored one; without a val folder "val" is what training held out.
+    out: .json file, or folder for JSON, CSV and pictures of the `worst` images by IoU; either with a .npz of
+    `segplug.metrics.Contributions`, which a name ending in .npz writes alone.
+    tile: images above it on a side are scored from blended tiles, to bound memory.
+    look: is given every image with its masks, for pictures and counts of one's own.
+    exclude: text file of images (see `kept_images`) that a second score, "without", leaves out.
+    Raises SegplugError on bad data, a bad checkpoint or a bad threshold.
+    """
+    _check_threshold(threshold)
+    if tile < 2 * OVERLAP:
+        raise SegplugError(f"tile must be at least {2 * OVERLAP} px, got {tile}")
+    place = pick_device(device)
+    scored = _Scored(DataSource.of(data), split, out, worst, note, exclude)
+    model, about = load_model(Path(checkpoint))
+    fast_layout(model.to(place), place)
+
+    def whole(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return tiled_crack_probability(model, image, place, tile)
+
+    def predict(sample: Sample, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        probability, logits = whole(image), crack_logits(model, to_frame(image), place)
+        if not (np.isfinite(probability).all() and np.isfinite(logits).all()):
+            raise SegplugError(
+                f"{checkpoint}: the model gives NaN on {sample.image}; its weights are broken, train again"
+            )
+        return probability, logits
+
+    chosen_on = "given"
+    if threshold == "auto":
+        samples = threshold_samples(DataSource.of(data), threshold_from, scored.dataset.samples, about["train"])
+        threshold = best_threshold(samples, whole, note)
+        chosen_on = f"best F1 on {len(samples)} images of {threshold_from}"
+    about_run = {
+        "checkpoint": str(checkpoint),
+        "epoch": int(about["row"]["epoch"]),
+        "model": about["model"],
+        "parameters": parameters(model),
+    }
+    return scored.score(predict, threshold, {**about_run, "threshold_from": chosen_on}, on_image)
+
+
+def evaluate_predictions(
+    predictions: Path | str,
+    data: DataSource | Path | str,
+    split: str = "test",
+    threshold: float = 0.5,
+    out: Path | str | None = None,
+    note: Note = lambda text: None,
+    worst: int = 8,
+    on_image: OnImage | None = None,
+    exclude: Path | str | None = None,
+) -> dict[str, Any]:
+    """`evaluate` for a folder of masks or probability maps of any program, see `PredictionFolder`.
+
+    SCSegamba's protocol wants logits: they are taken from the probabilities and resized to its frame.
+    Raises SegplugError on missing, additional, wrongly sized or ambiguous files.
+    """
+    _check_threshold(threshold)
+    scored = _Scored(DataSource.of(data), split, out, worst, note, exclude)
+    shapes = [scored.dataset.arrays(i)[1].shape for i in range(len(scored.dataset))]
+    folder = PredictionFolder(Path(predictions), scored.dataset.samples, shapes)
+
+    def predict(sample: Sample, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        probability, step = folder.probability(sample)
+        return probability, to_frame(log_odds(probability, step))
+
+    return scored.score(predict, threshold, {"predictions": str(predictions), "threshold_from": "given"}, on_image)
+
+
+class _Scored:
+    """The images to score and where the scores go; everything that can be refused is refused in the constructor."""
+
+    def __init__(
+        self, data: DataSource, split: str, out: Path | str | None, worst: int, note: Note, exclude: Path | str | None
+    ) -> None:
+        if worst < 0:
+            raise SegplugError(f"worst must be at least 0, got {worst}")
+        self.out = None if out is None else Path(out)
+        check_out(self.out)
+        found = open_data(data)
+        note(str(found))
+        self.about = {"data": data.data, "format": found.about, "split": split}
+        self.dataset = CrackDataset(found.samples(split), note=note, cache_bytes=CACHE_BYTES)
+        self.exclude = None if exclude is None else Path(exclude)
+        self.keep = (
+            None
+            if self.exclude is None
+            else kept_images(self.exclude, [sample.image for sample in self.dataset.samples])
+        )
+        self.worst = WorstImages(worst if self.out is not None and self.out.suffix not in FILES else 0)
+        self.note = note
+
+    def score(
+        self, predict: Predict, threshold: float, about: dict[str, Any], on_image: OnImage | None = None
+    ) -> dict[str, Any]:
+        total, images = AllMetrics(threshold), len(self.dataset)
+        for i, sample in enumerate(self.dataset.samples):
+            image, mask = self.dataset.arrays(i)
+            truth, labelled = mask == 1, mask != NO_LABEL
+            valid = None if labelled.all() else labelled
+            probability, logits = predict(sample, image)
+            seen = np.ones(logits.shape, dtype=bool) if valid is None else _in_frame(valid, logits.shape)
+            saved, saved_truth = saved_prediction(logits, seen), truth_in_frame(truth)
+            row = total.add(sample.name, probability, truth, saved[seen], saved_truth[seen], valid)
+            found = probability >= threshold
+            self.worst.add(float(row["iou_crack"]), i, sample.name, found, valid)
+            if on_image is not None:
+                on_image(i, image, truth & labelled, found & labelled)
+            if 10 * (i + 1) // images > 10 * i // images and images >= 20:
+                self.note(f"{i + 1}/{images} images")
+        every = total.contributions()
+        result = {
+            **about,
+            **self.about,
+            "images": images,
+            "threshold": threshold,
+            "metrics": every.scores(),
+            "definitions": DEFINITIONS,
+            "per_image": total.rows,
+        }
+        if self.keep is not None:
+            result["without"] = {
+                "file": str(self.exclude),
+                "excluded": [str(name) for name in every.names[~self.keep]],
+                "images": int(self.keep.sum()),
+                "metrics": every.scores(self.keep),
+            }
+        if self.out is not None:
+            write_scores(result, every, self.worst, self.dataset, self.out)
+        return result
+
+
+def _check_threshold(threshold: float | Literal["auto"]) -> None:
+    if threshold != "auto" and not 0 < threshold < 1:
+        raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
+
+
+def _in_frame(valid: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    seen = cv2.resize(valid.view(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(seen) > 0

@@ -1,0 +1,72 @@
+"""Scores as a printed table, JSON, CSV and pictures."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from segplug.atomic import json_writer, write_atomic
+from segplug.data.dataset import CrackDataset
+from segplug.errors import SegplugError
+from segplug.evaluation.worst import WorstImages
+from segplug.metrics import DEFINITIONS, Contributions
+
+__all__ = ["FILES", "check_out", "score_table", "write_scores"]
+
+FILES = (".json", ".npz")  # what `out` may end in; anything else is a folder
+
+
+def check_out(out: Path | None) -> None:
+    """Refuse, before the scoring, a name that is neither a .json or .npz file nor a folder."""
+    if out is not None and out.suffix not in FILES and (out.suffix in (".csv", ".txt", ".html") or out.is_file()):
+        raise SegplugError(f"{out}: neither a .json or .npz file nor a folder; name one of them")
+
+
+def score_table(result: dict[str, Any]) -> str:
+    """A line a metric: name, value, value without the excluded images if some were, definition."""
+    columns = [result["metrics"]] + ([result["without"]["metrics"]] if "without" in result else [])
+    return "\n".join(
+        f"{name:21} {' '.join(f'{_shown(column[name]):>8}' for column in columns)}  {DEFINITIONS[name]}"
+        for name in result["metrics"]
+    )
+
+
+def write_scores(
+    result: dict[str, Any], every: Contributions, worst: WorstImages, dataset: CrackDataset, out: Path
+) -> None:
+    """`out` ending in .npz: `every`; in .json: that file and a .npz. Else a folder of both, CSV and worst/*.png."""
+    if out.suffix == ".npz":
+        every.save(out)
+        return
+    if out.suffix == ".json":
+        write_atomic(out, json_writer(result))
+        every.save(out.with_suffix(".npz"))
+        return
+    write_atomic(out / "scores.json", json_writer(result))
+    write_atomic(out / "metrics.csv", lambda part: _write_csv(part, _metric_rows(result)))
+    write_atomic(out / "per_image.csv", lambda part: _write_csv(part, result["per_image"]))
+    every.save(out / "per_image.npz")
+    worst.write(out / "worst", dataset)
+
+
+def _metric_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
+    without = result.get("without", {}).get("metrics")
+    return [
+        {"name": name, "value": value}
+        | ({"value_without_excluded": without[name]} if without else {})
+        | {"definition": DEFINITIONS[name]}
+        for name, value in result["metrics"].items()
+    ]
+
+
+def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        table = csv.DictWriter(handle, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+
+
+def _shown(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4f}"

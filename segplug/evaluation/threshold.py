@@ -1,0 +1,65 @@
+"""Choose the probability from which a pixel is crack on validation images, never on the images being scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segplug.data.dataset import CrackDataset, Sample
+from segplug.data.mask_encoding import NO_LABEL
+from segplug.data.readers import open_data
+from segplug.data.source import DataSource
+from segplug.data.split import split_train_val
+from segplug.errors import SegplugError
+from segplug.metrics import MetricSum
+
+__all__ = ["best_threshold", "threshold_samples"]
+
+
+def threshold_samples(data: DataSource, source: str, scored: Sequence[Sample], trained: dict[str, Any]) -> list[Sample]:
+    """The pairs of split `source` ("val" or "train") to choose a threshold on.
+
+    Where the folder has no val split, "val" is what training held out, by the settings `trained` of the checkpoint.
+    Raises SegplugError when that is test, shares an image with `scored`, or cannot be had.
+    """
+    if source == "test":
+        raise SegplugError("threshold_from is test: a threshold is never chosen on test; use val or train")
+    found = open_data(replace(data, groups=trained.get("groups")))  # absent from older checkpoints
+    splits = found.splits
+    whole = "train" if "train" in splits else "all"
+    if source in splits:
+        samples = found.samples(source)
+    elif source == "val" and whole in splits and trained["val_split"] > 0:
+        samples = split_train_val(found.samples(whole), trained["val_split"], trained["seed"], trained["source_rule"])[
+            1
+        ]
+    else:
+        raise SegplugError(
+            f"{data.data}: no {source} images to choose a threshold on; found: {', '.join(splits)}. Add a val split, "
+            "or give the number that a run on the training data printed as ods_threshold"
+        )
+    shared = {sample.image for sample in samples} & {sample.image for sample in scored}
+    if shared:
+        raise SegplugError(
+            f"{min(shared)}: would choose the threshold and be scored with it; score another split or give a number"
+        )
+    return samples
+
+
+def best_threshold(
+    samples: Sequence[Sample],
+    probability_of: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    note: Callable[[str], None] = lambda text: None,
+) -> float:
+    """The ods_threshold of `samples`. Raises SegplugError when none of them has a labelled crack."""
+    dataset, total = CrackDataset(samples, note=note), MetricSum()
+    for i in range(len(dataset)):
+        image, mask = dataset.arrays(i)
+        total.add(probability_of(image), mask == 1, mask != NO_LABEL)
+    if total.counts.tp + total.counts.fn == 0:
+        raise SegplugError(f"none of the {len(dataset)} validation images has a crack; give the threshold as a number")
+    return total.scores()["ods_threshold"]

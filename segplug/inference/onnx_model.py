@@ -1,0 +1,75 @@
+"""Networks that `segplug export` wrote as ONNX, run by onnxruntime. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segplug.errors import SegplugError
+
+__all__ = ["PREFIX", "OnnxModel", "import_export_extra"]
+
+PREFIX = "segplug."
+"""Begins the names of our metadata entries; their values are JSON."""
+
+
+class OnnxModel:
+    """about: what was stored with the model (see `segplug.inference.export`)."""
+
+    def __init__(self, path: Path, device: str = "cpu") -> None:
+        onnxruntime = import_export_extra("onnxruntime")
+        state = onnxruntime.capi.onnxruntime_pybind11_state
+        self._path = path
+        self._errors = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NoSuchFile,
+                        state.NotImplemented, state.RuntimeException)  # fmt: skip
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=_providers(onnxruntime, device))
+        except self._errors as error:
+            reason = str(error).strip().split("\n")[0]
+            raise SegplugError(f"{path}: not a readable ONNX model ({reason}); export it again") from error
+        entries = self._session.get_modelmeta().custom_metadata_map
+        self.about: dict[str, Any] = {
+            key.removeprefix(PREFIX): json.loads(value) for key, value in entries.items() if key.startswith(PREFIX)
+        }
+        if "threshold" not in self.about:
+            raise SegplugError(f"{path}: no model of `segplug export` (it lacks our metadata); export the checkpoint")
+
+    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, 3, H, W) RGB uint8 of any size -> (N, 1, H, W)"""
+        try:
+            return self._session.run(["logits"], {"images": images})[0]
+        except self._errors as error:
+            reason = str(error).strip().split("\n")[0]
+            raise SegplugError(f"{self._path}: onnxruntime fails on images {images.shape}: {reason}") from error
+
+    def probability(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(H, W, 3) RGB uint8 -> (H, W)"""
+        logits = self.logits(np.ascontiguousarray(image.transpose(2, 0, 1))[None])[0, 0]
+        return np.exp(-np.logaddexp(0, -logits))
+
+
+def import_export_extra(name: str) -> Any:
+    """onnx or onnxruntime. Raises SegplugError saying how to install it."""
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise SegplugError(f"{name} is not installed; pip install 'yoloplug[export]'") from error
+
+
+def _providers(onnxruntime: Any, device: str) -> list[Any]:
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (number and not number.isdecimal()):
+        raise SegplugError(f"unknown device {device!r} for ONNX; valid: auto, cpu, cuda, cuda:<number>")
+    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if kind == "cuda" and not has_cuda:
+        raise SegplugError(f"device {device!r} asked for, but this onnxruntime has none; install onnxruntime-gpu")
+    cuda = [("CUDAExecutionProvider", {"device_id": int(number or 0)})] if kind != "cpu" and has_cuda else []
+    return [*cuda, "CPUExecutionProvider"]

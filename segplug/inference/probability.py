@@ -1,0 +1,87 @@
+"""From 8-bit pixels to logits, the same way in training, evaluation and prediction."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from segplug.errors import SegplugError
+from segplug.inference.tiling import OVERLAP, tiled_probability
+
+__all__ = [
+    "MEAN",
+    "OVERLAP",
+    "STD",
+    "crack_logits",
+    "crack_probability",
+    "fast_layout",
+    "image_logits",
+    "normalise",
+    "pick_device",
+    "tiled_crack_probability",
+]
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+def normalise(images: Tensor) -> Tensor:
+    """(N, 3, H, W) RGB uint8 -> float32 with ImageNet's mean and deviation, from scratch or pretrained alike."""
+    mean = torch.tensor(MEAN, device=images.device).view(1, 3, 1, 1)
+    std = torch.tensor(STD, device=images.device).view(1, 3, 1, 1)
+    return (images.float() / 255 - mean) / std
+
+
+def fast_layout(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model itself, in the layout that oneDNN and tensor cores compute in.
+
+    On one CPU thread GBCNet sees a photo in .76 of the time, Unet in .83, Segformer in 1.13; a bf16 training step of
+    Unet takes .6.
+    """
+    layout = torch.preserve_format if device.type == "mps" else torch.channels_last
+    return model.to(memory_format=layout)
+
+
+def image_logits(model: nn.Module, images: Tensor) -> Tensor:
+    """(N, 3, H, W) RGB uint8 -> (N, classes, H, W) logits; any H, W: segplug's models pad inside."""
+    return model(normalise(images))
+
+
+@torch.inference_mode()
+def crack_logits(model: nn.Module, image: NDArray[np.uint8], device: torch.device) -> NDArray[np.float32]:
+    """(H, W, 3) RGB uint8 -> (H, W) logits of crack. `model` must be in eval mode on `device`."""
+    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
+    return image_logits(model, pixels)[0, 0].float().cpu().numpy()
+
+
+def crack_probability(model: nn.Module, image: NDArray[np.uint8], device: torch.device) -> NDArray[np.float32]:
+    """(H, W, 3) RGB uint8 -> (H, W) probability of crack. `model` must be in eval mode on `device`."""
+    return torch.sigmoid(torch.from_numpy(crack_logits(model, image, device))).numpy()
+
+
+def tiled_crack_probability(
+    model: nn.Module, image: NDArray[np.uint8], device: torch.device, tile: int, overlap: int = OVERLAP
+) -> NDArray[np.float32]:
+    """`crack_probability`; an image above `tile` pixels on a side goes through in overlapping tiles, blended."""
+    return tiled_probability(image, lambda part: crack_probability(model, part, device), tile, overlap)
+
+
+def pick_device(name: str) -> torch.device:
+    """ "auto" takes CUDA when there is one. Raises SegplugError on a device this machine lacks."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SegplugError(f"unknown device {name!r}; valid: auto, cpu, cuda, cuda:<number>, mps") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SegplugError(
+            f"device {name!r} asked for, but torch sees {torch.cuda.device_count()} CUDA devices; use cpu"
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise SegplugError("device 'mps' asked for, but this torch has none; use cpu")
+    if device.type not in {"cpu", "cuda", "mps"}:
+        raise SegplugError(f"unknown device {name!r}; valid: auto, cpu, cuda, cuda:<number>, mps")
+    return device

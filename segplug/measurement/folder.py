@@ -1,0 +1,137 @@
+"""Measure a mask file or a folder of masks, and write tables, pictures and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segplug.atomic import write_atomic
+from segplug.data.image_files import by_stem, image_files
+from segplug.data.read_image import read_image, read_mask
+from segplug.data.write_image import write_picture
+from segplug.errors import SegplugError
+from segplug.measurement.crack import MaskMeasurement
+from segplug.measurement.mask import MIN_LENGTH_PX, measure_mask
+from segplug.measurement.picture import draw_measurement, mask_background
+from segplug.measurement.report import Report, picture_data
+from segplug.measurement.scale import Scale
+from segplug.measurement.tables import write_tables
+from segplug.prediction.sources import find_sources
+
+__all__ = ["Run", "measure_folder"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """`measured`: name and result of each mask; `failed`: file and reason."""
+
+    measured: tuple[tuple[str, MaskMeasurement], ...]
+    failed: tuple[tuple[str, str], ...]
+
+
+def measure_folder(
+    source: Path | str,
+    out: Path | str,
+    scale: Scale,
+    images: Path | str | None = None,
+    min_length_px: float = MIN_LENGTH_PX,
+    note: Callable[[str], None] = lambda text: None,
+) -> Run:
+    """Write out/measurements.csv, images.csv, measurements.json, report.html and annotated/NAME.jpg.
+
+    source: a mask, a folder of masks, or a folder with masks/ in it, as `segplug predict` writes. images: photo or
+    folder of photos of the same names, for the pictures' background; those without a mask are named in the report. A
+    file that cannot be measured is in `failed`, the others are done all the same. Raises SegplugError when there is
+    nothing to measure or nothing can be written.
+    """
+    masks = _masks(Path(source))
+    photos = None if images is None else _photos(Path(images), masks)
+    if not min_length_px >= 0:
+        raise SegplugError(f"min_length_px must be at least 0, got {min_length_px}")
+    bare = [str(photo) for name, photo in (photos or {}).items() if name not in {mask.stem for mask in masks}]
+    for photo in bare:
+        note(f"{photo}: has no mask, not measured")
+    out = Path(out)
+    if out.is_file():
+        raise SegplugError(f"{out}: is a file; name a folder")
+    started = datetime.now().astimezone()
+    about = {
+        "source": str(source),
+        "date": started.isoformat(timespec="seconds"),
+        "scale": scale.describe(),
+        "min_length_px": min_length_px,
+        "photos_without_mask": bare,
+    }
+    report = Report(str(source), started, scale, min_length_px)
+    measured: list[tuple[str, MaskMeasurement]] = []
+    failed: list[tuple[str, str]] = []
+    for i, file in enumerate(masks, start=1):
+        try:
+            mask = read_mask(file)
+            background = mask_background(mask) if photos is None else _background(file, mask, photos)
+        except (SegplugError, OSError) as error:
+            failed.append((str(file), str(error)))
+            note(f"{i}/{len(masks)} {error}")
+            continue
+        result = measure_mask(mask, scale.for_picture(mask.shape[1], mask.shape[0]), min_length_px)
+        drawn = draw_measurement(background, mask, result)
+        write_picture(out / "annotated" / f"{file.stem}.jpg", drawn)
+        measured.append((file.stem, result))
+        report.add(file.stem, result, picture_data(drawn))
+        note(f"{i}/{len(masks)} {file.name}: {_in_words(result)}")
+    write_tables(measured, failed, about, out)
+    page = report.page(failed, bare)
+    write_atomic(out / "report.html", lambda part: part.write_text(page, encoding="utf-8"))
+    return Run(tuple(measured), tuple(failed))
+
+
+def _masks(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source]
+    if not source.exists():
+        raise SegplugError(f"{source}: no such file or folder")
+    found = image_files(source)
+    if not found and (source / "masks").is_dir():
+        found = image_files(source / "masks")
+    if not found:
+        raise SegplugError(f"{source}: holds no mask, neither itself nor in masks/; `segplug predict` writes some")
+    by_stem(found)
+    return found
+
+
+def _photos(images: Path, masks: list[Path]) -> dict[str, Path]:
+    """Mask stem -> photo, named as `segplug predict` names its masks: a.jpg and a.png are a_jpg and a_png."""
+    if images.is_file():
+        if len(masks) > 1:
+            raise SegplugError(f"{images}: one photo for {len(masks)} masks; give the folder of photos")
+        return {masks[0].stem: images}
+    photos = {source.name: source.path for source in find_sources([images])}
+    if not photos.keys() & {mask.stem for mask in masks}:
+        raise SegplugError(f"{images}: no photo is named like a mask, such as {masks[0].stem}.*; leave --images out")
+    return photos
+
+
+def _background(file: Path, mask: NDArray[np.uint8], photos: dict[str, Path]) -> NDArray[np.uint8]:
+    if file.stem not in photos:
+        raise SegplugError(f"{file}: no photo {file.stem}.* among the images; add it or leave --images out")
+    photo = read_image(photos[file.stem])
+    if photo.shape[:2] != mask.shape:
+        (h, w), (mh, mw) = photo.shape[:2], mask.shape
+        raise SegplugError(
+            f"{file}: mask is {mw}x{mh} but {photos[file.stem].name} is {w}x{h}; resize one or leave --images out"
+        )
+    return photo
+
+
+def _in_words(result: MaskMeasurement) -> str:
+    if result.widest is None:
+        return f"no crack ({result.left_out} left out)"
+    many = f"{len(result.cracks)} crack" + "s" * (len(result.cracks) > 1)
+    if result.mm_per_px is None:
+        return f"{many}, {result.length_px:.0f} px long, widest {result.widest.max_width_px:.1f} px"
+    return f"{many}, {result.length_mm:.0f} mm long, widest {result.widest.max_width_mm:.2f} mm"

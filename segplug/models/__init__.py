@@ -1,0 +1,1 @@
+"""Networks by name: GBCNet, SCSegamba, smp's architectures, encoders and decoders."""

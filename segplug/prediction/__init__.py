@@ -1,0 +1,11 @@
+"""Cracks found in photos, videos and georeferenced rasters of any size: `predict(model, sources, out)`.
+
+Nothing here imports torch; `segplug.inference.predictor` does for models that need it.
+"""
+
+from __future__ import annotations
+
+from segplug.prediction.overlay import draw_overlay
+from segplug.prediction.run import predict
+
+__all__ = ["draw_overlay", "predict"]

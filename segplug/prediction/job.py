@@ -1,0 +1,58 @@
+"""What all kinds of sources share: the settings of a prediction and where its results go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segplug.errors import SegplugError
+from segplug.inference.predictor import Predictor
+from segplug.inference.tiling import tiled_probability
+from segplug.prediction.progress import Note
+from segplug.prediction.sources import Source
+
+__all__ = ["SAVED", "Job", "Result"]
+
+SAVED = ("masks", "overlays", "probabilities", "polygons", "coco")
+"""What can be saved."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """save: some of SAVED. threshold: probability from which a pixel is crack. tile: px. every: frames of a video."""
+
+    predictor: Predictor
+    out: Path
+    save: tuple[str, ...]
+    threshold: float
+    tile: int
+    every: int
+    note: Note
+
+    def path(self, kind: str, source: Source, suffix: str) -> Path | None:
+        """Where a result goes, None if it is not asked for."""
+        return self.out / kind / f"{source.name}{suffix}" if kind in self.save else None
+
+    def probability(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(H, W, 3) -> (H, W)"""
+        return tiled_probability(image, self.tile_probability, self.tile)
+
+    def tile_probability(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Of an image of at most one tile. Raises SegplugError on NaN."""
+        probability = self.predictor.probability_of(image)
+        if not np.isfinite(probability).all():
+            raise SegplugError(f"{self.predictor.path}: the model gives NaN; its weights are broken, train again")
+        return probability
+
+
+@dataclass(frozen=True)
+class Result:
+    """row: figures for predictions.csv. files: what was written."""
+
+    row: dict[str, str | float]
+    files: list[Path]
+    annotations: list[dict[str, Any]]

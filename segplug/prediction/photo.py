@@ -1,0 +1,55 @@
+"""One photo: its mask, overlay, probabilities, outlines and COCO annotations."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from segplug.atomic import json_writer, write_atomic
+from segplug.data.read_image import read_image
+from segplug.data.write_image import write_picture
+from segplug.errors import SegplugError, UnreadableError
+from segplug.prediction.coco import crack_annotations
+from segplug.prediction.geojson import feature_collection
+from segplug.prediction.job import Job, Result
+from segplug.prediction.outlines import OutlineTracer
+from segplug.prediction.overlay import draw_overlay
+from segplug.prediction.sources import Source
+
+__all__ = ["predict_photo"]
+
+
+def predict_photo(source: Source, job: Job) -> Result:
+    """Raises UnreadableError on a file that is no image."""
+    image = _read(source)
+    probability = job.probability(image)
+    mask = probability >= job.threshold
+    files = []
+    if path := job.path("masks", source, ".png"):
+        write_picture(path, mask.astype(np.uint8) * 255)
+        files.append(path)
+    if path := job.path("overlays", source, ".png"):
+        write_picture(path, draw_overlay(image, mask))
+        files.append(path)
+    if path := job.path("probabilities", source, ".png"):
+        write_picture(path, (probability * 65535).round().astype(np.uint16))
+        files.append(path)
+    if path := job.path("polygons", source, ".geojson"):
+        tracer = OutlineTracer(mask.shape[1])
+        tracer.add(mask)
+        write_atomic(path, json_writer(feature_collection(tracer.cracks()), indent=None))
+        files.append(path)
+    height, width = mask.shape
+    row: dict[str, str | float] = {"name": source.name, "source": source.path.name, "width": width, "height": height,
+                                   "crack_share": float(mask.mean())}  # fmt: skip
+    return Result(row, files, crack_annotations(mask, probability) if "coco" in job.save else [])
+
+
+def _read(source: Source) -> NDArray[np.uint8]:
+    try:
+        return read_image(source.path)
+    except (SegplugError, OSError) as error:
+        raise UnreadableError(str(error)) from error
+    except cv2.error as error:  # its limit on the number of pixels, for one
+        raise UnreadableError(f"{source.path}: OpenCV cannot read it ({error.err})") from error

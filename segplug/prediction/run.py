@@ -1,0 +1,124 @@
+"""Go through the sources; finished ones are left alone, one that cannot be read does not stop the others."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from segplug.atomic import json_writer, write_atomic
+from segplug.errors import FilesFailed, SegplugError, UnreadableError
+from segplug.inference.predictor import load_predictor
+from segplug.inference.tiling import OVERLAP
+from segplug.prediction.coco import dataset
+from segplug.prediction.job import SAVED, Job, Result
+from segplug.prediction.photo import predict_photo
+from segplug.prediction.progress import Note, Progress
+from segplug.prediction.raster import is_raster, predict_raster
+from segplug.prediction.records import Record, Records
+from segplug.prediction.sources import Source, find_sources
+from segplug.prediction.video import predict_video
+
+__all__ = ["predict"]
+
+DEFAULT_SAVE = ("masks", "overlays")
+
+
+def predict(
+    model: Path | str,
+    sources: Path | str | Sequence[Path | str],
+    out: Path | str,
+    save: Sequence[str] = DEFAULT_SAVE,
+    threshold: float | None = None,
+    tile: int = 1024,
+    flips: bool = False,
+    every: int = 1,
+    overwrite: bool = False,
+    device: str = "auto",
+    note: Note = lambda text: None,
+) -> list[dict[str, str | float]]:
+    """Write the results that `save` names into folders of `out`; return the rows of out/predictions.csv.
+
+    model: checkpoint or exported network. sources: files, folders, globs (see `find_sources`); images larger than
+    `tile` px on a side are cut into overlapping tiles, georeferenced TIFFs are read and written window by window.
+    save: masks (0 and 255), overlays, probabilities (16-bit, 65535 is 1), polygons (GeoJSON), coco (one coco.json).
+    threshold: probability from which a pixel is crack; None takes the model's own. flips: average over mirror images.
+    every: of a video, predict each `every`-th frame. What is finished in `out` with equal settings is left alone unless
+    `overwrite`. Raises SegplugError on a bad setting or model, and FilesFailed, after the others are done, on sources
+    that could not be read.
+    """
+    _check(save, threshold, tile, every)
+    paths = [sources] if isinstance(sources, (str, Path)) else list(sources)
+    found = find_sources(paths)
+    predictor = load_predictor(Path(model), device)
+    job = Job(
+        predictor.with_flips() if flips else predictor,
+        Path(out),
+        tuple(kind for kind in SAVED if kind in save),
+        predictor.threshold if threshold is None else threshold,
+        tile,
+        every,
+        note,
+    )
+    settings = {"model": predictor.digest, "threshold": job.threshold, "tile": tile, "flips": flips, "every": every}
+    return _run(found, job, Records(job.out, settings, job.save, overwrite))
+
+
+def _run(sources: list[Source], job: Job, records: Records) -> list[dict[str, str | float]]:
+    before = [records.finished(source) for source in sources]  # first of all: it may refuse
+    if kept := sum(record is not None for record in before):
+        job.note(f"{kept} of {len(sources)} files are finished in {job.out} and left alone")
+    progress, failed = Progress(job.note, len(sources)), []
+    done: list[Record] = []
+    for source, record in zip(sources, before, strict=True):
+        if record is not None:
+            progress.skip()
+            done.append(record)
+            continue
+        earlier = records.discard(source)
+        try:
+            result = _predict(source, job)
+        except UnreadableError as error:
+            failed.append(str(error))
+            progress.step(str(error))
+            continue
+        done.append(records.write(source, result, earlier))
+        progress.step(f"{source.path.name}: {100 * float(result.row['crack_share']):.2f} % crack")
+    _summarise(records.all(), job)
+    if failed:
+        raise FilesFailed(
+            f"{len(failed)} of {len(sources)} files failed, the rest is in {job.out}: {'; '.join(failed)}"
+        )
+    return [record.row for record in done]
+
+
+def _predict(source: Source, job: Job) -> Result:
+    if source.is_video:
+        return predict_video(source, job)
+    return predict_raster(source, job) if is_raster(source, job) else predict_photo(source, job)
+
+
+def _summarise(records: list[Record], job: Job) -> None:
+    if not records:
+        return
+    text = io.StringIO()
+    table = csv.DictWriter(text, fieldnames=list(records[0].row), lineterminator="\n")
+    table.writeheader()
+    table.writerows(record.row for record in records)
+    write_atomic(job.out / "predictions.csv", lambda part: part.write_text(text.getvalue(), encoding="utf-8"))
+    if with_coco := [record for record in records if "coco" in record.saved]:
+        write_atomic(job.out / "coco.json", json_writer(dataset(with_coco), indent=None))
+
+
+def _check(save: Sequence[str], threshold: float | None, tile: int, every: int) -> None:
+    if unknown := [kind for kind in save if kind not in SAVED]:
+        raise SegplugError(f"unknown save {', '.join(map(repr, unknown))}; valid: {', '.join(SAVED)}")
+    if not save:
+        raise SegplugError(f"nothing to save; name some of {', '.join(SAVED)}")
+    if threshold is not None and not 0 < threshold < 1:
+        raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
+    if tile < 2 * OVERLAP:
+        raise SegplugError(f"tile must be at least {2 * OVERLAP} px, got {tile}")
+    if every < 1:
+        raise SegplugError(f"every must be at least 1, got {every}")

@@ -1,5 +1,0 @@
-"""SCSegamba (CVPR 2025): structure-aware selective scans for cracks, in plain torch."""
-
-from segplug.scsegamba.model import SCSegamba
-
-__all__ = ["SCSegamba"]

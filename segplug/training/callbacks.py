@@ -1,0 +1,122 @@
+"""What happens at the end of an epoch: save `last` and `best`, write metrics.csv, print one line, stop early."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from segplug.atomic import write_atomic
+from segplug.training.module import CrackModule
+
+__all__ = ["EpochRecord", "Progress"]
+
+COLUMNS = (
+    "epoch",
+    "lr",
+    "train_loss",
+    "val_loss",
+    "val_iou_crack",
+    "val_miou",
+    "val_f1",
+    "val_ods_f1",
+    "seconds",
+)
+Row = dict[str, float]
+
+
+class EpochRecord(L.Callback):
+    """Keeps the table of epochs in the checkpoint itself, so that a resumed run continues the same table.
+
+    `lr` is the rate at the epoch's start. `best` is the highest validation crack IoU, the lower loss on a tie; without
+    validation it is the last epoch. Training stops when `patience` epochs in a row brought no better one.
+    """
+
+    def __init__(self, folder: Path, patience: int | None = None) -> None:
+        self.folder = folder
+        self.patience = patience
+        self.rows: list[Row] = []
+        self._started = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = list(state_dict["rows"])
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        trainer.should_stop = self._stalled()  # a resumed run may have stopped before
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, CrackModule)
+        pl_module.finish_row(time.monotonic() - self._started)
+        self.rows.append(dict(pl_module.row))
+        # Every rank calls save_checkpoint, which waits for all and lets rank 0 write.
+        if best_row(self.rows) is self.rows[-1]:
+            trainer.save_checkpoint(self.folder / "best.ckpt", weights_only=True)
+        if trainer.is_global_zero:
+            write_atomic(self.folder / "metrics.csv", self._write_rows)
+        for logger in trainer.loggers:
+            logger.log_metrics({k: v for k, v in self.rows[-1].items() if k != "epoch"}, step=len(self.rows))
+        trainer.save_checkpoint(self.folder / "last.ckpt")  # last of all: a kill before it repeats the epoch
+        if self._stalled():
+            trainer.should_stop = True
+
+    def _stalled(self) -> bool:
+        return (
+            self.patience is not None
+            and len(self.rows) > 0
+            and self.rows[-1]["epoch"] - best_row(self.rows)["epoch"] >= self.patience
+        )
+
+    def _write_rows(self, path: Path) -> None:
+        with path.open("w", newline="") as handle:
+            table = csv.DictWriter(handle, [c for c in COLUMNS if c in self.rows[0]])
+            table.writeheader()
+            table.writerows(self.rows)
+
+
+def best_row(rows: list[Row]) -> Row:
+    """The epoch that best.ckpt holds; of equals the first."""
+    if "val_loss" not in rows[-1]:
+        return rows[-1]
+    return max(rows, key=lambda row: (row["val_iou_crack"], -row["val_loss"]))
+
+
+class Progress(L.Callback):
+    """One line an epoch; on a terminal the running step too. Rank 0 speaks for all."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if sys.stderr.isatty() and trainer.is_global_zero:
+            step = (
+                f"epoch {trainer.current_epoch + 1}/{self.epochs}  step {batch_idx + 1}/{trainer.num_training_batches}"
+            )
+            print(f"\r{step}  loss {outputs['loss'].item():.4f} ", end="", file=sys.stderr, flush=True)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, CrackModule)
+        if not trainer.is_global_zero:
+            return
+        row = pl_module.row
+        left = (self.epochs - row["epoch"]) * row["seconds"]
+        scores = "".join(
+            f"  {k} {row[k]:.4f}" for k in ("train_loss", "val_loss", "val_iou_crack", "val_f1") if k in row
+        )
+        start = "\r" if sys.stderr.isatty() else ""
+        ahead = f"about {left / 60:.1f} min left"
+        if trainer.should_stop and row["epoch"] < self.epochs:
+            ahead = "stopped: validation no longer improves"
+        line = f"epoch {row['epoch']:.0f}/{self.epochs}{scores}  {row['seconds']:.1f} s  {ahead}"
+        print(start + line, file=sys.stderr, flush=True)

@@ -1,0 +1,45 @@
+"""The training crop: where it is cut, then the augmentations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import albumentations as A
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from segplug.data.mask_encoding import NO_LABEL
+from segplug.training.augmentation import DEFAULT, build_transforms
+
+__all__ = ["TrainCrop"]
+
+
+class TrainCrop:
+    """Crop of `size` pixels, a share of them laid around a crack pixel, then augmented.
+
+    crack_share: share of the crops that hold crack wherever the image has any; the others are laid at random. augment:
+    transforms as `segplug.training.augmentation` reads them, None for its DEFAULT. Images smaller than the crop are
+    mirrored at their borders. The result depends only on the arrays and `seed`.
+    """
+
+    def __init__(self, size: int, crack_share: float = 0.5, augment: Sequence[Any] | None = None) -> None:
+        cv2.setNumThreads(0)  # one OpenCV pool in each loader worker would fight with torch for the cores
+        anywhere = A.RandomCrop(size, size, p=1 - crack_share)  # in OneOf, p is the share
+        on_crack = A.CropNonEmptyMaskIfExists(size, size, ignore_values=[NO_LABEL], p=crack_share)
+        self._compose = A.Compose(
+            [
+                A.PadIfNeeded(size, size, border_mode=cv2.BORDER_REFLECT_101),
+                A.OneOf([anywhere, on_crack], p=1.0),
+                *build_transforms(DEFAULT if augment is None else augment, size),
+            ]
+        )
+
+    def __call__(
+        self, image: NDArray[np.uint8], mask: NDArray[np.uint8], seed: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """(H, W, 3) and (H, W) uint8 -> (size, size, 3) and (size, size)."""
+        self._compose.set_random_seed(seed)
+        out = self._compose(image=image, mask=mask)
+        return out["image"], out["mask"]

@@ -1,0 +1,158 @@
+"""Train a network: `train(TrainConfig(data="…"))` -> folder with last.ckpt, best.ckpt, metrics.csv, results.png."""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from segplug.atomic import json_writer, write_atomic
+from segplug.data.dataset import CrackDataset, Sample
+from segplug.data.split import train_val_samples
+from segplug.errors import SegplugError
+from segplug.inference.checkpoint import AtomicCheckpointIO, read_checkpoint
+from segplug.inference.probability import fast_layout, pick_device
+from segplug.models.create import create_model, encoder_for, parameters
+from segplug.training.augmentation import read_augment
+from segplug.training.callbacks import EpochRecord, Progress
+from segplug.training.config import TrainConfig
+from segplug.training.crop import TrainCrop
+from segplug.training.figures import Curves, ValidationPictures
+from segplug.training.loaders import train_loader, val_loader
+from segplug.training.module import CrackModule
+from segplug.training.quiet import quiet_lightning
+
+__all__ = ["TrainConfig", "train"]
+
+
+def train(config: TrainConfig, callbacks: Sequence[L.Callback] = ()) -> Path:
+    """Train and return the run's folder. Seeds torch; test images are never read.
+
+    With config.devices above 1 the calling script is started once more for each further device, as Lightning's "ddp"
+    does. Raises SegplugError on bad data or settings, a folder that already holds a run (unless `resume`), a loss that
+    is not finite, a full disk.
+    """
+    config = _resolved(config)
+    out, last = Path(config.out), Path(config.out) / "last.ckpt"
+    device = pick_device(config.device)
+    resume = _resume_from(config, last)
+    train_samples, val_samples = train_val_samples(config, config.val_split, config.seed, _say)
+    if config.patience is not None and not val_samples:
+        raise SegplugError("patience needs validation images: set val_split above 0, or leave patience out")
+    crop = TrainCrop(config.crop, config.crack_share, config.augment)
+    training = CrackDataset(train_samples, crop, config.seed, note=_say)
+    validation = CrackDataset(val_samples, note=_say) if val_samples else None
+
+    torch.manual_seed(config.seed)
+    model = create_model(config.model, config.encoder, config.encoder_weights, **config.options)
+    model = fast_layout(model, device)
+    record = EpochRecord(out, config.patience)
+    watchers = [record, Progress(config.epochs), Curves(record)]
+    if validation and config.samples_every:
+        watchers.append(ValidationPictures(out / "samples", validation, config.samples_every))
+    with quiet_lightning():
+        trainer = _trainer(config, device, [*watchers, *callbacks])
+        loader = train_loader(training, config, trainer.global_rank, pin=device.type == "cuda")
+        module = CrackModule(model, config, steps_per_epoch=math.ceil(len(loader) / config.accumulate))
+        if trainer.is_global_zero:
+            _record_split(out / "split.csv", train_samples, val_samples, resume)
+            write_atomic(out / "config.json", json_writer(config.plain()))
+        on = f" on {config.encoder}" if config.encoder else ""
+        _say(
+            f"{config.model}{on}: {parameters(model) / 1e6:.2f} M parameters, "
+            f"{len(train_samples)} training and {len(val_samples)} validation images, "
+            + (f"{config.devices} x {device.type}" if config.devices > 1 else f"{device}")
+            + (f", resuming after epoch {resume}" if resume else "")
+        )
+        to_validate = val_loader(validation, config, trainer.global_rank) if validation else None
+        trainer.fit(module, loader, to_validate, ckpt_path=last if resume else None, weights_only=True)
+    return out
+
+
+def _resolved(config: TrainConfig) -> TrainConfig:
+    """The settings as they are saved: encoder named, augmentations in full."""
+    config = replace(config, encoder=encoder_for(config.model, config.encoder, config.encoder_weights))
+    return replace(config, augment=read_augment(Path(config.augment))) if isinstance(config.augment, str) else config
+
+
+def _resume_from(config: TrainConfig, last: Path) -> int:
+    """Finished epochs in `last`, 0 for a new run."""
+    if not last.exists():
+        return 0
+    if not config.resume:
+        raise SegplugError(
+            f"{last.parent} already holds a run; resume it (resume=True, --resume) or choose another out"
+        )
+    about = read_checkpoint(last)["segplug"]
+    config.check_resume(about["train"], last.parent)
+    return int(about["row"]["epoch"])
+
+
+def _trainer(config: TrainConfig, device: torch.device, callbacks: list[L.Callback]) -> L.Trainer:
+    devices: Any = config.devices
+    if device.type == "cuda" and devices > torch.cuda.device_count():
+        raise SegplugError(f"devices {devices} asked for, but torch sees {torch.cuda.device_count()} CUDA devices")
+    if device.type == "cuda" and devices == 1:
+        devices = [device.index or 0]
+    return L.Trainer(
+        accelerator="gpu" if device.type == "cuda" else device.type,
+        devices=devices,
+        # Encoders cut short leave parameters unused.
+        strategy="auto" if config.devices == 1 else "ddp_find_unused_parameters_true",
+        use_distributed_sampler=False,  # the loaders share out by themselves, each validation image once
+        precision=_precision(config, device),  # type: ignore[arg-type]
+        max_epochs=config.epochs,
+        accumulate_grad_batches=config.accumulate,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        logger=_tensorboard(Path(config.out)) if config.tensorboard else False,
+        log_every_n_steps=1,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=config.out,
+    )
+
+
+def _tensorboard(out: Path) -> Any:
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    try:
+        return TensorBoardLogger(out, name="", version="tensorboard")
+    except ModuleNotFoundError as error:
+        raise SegplugError("tensorboard is not installed; pip install tensorboard, or train without it") from error
+
+
+def _record_split(path: Path, train_samples: list[Sample], val_samples: list[Sample], resume: int) -> None:
+    """split.csv says which image was trained on and which chose the checkpoint. A resumed run must find the same."""
+    rows = [[p.name, split] for split, samples in (("train", train_samples), ("val", val_samples)) for p in samples]
+    if resume and path.exists():
+        with path.open(encoding="utf-8", newline="") as handle:
+            if list(csv.reader(handle))[1:] != rows:
+                raise SegplugError(f"{path}: the images or their groups changed since this run began; use a new out")
+
+    def write(part: Path) -> None:
+        with part.open("w", encoding="utf-8", newline="") as handle:
+            csv.writer(handle).writerows([["image", "split"], *rows])
+
+    write_atomic(path, write)
+
+
+def _precision(config: TrainConfig, device: torch.device) -> str:
+    if config.precision == "auto":
+        return "bf16-mixed" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
+    return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[config.precision]
+
+
+@rank_zero_only
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""What blocks share: norms, folding, sampling, checks. No block of the catalogue."""

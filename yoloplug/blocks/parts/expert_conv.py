@@ -1,0 +1,130 @@
+"""ExpertConv2d: one convolution whose kernel is mixed per image from several experts, by weights given from outside.
+
+Paper: Yang et al. 2019 (CondConv), https://arxiv.org/abs/1904.04971, section 3. State as timm's `CondConv2d`: each
+expert's kernel is one row of `weight`. Implementations with `weight` (E, c2, c1 / g, k, k) load by `convert_reference`;
+five dimensions would not survive `model.to(memory_format=torch.channels_last)`.
+"""
+
+from math import sqrt
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.per_sample import conv2d_per_sample
+from yoloplug.blocks.parts.watch import watched
+
+__all__ = ["Bias", "ExpertConv2d", "Experts", "Padding"]
+
+Bias = bool | Literal["shared"]
+Padding = Literal["symmetric", "same"]
+
+
+class Experts(nn.Module):
+    """Several kernels of one convolution, and the convolution with a mixture of them; subclasses decide the mixture.
+
+    bias: True mixes one bias an expert by the same shares; "shared" adds one bias that is not mixed.
+    padding: symmetric is PyTorch's d * (k - 1) // 2 on every side; same is TensorFlow's, whose odd pixel goes to the
+    right and the bottom and whose amount depends on the size where s > 1 (weights trained there want it).
+    """
+
+    bias: nn.Parameter | None
+    shared_bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        c1: int,
+        c2: int,
+        k: int = 3,
+        s: int = 1,
+        experts: int = 4,
+        g: int = 1,
+        d: int = 1,
+        bias: Bias = False,
+        padding: Padding = "symmetric",
+    ) -> None:
+        super().__init__()
+        self._check(c1, c2, k, s, experts, g, d, bias, padding)
+        self.kernel_shape = (c2, c1 // g, k, k)
+        self.s, self.d, self.g = s, d, g
+        self.padding = autopad(k, d) if padding == "symmetric" else "same"
+        self.weight = nn.Parameter(torch.empty(experts, c2 * (c1 // g) * k**2))
+        bound = 1 / sqrt(c1 // g * k**2)  # as nn.Conv2d, each expert by itself
+        nn.init.uniform_(self.weight, -bound, bound)
+        self.register_parameter("bias", nn.Parameter(torch.zeros(experts, c2)) if bias is True else None)
+        self.register_parameter("shared_bias", nn.Parameter(torch.zeros(c2)) if bias == "shared" else None)
+
+    @classmethod
+    def _check(
+        cls, c1: int, c2: int, k: int, s: int, experts: int, g: int, d: int, bias: object, padding: object
+    ) -> None:
+        name = cls.__name__
+        if min(c1, c2, s, experts) < 1:
+            raise ValueError(
+                f"{name}: c1, c2, s and experts must be at least 1, got c1={c1}, c2={c2}, s={s}, experts={experts}"
+            )
+        if g < 1 or c1 % g or c2 % g:
+            both = [group for group in divisors(c1) if c2 % group == 0]
+            raise ValueError(f"{name}: g={g} must divide c1={c1} and c2={c2}; use g from {both}")
+        if bias not in (False, True, "shared"):
+            raise ValueError(f"{name}: bias must be False, True or 'shared', got {bias!r}")
+        if padding not in get_args(Padding):
+            raise ValueError(f"{name}: padding must be one of {get_args(Padding)}, got {padding!r}")
+        if padding == "same" and min(k, d) < 1:
+            raise ValueError(f"{name}: k and d must be at least 1, got k={k}, d={d}")
+        if padding == "same" and k > 1 and d * (k - 1) < s - 1:
+            raise ValueError(f"{name}: padding='same' needs d * (k - 1) >= s - 1, got k={k}, d={d}, s={s}")
+
+    def mixed(self, x: Tensor, share: Tensor) -> Tensor:
+        """Convolve image n with sum_e share[n, e] * W_e: mixing kernels costs far less than mixing E outputs."""
+        return self.convolve(x, watched(self, "experts", share) @ self.weight, self.biases(share))
+
+    def biases(self, share: Tensor) -> Tensor | None:
+        """(N, experts) -> (N, c2), or None without bias."""
+        mixed = None if self.bias is None else share @ self.bias
+        if self.shared_bias is None:
+            return mixed
+        return self.shared_bias.expand(share.shape[0], -1) if mixed is None else mixed + self.shared_bias
+
+    def convolve(self, x: Tensor, kernels: Tensor, biases: Tensor | None) -> Tensor:
+        """x: (N, c1, H, W); kernels: (N, c2 * c1 / g * k * k), one an image; biases: (N, c2) or None."""
+        if self.padding == "same":
+            return conv2d_per_sample(self._padded(x), kernels, self.kernel_shape, biases, self.s, 0, self.d, self.g)
+        return conv2d_per_sample(x, kernels, self.kernel_shape, biases, self.s, int(self.padding), self.d, self.g)
+
+    def _padded(self, x: Tensor) -> Tensor:
+        reach = self.d * (self.kernel_shape[-1] - 1)
+        if reach == 0:
+            return x
+        down, across = (reach - (size - 1) % self.s for size in x.shape[2:])
+        return F.pad(x, [across // 2, across - across // 2, down // 2, down - down // 2])
+
+    @torch.no_grad()
+    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
+        """Make the output scale * y + shift per channel, in place; the shift goes into the bias that is not mixed."""
+        c2 = self.kernel_shape[0]
+        self.weight.reshape(len(self.weight), c2, -1).mul_(scale.to(self.weight)[:, None])
+        if self.bias is not None:
+            self.bias.mul_(scale.to(self.bias))
+        if self.shared_bias is None:
+            self.shared_bias = nn.Parameter(shift.to(self.weight).clone(), self.weight.requires_grad)
+        else:
+            self.shared_bias.mul_(scale.to(self.shared_bias)).add_(shift.to(self.shared_bias))
+
+    @staticmethod
+    def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Kernels stored as (E, c2, c1 / g, k, k) become rows; everything else stays."""
+        return {key: value.flatten(1) if value.dim() == 5 else value for key, value in state.items()}
+
+
+class ExpertConv2d(Experts):
+    """The convolution alone: several layers can take their shares from one router.
+
+    Shape: x (N, c1, H, W), share (N, experts) -> (N, c2, ceil(H/s), ceil(W/s)); k odd with symmetric padding.
+    """
+
+    def forward(self, x: Tensor, share: Tensor) -> Tensor:
+        return self.mixed(x, share)

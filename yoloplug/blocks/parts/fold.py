@@ -1,0 +1,55 @@
+"""Fold the BatchNorm layers inside a block into the convolutions before them, for inference."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from yoloplug.blocks.parts.affine import absorb_affine
+
+__all__ = ["bn_affine", "fold_bn", "fold_named", "fold_norms"]
+
+
+def bn_affine(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """(scale, shift) with which a BatchNorm in eval mode maps each channel: y = scale * x + shift."""
+    assert bn.running_var is not None and bn.running_mean is not None
+    root = torch.sqrt(bn.running_var + bn.eps)
+    scale = (torch.ones_like(root) if bn.weight is None else bn.weight) / root
+    shift = -bn.running_mean * scale
+    return scale, shift if bn.bias is None else shift + bn.bias
+
+
+@torch.no_grad()
+def fold_bn(conv: nn.Module, bn: nn.Module) -> nn.Identity:
+    """Fold `bn` into `conv` in place; returns the Identity that takes the place of `bn`."""
+    assert isinstance(bn, nn.BatchNorm2d)
+    absorb_affine(conv, *bn_affine(bn))
+    return nn.Identity()
+
+
+def fold_named(module: nn.Module, **conv_of: str) -> None:
+    """Fold BatchNorms kept as attributes, in place; again is harmless: fold_named(self, bn1="conv1", bn2="conv2")."""
+    for name, conv in conv_of.items():
+        bn = module.get_submodule(name)
+        if isinstance(bn, nn.BatchNorm2d):
+            setattr(module, name, fold_bn(module.get_submodule(conv), bn))
+
+
+def fold_norms(module: nn.Module) -> None:
+    """Fold every BatchNorm that follows a convolution in `module`, in place; again is harmless.
+
+    Found: neighbours in a Sequential, and the attribute pair `conv`, `bn`. A block with other names has a method
+    `fold_norms()` of its own, built on `fold_bn`, which is called for it.
+    """
+    for part in module.modules():
+        own = getattr(part, "fold_norms", None)
+        if own is not None:
+            own()
+        elif isinstance(part, nn.Sequential):
+            for (_, conv), (name, bn) in pairwise(list(part.named_children())):
+                if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d) and isinstance(bn, nn.BatchNorm2d):
+                    setattr(part, name, fold_bn(conv, bn))
+        elif isinstance(getattr(part, "bn", None), nn.BatchNorm2d) and isinstance(
+            getattr(part, "conv", None), nn.Conv2d | nn.ConvTranspose2d
+        ):
+            part.bn = fold_bn(part.get_submodule("conv"), part.get_submodule("bn"))

@@ -1,0 +1,153 @@
+"""What the Inception blocks share: parallel branches over one input, described by a table of the published widths."""
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from yoloplug.blocks.parts.padding import autopad
+
+__all__ = ["POOL", "Branches", "Conv", "Fork", "Padding", "Table", "check_form"]
+
+Kernel = int | tuple[int, int]
+Padding = Literal["same", "valid"]
+
+
+class Conv(NamedTuple):
+    """A convolution of the published block: its width there and its kernel."""
+
+    width: int
+    k: Kernel
+
+
+class Fork(NamedTuple):
+    """Two convolutions side by side over the same features, concatenated."""
+
+    a: Conv
+    b: Conv
+
+
+POOL: Literal["pool"] = "pool"
+"""Where a branch pools. A branch that is nothing else passes the pooled input on, c1 channels wide."""
+
+Table = Mapping[str, Sequence[Conv | Fork | Literal["pool"]]]
+"""Branch name -> its layers in order."""
+
+
+class Branches(nn.Module):
+    """The concatenated outputs of a table's branches; each convolution is followed by BatchNorm and ReLU.
+
+    Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); padding="valid" pads nothing in the layers with stride:
+    (H - 3) // 2 + 1. The stride is in the pool, or else in the last layer, of each branch.
+    widths: of every convolution in the table's order; by default the published ones in proportion to c2.
+    """
+
+    def __init__(
+        self,
+        c1: int,
+        c2: int,
+        k: int,
+        s: int,
+        table: Table,
+        pooling: nn.Module,
+        widths: Sequence[int] | None = None,
+        padding: Padding = "same",
+        eps: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        if min(c1, c2, s) < 1:
+            raise ValueError(f"{name}: c1, c2 and s must be at least 1, got c1={c1}, c2={c2}, s={s}")
+        if k != 3:
+            raise ValueError(f"{name}: its branches have kernels of their own; leave k at 3, got k={k}")
+        if padding not in ("same", "valid"):
+            raise ValueError(f"{name}: padding must be 'same' or 'valid', got {padding!r}")
+        wide = iter(_scaled(name, table, c1, c2) if widths is None else _checked(name, table, c1, c2, widths))
+        for branch, layers in table.items():
+            modules: list[nn.Module] = []
+            width = c1
+            for position, layer in enumerate(layers):
+                if layer == POOL:
+                    modules.append(pooling)
+                    continue
+                stride = s if position == len(layers) - 1 and POOL not in layers else 1
+                pad = padding == "same" or stride == 1
+                convs = [layer] if isinstance(layer, Conv) else [layer.a, layer.b]
+                built = [_ConvNormReLU(width, next(wide), conv.k, stride, pad, eps) for conv in convs]
+                width = sum(conv.conv.out_channels for conv in built)
+                modules.append(built[0] if len(built) == 1 else _Forked(*built))
+            self.add_module(branch, nn.Sequential(*modules))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.children()], dim=1)
+
+
+class _ConvNormReLU(nn.Module):
+    def __init__(self, c1: int, c2: int, k: Kernel, s: int, pad: bool, eps: float) -> None:
+        super().__init__()
+        tall, wide = (k, k) if isinstance(k, int) else k
+        self.conv = nn.Conv2d(c1, c2, (tall, wide), s, (autopad(tall), autopad(wide)) if pad else 0, bias=False)
+        self.bn: nn.Module = nn.BatchNorm2d(c2, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(self.conv(x)).relu()
+
+
+class _Forked(nn.Module):
+    def __init__(self, a: nn.Module, b: nn.Module) -> None:
+        super().__init__()
+        self.a, self.b = a, b
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.a(x), self.b(x)], dim=1)
+
+
+def check_form(name: str, form: str, tables: Mapping[str, Table], reductions: Sequence[str], s: int) -> None:
+    """Raises ValueError on an unknown form, and on a reduction with a stride other than the papers' 2."""
+    if form not in tables:
+        raise ValueError(f"{name}: form must be one of {tuple(tables)}, got {form!r}")
+    if form in reductions and s != 2:
+        raise ValueError(f"{name}: form {form} halves the map; use s=2 or another form, got s={s}")
+
+
+def _passed(table: Table, c1: int) -> int:
+    """Channels that a branch of nothing but the pool hands on."""
+    return sum(c1 for layers in table.values() if tuple(layers) == (POOL,))
+
+
+def _convs(table: Table) -> list[tuple[Conv, bool]]:
+    """Every convolution in order, and whether it ends its branch."""
+    return [
+        (conv, position == len(layers) - 1)
+        for layers in table.values()
+        for position, layer in enumerate(layers)
+        if layer != POOL
+        for conv in ([layer] if isinstance(layer, Conv) else layer)
+    ]
+
+
+def _scaled(name: str, table: Table, c1: int, c2: int) -> list[int]:
+    """Published widths times c2 / published output, rounded down, at least 1; the widest output takes the rest."""
+    convs, room = _convs(table), c2 - _passed(table, c1)
+    ends = [conv.width for conv, last in convs if last]
+    total, least = sum(ends), ceil(sum(ends) / min(ends))
+    if room < least:
+        passed = f" (one branch passes all c1={c1} channels on)" if room < c2 else ""
+        raise ValueError(f"{name}: c2={c2} is too narrow for its branches{passed}; use c2 >= {c2 - room + least}")
+    widths = [max(1, conv.width * room // total) for conv, _ in convs]
+    outputs = [position for position, (_, last) in enumerate(convs) if last]
+    widest = max(outputs, key=lambda position: convs[position][0].width)
+    widths[widest] += room - sum(widths[position] for position in outputs)
+    return widths
+
+
+def _checked(name: str, table: Table, c1: int, c2: int, widths: Sequence[int]) -> Sequence[int]:
+    convs = _convs(table)
+    if len(widths) != len(convs) or min(widths) < 1:
+        raise ValueError(f"{name}: widths must be {len(convs)} positive numbers ({', '.join(table)}), got {widths}")
+    given = sum(width for width, (_, last) in zip(widths, convs, strict=True) if last) + _passed(table, c1)
+    if given != c2:
+        raise ValueError(f"{name}: widths {list(widths)} make {given} output channels, the row says c2={c2}")
+    return widths

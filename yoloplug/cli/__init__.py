@@ -1,0 +1,111 @@
+"""`yoloplug`: what the plug-in offers. Listing needs no GPU, no data and changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from yoloplug.cli import check_command, look_command, profile_command, swap_command
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. Errors are one line on stderr and exit code 2."""
+    args = _parser().parse_args(argv)
+    try:
+        args.command(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `yoloplug blocks | head`: the reader has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(
+            f"yoloplug: {error.args[-1] if error.filename is None else f'{error.filename}: {error.strerror}'}",
+            file=sys.stderr,
+        )
+        return 2
+    except (KeyError, ValueError) as error:
+        print(f"yoloplug: {error.args[-1]}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="yoloplug",
+        description="Research convolution blocks for unmodified Ultralytics.",
+        epilog="example: yoloplug show gnConv; then: yolo detect train model=yolov8n-C2f_gnConv.yaml data=coco8.yaml",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, command, text, example in (
+        ("blocks", _blocks, "list the blocks: paper, kind, YAML names, constraints", "yoloplug blocks"),
+        ("show", _show, "one block: options, mathematics, a YAML example", "yoloplug show DCNv2"),
+        ("models", _models, "list the model YAMLs that come with yoloplug", "yoloplug models"),
+        (
+            "swap",
+            swap_command.run,
+            "put blocks into a stock or own model YAML, at the stock model's budget if wished",
+            "yoloplug swap yolov8n.yaml C2f=C2f_gnConv --where backbone --match params -o yolov8-gn.yaml",
+        ),
+        (
+            "check",
+            check_command.run,
+            "explain every row of a model YAML: channels, parameters, FLOPs; name its mistakes",
+            "yoloplug check yolov8n-C2f_gnConv.yaml",
+        ),
+        (
+            "profile",
+            profile_command.run,
+            "what models and blocks cost: parameters, FLOPs, latency, training step, memory",
+            "yoloplug profile yolov8n.yaml yolov8n-C2f_gnConv.yaml --imgsz 640 --plot cost.png",
+        ),
+        (
+            "look",
+            look_command.run,
+            "look into a trained model at work on an image: class heat maps, gates, offsets, features",
+            "yoloplug look best.pt photo.jpg; then: yoloplug look best.pt photo.jpg --block 4",
+        ),
+    ):
+        sub = commands.add_parser(name, help=text, description=text, epilog=f"example: {example}")
+        sub.set_defaults(command=command)
+        if command in _ARGUMENTS:
+            _ARGUMENTS[command](sub)
+        if command is _show:
+            sub.add_argument("name", metavar="NAME", help="a block name from `yoloplug blocks`, e.g. gnConv")
+    return parser
+
+
+_ARGUMENTS = {
+    module.run: module.add_arguments for module in (swap_command, check_command, profile_command, look_command)
+}
+
+
+def _blocks(args: argparse.Namespace) -> None:
+    from yoloplug import BLOCKS
+    from yoloplug.block_page import KINDS
+
+    for block in sorted(BLOCKS.values(), key=lambda b: b.name.lower()):
+        print(f"{block.name}: {block.summary}")
+        print(f"    paper        {block.paper}")
+        print(f"    kind         {block.kind} ({KINDS[block.kind]})")
+        print(f"    YAML names   {', '.join(block.hosts)}")
+        print(f"    constraints  {block.constraints}")
+
+
+def _show(args: argparse.Namespace) -> None:
+    from yoloplug import blocks  # noqa: F401
+    from yoloplug.block_page import page
+    from yoloplug.registry import block
+
+    print(page(block(args.name)), end="")
+
+
+def _models(args: argparse.Namespace) -> None:
+    from yoloplug.shipped_yamls import model_yamls
+
+    for name, path in model_yamls().items():
+        first_line = path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")
+        print(f"{name:<32} {first_line}")
+    print("\nPut the scale letter into the call: yolo detect train model=yolov8n-C2f_gnConv.yaml data=coco8.yaml")

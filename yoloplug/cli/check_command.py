@@ -1,0 +1,19 @@
+"""`yoloplug check`: its arguments and its answer."""
+
+from __future__ import annotations
+
+import argparse
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL.yaml", help="yours, a stock one or one of ours; with its scale letter")
+    parser.add_argument("--imgsz", type=int, default=640, metavar="PIXELS", help="for FLOPs and levels (default 640)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the table of rows. Raises ModelFileError, which says what is wrong in which row and line."""
+    from yoloplug.modelfile.check import check
+
+    print(check(args.model, args.imgsz))

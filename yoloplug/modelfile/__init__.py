@@ -1,0 +1,1 @@
+"""Model YAMLs as text and rows: checked, swapped, matched to a budget."""

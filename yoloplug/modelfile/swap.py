@@ -1,0 +1,206 @@
+"""`yoloplug swap`: put blocks into a stock model YAML, keep the rest of the file to the letter, match its budget."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from yoloplug.bridge.trace import RowError, build, scaling
+from yoloplug.modelfile import rewrite
+from yoloplug.modelfile.check import level, traced, validate
+from yoloplug.modelfile.file import ModelFile, ModelFileError, nearest, parse, read
+from yoloplug.modelfile.match_budget import TOLERANCE, Budget, Cost, Match, find
+from yoloplug.modelfile.translate import translatable
+
+__all__ = ["Cost", "Swapped", "select", "swap"]
+
+Pairs = Mapping[str, str]
+
+
+class Swapped(NamedTuple):
+    """text: of the new file. rows: the changed ones. swapped: None where a block refuses the stock width.
+
+    call: the model name for `yolo`; None if no file was written.
+    """
+
+    text: str
+    rows: list[int]
+    notes: list[str]
+    stock: Cost
+    swapped: Cost | None
+    matched: Cost | None
+    call: str | None
+
+    def __str__(self) -> str:
+        lines = [f"{'':<8} {'params':>12} {'GFLOPs':>8} {'width':>7}"]
+        for name, cost in (("stock", self.stock), ("swapped", self.swapped), ("matched", self.matched)):
+            if cost is not None:
+                off = f"  ({_off(cost.params, self.stock.params)} params, {_off(cost.flops, self.stock.flops)} FLOPs)"
+                numbers = f"{cost.params:>12,} {cost.flops / 1e9:>8.2f} {cost.width:>7g}"
+                lines.append(f"{name:<8} {numbers}{off if name != 'stock' else ''}")
+        lines += [f"note: {note}" for note in self.notes]
+        return "\n".join([*lines, *([f"train it: yolo train model={self.call} ..."] if self.call else [])])
+
+
+def swap(
+    name: str, pairs: Pairs, where: str = "all", options: Mapping[str, Any] | None = None, match: Budget | None = None,
+    imgsz: int = 640, output: str | Path | None = None, force: bool = False,
+) -> Swapped:  # fmt: skip
+    """Replace modules by blocks, {"C2f": "C2f_gnConv"}, in the rows that `where` names.
+
+    where: `backbone`, `neck`, `all`, levels `P3,P4`, row numbers `4,6`. options: of the blocks by name, or a dict of
+    them by block row, {"C2f_gnConv": {"order": 3}}. match: find the width multiple of the scale, or the hidden width of
+    the swapped rows, at which parameters or FLOPs are within 2 % of the stock model. output: the file to write; force:
+    overwrite it, and accept the nearest match.
+    Raises ModelFileError, whose message says what to do.
+    """
+    file = read(name)
+    validate(file)
+    call = None if output is None else rewrite.call_name(Path(output), file, force)
+    pairs = _checked(pairs, file)
+    before = traced(file, file.model, imgsz)
+    chosen = select(file, before, pairs, where, imgsz)
+    changes = [(t.inputs[0], t.outputs[0]) if t.outputs else None for t in before]
+    text, notes = rewrite.edited(file, changes, pairs, chosen, _by_row(pairs, options or {}))
+    new = rewrite.verified(parse(text, name, file.model["scale"]), file, chosen)
+    width = scaling(file.model)[1]
+    stock, swapped, matched = _cost(before, width), None, None
+    try:
+        after = traced(new, new.model, imgsz)
+    except ModelFileError as error:
+        if match is None:
+            raise
+        notes.append(f"width {width:g} is not possible: {error}")
+    else:
+        notes += _changed_widths(new, before, after)
+        swapped = _cost(after, width)
+    notes += _scales_that_fail(new)
+    header = rewrite.command_line(name, pairs, where, options, match, imgsz, output)
+    if match is not None:
+        found = find(new, match, stock, chosen, imgsz)
+        matched = found.cost
+        notes.append(_match_text(file, match, found))
+        header += f"\n# {notes[-1]}"
+        text = rewrite.change_written(new, found.change)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    text = f"# {header}\n".replace("\n", newline) + text
+    result = Swapped(text, sorted(chosen), notes, stock, swapped, matched, call)
+    if matched is not None and abs(found.off) > TOLERANCE and not force:
+        why = f" ({found.refused})" if found.refused else ""
+        told = result._replace(call=None)
+        raise ModelFileError(
+            f"nothing within {TOLERANCE:.0%} of the stock {match}{why}; --force takes the nearest:\n{told}"
+        )
+    if output is not None:
+        rewrite.write(Path(output), text)
+    return result
+
+
+def _checked(pairs: Pairs, file: ModelFile) -> Pairs:
+    from yoloplug.hosts import host_names
+
+    present = {row.name for row in file.rows[:-1]}
+    known = sorted(n for n in present if translatable(n))
+    if not pairs:
+        raise ModelFileError("nothing to swap; give pairs such as C2f=C2f_gnConv")
+    for left, right in pairs.items():
+        if left not in present:
+            hint = nearest(left, known)
+            raise ModelFileError(f"{file.name} has no row {left!r}{hint} (rows to swap: {', '.join(known)})")
+        if left not in known:
+            raise ModelFileError(
+                f"{left} has several inputs or no width of its own, no block can stand for it; "
+                f"rows to swap: {', '.join(known)}"
+            )
+        if right not in host_names():
+            hint = nearest(right, host_names()) or "; all of ours: yoloplug blocks"
+            raise ModelFileError(f"unknown block row {right!r}{hint}")
+    return pairs
+
+
+def select(file: ModelFile, traces: list[Any], pairs: Pairs, where: str, imgsz: int) -> set[int]:
+    """Indices of the rows to change: named on the left and in one of the places."""
+    levels = [level(t.outputs[0] if t.outputs else None, imgsz) for t in traces]
+    rows = [row for row in file.rows[:-1] if row.name in pairs]
+    chosen: set[int] = set()
+    for place in where.split(","):
+        place = place.strip()
+        if place in ("all", "backbone", "neck"):
+            part = {"backbone": "backbone", "neck": "head"}.get(place)
+            chosen |= {row.index for row in rows if part in (None, row.part)}
+        elif re.fullmatch(r"P\d", place):
+            chosen |= {row.index for row in rows if levels[row.index] == int(place[1])}
+        elif place.isdigit():
+            index = int(place)
+            if index not in {row.index for row in rows}:
+                is_what = f"is {file.rows[index].name}" if index < len(file.rows) else "does not exist"
+                raise ModelFileError(f"--where {place}: row {index} of {file.name} {is_what}, not {' or '.join(pairs)}")
+            chosen.add(index)
+        else:
+            raise ModelFileError(f"--where {place}: use backbone, neck, all, levels P1 to P7 or row numbers")
+    for left in pairs:
+        if not any(file.rows[i].name == left for i in chosen):
+            there = defaultdict(list)
+            for row in rows:
+                there[f"{row.name} in the {'backbone' if row.part == 'backbone' else 'neck'}"].append(
+                    f"{row.index} (P{levels[row.index]})"
+                )
+            found = "; ".join(f"{what}: row {', '.join(at)}" for what, at in there.items())
+            raise ModelFileError(f"--where {where} matches no {left} in {file.name}; there is {found}")
+    return chosen
+
+
+def _by_row(pairs: Pairs, options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Options of each right side: given once for all, or by block row."""
+    rights = set(pairs.values())
+    if options and set(options) <= rights and all(isinstance(v, Mapping) for v in options.values()):
+        return {right: dict(options.get(right, {})) for right in rights}
+    return {right: dict(options) for right in rights}
+
+
+def _cost(traces: list[Any], width: float) -> Cost:
+    return Cost(sum(t.params for t in traces), sum(t.flops for t in traces), width)
+
+
+def _changed_widths(new: ModelFile, before: list[Any], after: list[Any]) -> list[str]:
+    """Notes on rows that give another width than the stock row. Raises ModelFileError for maps of another size."""
+    notes = []
+    for i, (old, made) in enumerate(zip(before, after, strict=True)):
+        name = new.rows[i].name
+        if [shape[1:] for shape in old.outputs] != [shape[1:] for shape in made.outputs]:
+            raise ModelFileError(f"{new.where(i)}: {name} gives {made.outputs}, the stock row {old.outputs}")
+        if old.outputs != made.outputs and old.inputs == made.inputs:
+            wide, stock = made.outputs[0][0], old.outputs[0][0]
+            notes.append(f"row {i}: {name} is {wide} channels wide, the stock row {stock}: {name} obeys the scale")
+    return notes
+
+
+def _scales_that_fail(new: ModelFile) -> list[str]:
+    """One note for each other scale of the file at which a block refuses its width."""
+    notes = []
+    for scale in new.model.get("scales") or {}:
+        if scale != new.model["scale"]:
+            try:
+                build({**new.model, "scale": scale})
+            except RowError as error:
+                notes.append(f"scale {scale} cannot be built: {error}")
+    return notes
+
+
+def _match_text(file: ModelFile, match: Budget, found: Match) -> str:
+    scale = f"scale {file.model['scale']}: " if file.model.get("scales") else ""
+    width, hidden = scaling(file.model)[1], found.change.hidden
+    done = f"width {width:g} -> {found.change.width:g}"
+    if hidden:
+        done = (
+            f"hidden width e = {', '.join(f'{e:g}' for _, e in hidden)} in row {', '.join(str(i) for i, _ in hidden)}"
+        )
+    others = "; other scales are not matched" if len(file.model.get("scales") or {}) > 1 else ""
+    return f"{scale}{done}, {match} {100 * found.off:+.1f} % of stock{others}"
+
+
+def _off(value: int, stock: int) -> str:
+    return f"{100 * (value / stock - 1):+.1f} %"
