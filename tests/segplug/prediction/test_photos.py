@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 from segplug.errors import FilesFailed, SegplugError
 from segplug.inference.predictor import Predictor
 from segplug.prediction.sources import find_sources
-from tests.segplug.predict.conftest import darkness, draw, save
+from tests.segplug.prediction.conftest import darkness, draw, save
 
 Find = Callable[..., list[dict[str, Any]]]
 ALL = ("masks", "overlays", "probabilities", "polygons", "coco")

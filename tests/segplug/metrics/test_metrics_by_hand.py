@@ -143,5 +143,5 @@ def test_published_protocol_never_looks_below_one_half() -> None:
 
 
 def test_the_docs_table_is_the_printed_one() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text(encoding="utf-8")
     assert all(f"| `{name}` | {definition} |\n" in page for name, definition in DEFINITIONS.items())

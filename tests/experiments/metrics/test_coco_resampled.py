@@ -7,7 +7,7 @@ import pytest
 
 from experiments.metrics.coco_ap import METRICS, coco_ap, coco_ap_per_class
 from experiments.metrics.coco_resampled import CocoImages
-from tests.experiments.test_coco_ap import box_truth, detection, oracle, random_set
+from tests.experiments.metrics.test_coco_ap import box_truth, detection, oracle, random_set
 
 
 def repeated(truth: dict[str, Any], found: list[Any], times: list[int]) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -126,7 +126,7 @@ def test_a_row_alone_is_reused_for_its_own_run_only(fake: Fake, tmp_path: Path) 
 
 def test_committed_rows_are_done_for_their_own_specs(tmp_path: Path) -> None:
     """All but the data's hash and the names in subsets, which need the data, is read from the spec beside the rows."""
-    results = Path(__file__).parents[2] / "experiments" / "results"
+    results = Path(__file__).parents[3] / "experiments" / "results"
     specs = sorted(results.glob("*/spec.yaml"))
     assert specs
     for path in specs:

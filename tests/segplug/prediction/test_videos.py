@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from segplug.errors import FilesFailed
-from tests.segplug.predict.conftest import draw
+from tests.segplug.prediction.conftest import draw
 
 Find = Callable[..., list[dict[str, Any]]]
 

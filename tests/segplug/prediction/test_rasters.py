@@ -15,7 +15,7 @@ from rasterio.features import rasterize
 
 from segplug.errors import FilesFailed
 from segplug.inference.tiling import tile_count
-from tests.segplug.predict.conftest import darkness, draw
+from tests.segplug.prediction.conftest import darkness, draw
 
 Find = Callable[..., list[dict[str, Any]]]
 PLACE = Affine(0.002, 0, 500_000, 0, -0.002, 5_700_000)  # 2 mm a pixel

@@ -23,7 +23,7 @@ from segplug.models.scsegamba.savss import PAF
 from segplug.models.scsegamba.scan import _by_kernel, selective_scan
 from segplug.models.scsegamba.ss2d import SS2D
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 def recorded(name: str) -> dict[str, Tensor]:

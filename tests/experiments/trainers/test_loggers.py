@@ -59,7 +59,7 @@ def test_detection_writes_tensorboard_events_when_asked(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
     for out, extra in (("quiet", []), ("logged", ["--logger", "tensorboard"])):
         command = [sys.executable, "-m", "experiments", "run", str(spec), "--data-root", str(tmp_path), *extra]
-        root = Path(__file__).parents[2]
+        root = Path(__file__).parents[3]
         done = subprocess.run([*command, "--out", str(tmp_path / out)], env=environment, cwd=root, capture_output=True)
         assert done.returncode == 0, done.stderr.decode()
     cell = Path("cells") / "yolov8n-data-s0" / "train"
