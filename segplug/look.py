@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from segplug.data.read_image import read_image
+from segplug.draw import draw_overlay
 from segplug.errors import SegplugError, unknown_name
 from segplug.inference.checkpoint import load_model
 from segplug.inference.probability import image_logits, pick_device
-from segplug.prediction.overlay import draw_overlay
 from yoloplug.look.album import Album
 from yoloplug.look.figures import Scene
 from yoloplug.look.layer_cam import heat_map, outputs_of

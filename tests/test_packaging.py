@@ -22,8 +22,10 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         return file.namelist()
 
 
-def test_wheel_holds_packages_yamls_and_start_up_files(names: list[str]) -> None:
+def test_wheel_holds_packages_yamls_pages_and_start_up_files(names: list[str]) -> None:
     assert {"yoloplug/__init__.py", "segplug/__init__.py", "yoloplug.pth", "yoloplug.start"} <= set(names)
+    assert {f"segplug/page/{name}" for name in ("page.html", "parts.html", "style.css")} <= set(names)
+    assert "segplug/measurement/report/report.html" in names
     assert {f"yoloplug/model_yamls/{name}" for name in model_yamls()} <= set(names)
 
 

@@ -17,10 +17,10 @@ from segplug.data.write_image import write_picture
 from segplug.errors import SegplugError
 from segplug.measurement.crack import MaskMeasurement
 from segplug.measurement.mask import MIN_LENGTH_PX, measure_mask
-from segplug.measurement.picture import draw_measurement, mask_background
-from segplug.measurement.report import Report, picture_data
+from segplug.measurement.report.page import Report, picture_data
+from segplug.measurement.report.picture import draw_measurement, mask_background
+from segplug.measurement.report.tables import write_tables
 from segplug.measurement.scale import Scale
-from segplug.measurement.tables import write_tables
 from segplug.prediction.sources import find_sources
 
 __all__ = ["Run", "measure_folder"]

@@ -5,7 +5,6 @@ Nothing here imports torch; `segplug.inference.predictor` does for models that n
 
 from __future__ import annotations
 
-from segplug.prediction.overlay import draw_overlay
 from segplug.prediction.run import predict
 
-__all__ = ["draw_overlay", "predict"]
+__all__ = ["predict"]

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from segplug.atomic import json_writer, write_atomic
 from segplug.data.read_image import read_image
 from segplug.data.write_image import write_picture
+from segplug.draw import draw_overlay
 from segplug.errors import SegplugError, UnreadableError
 from segplug.prediction.coco import crack_annotations
 from segplug.prediction.geojson import feature_collection
 from segplug.prediction.job import Job, Result
 from segplug.prediction.outlines import OutlineTracer
-from segplug.prediction.overlay import draw_overlay
 from segplug.prediction.sources import Source
 
 __all__ = ["predict_photo"]

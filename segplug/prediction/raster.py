@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.atomic import atomic_path, json_writer, write_atomic
+from segplug.draw import draw_overlay
 from segplug.errors import UnreadableError
 from segplug.inference.tiling import ALIGN_PX, probability_strips, tile_count
 from segplug.prediction.geojson import feature_collection
 from segplug.prediction.job import Job, Result
 from segplug.prediction.outlines import OutlineTracer
-from segplug.prediction.overlay import draw_overlay
 from segplug.prediction.progress import Progress
 from segplug.prediction.sources import Source
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.atomic import atomic_path
+from segplug.draw import draw_overlay
 from segplug.errors import SegplugError, UnreadableError
 from segplug.prediction.job import Job, Result
-from segplug.prediction.overlay import draw_overlay
 from segplug.prediction.progress import Progress
 from segplug.prediction.sources import Source
 

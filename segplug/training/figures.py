@@ -13,8 +13,9 @@ from segplug.atomic import write_atomic
 from segplug.data.dataset import CrackDataset
 from segplug.data.mask_encoding import NO_LABEL
 from segplug.data.write_image import write_picture
-from segplug.evaluation.worst import draw_comparison
+from segplug.draw import draw_comparison
 from segplug.metrics import count, iou_crack
+from segplug.page.palette import SERIES
 from segplug.training.callbacks import EpochRecord, best_row
 from segplug.training.ranks import rank, world
 
@@ -64,10 +65,11 @@ class ValidationPictures(L.Callback):
 
 def draw_curves(rows: Sequence[dict[str, float]], path: Path) -> None:
     """Losses, validation scores and learning rate over epochs, the best epoch marked."""
+    from cycler import cycler
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 3.6), layout="constrained")
-    axes = figure.subplots(1, 3)
+    axes = figure.subplots(1, 3, subplot_kw={"prop_cycle": cycler(color=SERIES)})
     epochs = [row["epoch"] for row in rows]
     panels = (
         ("loss", {"train_loss": "training", "val_loss": "validation"}),

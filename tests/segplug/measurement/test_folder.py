@@ -15,7 +15,7 @@ from segplug.cli import main
 from segplug.data.read_image import read_image
 from segplug.measurement import measure_mask
 from segplug.measurement.drawn import straight_crack
-from segplug.measurement.picture import draw_measurement, mask_background
+from segplug.measurement.report.picture import draw_measurement, mask_background
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_report_is_one_sound_page(found: Path, tmp_path: Path) -> None:
     assert tags.count("img") == 2 and tags.count("table") == 2 and "script" not in tags
     assert "wall &lt;1&gt;" in page and "wall <1>" not in page
     assert "0.4 mm per pixel" in page and "48 mm" in page and re.search(r"20\d\d-\d\d-\d\d \d\d:\d\d", page)
-    data = base64.b64decode(re.findall(r"base64,([^']+)'", page)[0])
+    data = base64.b64decode(re.findall(r'base64,([^"]+)"', page)[0])
     assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is not None
 
 

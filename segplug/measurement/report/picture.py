@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.measurement.crack import Crack, MaskMeasurement
+from segplug.page.palette import CENTRE_LINE, OUTLINE, WIDEST, rgb
 
 __all__ = ["draw_measurement", "mask_background"]
 
-OUTLINE, CENTRE, WIDEST, INK, PAPER = (255, 210, 0), (0, 200, 255), (255, 60, 200), (20, 20, 20), (255, 255, 255)  # RGB
+INK, PAPER = (20, 20, 20), (255, 255, 255)
+LEGEND = {"outline": rgb(OUTLINE), "centre line": rgb(CENTRE_LINE), "widest place": rgb(WIDEST)}
 READABLE_PX = 900
-LEGEND = (("outline", OUTLINE), ("centre line", CENTRE), ("widest place", WIDEST))
 Ring = tuple[int, int, int]  # x, y, radius
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -42,13 +43,13 @@ def draw_measurement(
     unit = max(1, round(max(size) / 1000))
     large = cv2.resize((mask > 0).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     contours, _ = cv2.findContours(large, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(drawn, contours, -1, OUTLINE, unit)
+    cv2.drawContours(drawn, contours, -1, rgb(OUTLINE), unit)
     for crack in measured.cracks:
         for line in crack.centre_lines_px:
-            cv2.polylines(drawn, [_at(line, zoom)], False, CENTRE, unit, cv2.LINE_AA)
+            cv2.polylines(drawn, [_at(line, zoom)], False, rgb(CENTRE_LINE), unit, cv2.LINE_AA)
     rings = [_ring(crack, zoom, unit) for crack in measured.cracks]
     for x, y, radius in rings:
-        cv2.circle(drawn, (x, y), radius, WIDEST, 2 * unit, cv2.LINE_AA)
+        cv2.circle(drawn, (x, y), radius, rgb(WIDEST), 2 * unit, cv2.LINE_AA)
     _number(drawn, [str(crack.number) for crack in measured.cracks], rings, unit)
     return np.concatenate([drawn, _legend(size[0], unit, zoom, measured.mm_per_px)], axis=0)
 
@@ -106,7 +107,7 @@ def _legend(width: int, unit: int, zoom: int, mm_per_px: float | None) -> NDArra
     per_px = (mm_per_px or 1) / zoom
     bar = _round_down(width / 5 * per_px)
     length = max(1, round(bar / per_px))
-    entries = [(f"{bar:g} {'px' if mm_per_px is None else 'mm'}", INK), *LEGEND]
+    entries = [(f"{bar:g} {'px' if mm_per_px is None else 'mm'}", INK), *LEGEND.items()]
     line, scale, left = 24 * unit, 0.5 * unit, 8 * unit
     places, row = [], 0
     for index, (text, _) in enumerate(entries):

@@ -1,0 +1,1 @@
+"""What a measurement leaves behind: tables, annotated pictures and one HTML page."""

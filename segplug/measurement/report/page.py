@@ -1,0 +1,140 @@
+"""The report: one self-contained HTML page with summary, pictures, tables, scale and method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segplug.data.write_image import encode_picture
+from segplug.draw import shrunk
+from segplug.measurement.crack import Crack, MaskMeasurement
+from segplug.measurement.scale import Scale
+from segplug.page.render import Cell, data_uri, render
+
+__all__ = ["Report", "picture_data"]
+
+LONGEST_PX = 1400
+ERROR_PX = 0.5
+DIAGONAL_ERROR_PX = 0.7
+NONE = Cell("–")  # noqa: RUF001
+
+
+def picture_data(picture: NDArray[np.uint8]) -> str:
+    """(H, W, 3) RGB -> data URI of a JPEG of at most 1400 px a side."""
+    return data_uri(encode_picture(shrunk(picture, LONGEST_PX), ".jpg", jpeg_quality=85).tobytes(), "jpeg")
+
+
+@dataclass(frozen=True)
+class _Image:
+    name: str
+    measured: MaskMeasurement
+    picture: str
+    facts: str
+    rows: list[list[Cell]]
+
+
+class Report:
+    """Add each image, then take the page."""
+
+    def __init__(self, source: str, date: datetime, scale: Scale, min_length_px: float) -> None:
+        self._source, self._date, self._scale, self._min_length_px = source, date, scale, min_length_px
+        self._images: list[_Image] = []
+
+    def add(self, name: str, measured: MaskMeasurement, picture: str) -> None:
+        """`picture`: data URI."""
+        cracks = "1 crack" if len(measured.cracks) == 1 else f"{len(measured.cracks)} cracks"
+        scale = "" if measured.mm_per_px is None else f", {measured.mm_per_px:.4g} mm per pixel"
+        facts = f"{measured.width_px} by {measured.height_px} px{scale}. {cracks}."
+        if measured.left_out:
+            facts += f" Left out: {measured.left_out} shorter than {self._min_length_px:g} px."
+        rows = [_crack_row(crack) for crack in measured.cracks]
+        self._images.append(_Image(name, measured, picture, facts, rows))
+
+    def page(self, failed: Sequence[tuple[str, str]], photos_without_mask: Sequence[str] = ()) -> str:
+        """The whole HTML document. `failed`: file and reason."""
+        scales = {image.measured.mm_per_px for image in self._images} - {None}
+        return render(
+            Path(__file__).with_name("report.html"),
+            title="Crack measurement",
+            source=self._source,
+            date=self._date.strftime("%Y-%m-%d %H:%M"),
+            version=_version(),
+            totals=self._totals(),
+            scale=self._scale.describe(),
+            not_measured=[reason for _, reason in failed] + [f"{photo}: has no mask" for photo in photos_without_mask],
+            image_columns=IMAGE_COLUMNS,
+            image_rows=[_image_row(number, image) for number, image in enumerate(self._images, start=1)],
+            crack_columns=CRACK_COLUMNS,
+            images=self._images,
+            min_length_px=f"{self._min_length_px:g}",
+            error_px=ERROR_PX,
+            error_in_mm=f" ({ERROR_PX * (scales.pop() or 0):.2g} mm here)" if len(scales) == 1 else "",
+            diagonal_error_px=DIAGONAL_ERROR_PX,
+        )
+
+    def _totals(self) -> list[dict[str, str]]:
+        masks = [image.measured for image in self._images]
+        known_mm = [mask.length_mm for mask in masks if mask.length_mm is not None]
+        length = _both(sum(mask.length_px for mask in masks), sum(known_mm) if known_mm else None, 0)
+        boxes = [("Images", Cell(str(len(masks)))), ("Cracks", Cell(str(sum(len(mask.cracks) for mask in masks))))]
+        boxes.append(("Total length", length))
+        widest = [(image.measured.widest, image.name) for image in self._images if image.measured.widest is not None]
+        if widest:  # by millimetres where there are some: pictures may differ in scale
+            crack, name = max(widest, key=lambda sample: sample[0].max_width_mm or sample[0].max_width_px)
+            cell = _both(crack.max_width_px, crack.max_width_mm, 2)
+            where = f"crack {crack.number} in {name}"
+            boxes.append(("Widest place", Cell(cell.value, f"{cell.small}, {where}" if cell.small else where)))
+        if pixels := sum(mask.height_px * mask.width_px for mask in masks):
+            share = 100 * sum(mask.crack_pixels for mask in masks) / pixels
+            boxes.append(("Crack share of area", Cell(f"{share:.2f} %")))
+        return [{"name": name, "value": cell.value, "small": cell.small} for name, cell in boxes]
+
+
+CRACK_COLUMNS = ("Crack", "Length", "Mean width", "Max. width", "Orientation", "Area", "Branches", "Junctions", "Loops")
+IMAGE_COLUMNS = ("Image", "Cracks", "Length", "Mean width", "Max. width", "Crack share", "Density, m/m²")
+
+
+def _crack_row(crack: Crack) -> list[Cell]:
+    return [
+        Cell(str(crack.number)),
+        _both(crack.length_px, crack.length_mm, 1),
+        _both(crack.mean_width_px, crack.mean_width_mm, 2),
+        _both(crack.max_width_px, crack.max_width_mm, 2),
+        NONE if crack.orientation_deg is None else Cell(f"{crack.orientation_deg:.0f}°"),
+        _both(crack.area_px, crack.area_mm2, 0, " mm²"),
+        *(Cell(str(count)) for count in (crack.branches, crack.junctions, crack.loops)),
+    ]
+
+
+def _image_row(number: int, image: _Image) -> list[Cell]:
+    m = image.measured
+    return [
+        Cell(image.name, link=f"#image-{number}"),
+        Cell(str(len(m.cracks))),
+        _both(m.length_px, m.length_mm, 0),
+        _both(m.mean_width_px, m.mean_width_mm, 2),
+        _both(m.max_width_px, m.max_width_mm, 2),
+        Cell(f"{100 * m.crack_share:.2f} %"),
+        NONE if m.density_mm_per_mm2 is None else Cell(f"{1000 * m.density_mm_per_mm2:.3g}"),
+    ]
+
+
+def _both(px: float | None, mm: float | None, digits: int, unit: str = " mm") -> Cell:
+    """Millimetres with the pixels below, or the pixels alone."""
+    if px is None:
+        return NONE
+    in_px = f"{px:.{min(digits, 1)}f} px"
+    return Cell(in_px) if mm is None else Cell(f"{mm:.{digits}f}{unit}", in_px)
+
+
+def _version() -> str:
+    try:
+        return version("yoloplug")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "(source tree)"
