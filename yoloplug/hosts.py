@@ -26,8 +26,8 @@ from ultralytics.nn import modules as stock
 from ultralytics.nn.modules.block import Bottleneck
 
 import yoloplug.blocks  # noqa: F401  (fills the registry)
-from yoloplug.blocks.parts.affine import absorb_affine
-from yoloplug.blocks.parts.fold import bn_affine, fold_norms
+from yoloplug.blocks.parts.folding.affine import absorb_affine
+from yoloplug.blocks.parts.folding.batch_norm import bn_affine, fold_norms
 from yoloplug.registry import BLOCKS, Block
 
 __all__ = ["HOSTS", "ConvLike", "host", "host_names"]

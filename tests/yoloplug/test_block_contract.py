@@ -281,11 +281,11 @@ def compare_onnx(name: str, file: bytes, module: nn.Module) -> float:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_recorded_outputs(request, name):
-    """Eight numbers of the block's float64 output; change them only on purpose, by `pytest --update-golden`."""
+    """Eight numbers of the block's float64 output; change them only on purpose, by `pytest --update-recorded`."""
     y = build(name).eval().double()(image().double()).detach().flatten()
     values = [float(value) for value in y[:: y.numel() // 8][:8]]
     file = RECORDED / f"{name}.json"
-    if request.config.getoption("--update-golden"):
+    if request.config.getoption("--update-recorded"):
         file.write_text(json.dumps(values) + "\n")
     assert values == pytest.approx(json.loads(file.read_text()), rel=1e-6, abs=1e-9)
 

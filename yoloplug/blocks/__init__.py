@@ -36,14 +36,14 @@ from yoloplug.blocks.involution import Involution
 from yoloplug.blocks.octave_conv import OctaveConv, OctaveConvNormAct, OctavePair
 from yoloplug.blocks.od_conv import ODConv
 from yoloplug.blocks.partial_conv import PartialConv
-from yoloplug.blocks.parts.annealing import anneal_temperature
-from yoloplug.blocks.parts.deform_conv2d import deform_conv2d
-from yoloplug.blocks.parts.expert_conv import ExpertConv2d
-from yoloplug.blocks.parts.global_local_filter import GlobalLocalFilter
-from yoloplug.blocks.parts.group_batch_norm_2d import GroupBatchnorm2d
-from yoloplug.blocks.parts.group_norm import GroupNorm
-from yoloplug.blocks.parts.layer_norm_2d import LayerNorm2d
-from yoloplug.blocks.parts.local_filter import local_filter
+from yoloplug.blocks.parts.deformable.deform_conv2d import deform_conv2d
+from yoloplug.blocks.parts.experts.annealing import anneal_temperature
+from yoloplug.blocks.parts.experts.expert_conv import ExpertConv2d
+from yoloplug.blocks.parts.filters.global_local_filter import GlobalLocalFilter
+from yoloplug.blocks.parts.filters.local_filter import local_filter
+from yoloplug.blocks.parts.norms.group_batch_norm_2d import GroupBatchnorm2d
+from yoloplug.blocks.parts.norms.group_norm import GroupNorm
+from yoloplug.blocks.parts.norms.layer_norm_2d import LayerNorm2d
 from yoloplug.blocks.parts.watch import watched, watching
 from yoloplug.blocks.pointwise_conv import PointwiseConv
 from yoloplug.blocks.rep_vgg_block import RepVGGBlock, RepVGGSEBlock

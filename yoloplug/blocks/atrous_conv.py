@@ -11,8 +11,8 @@ it.
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.affine import absorb_affine
 from yoloplug.blocks.parts.checks import at_least_one, divides
+from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 

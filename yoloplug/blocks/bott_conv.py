@@ -11,7 +11,7 @@ Departs: the bottleneck's width has a default (the reference always passes it).
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.affine import absorb_affine
+from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 

@@ -10,7 +10,7 @@ Departs: the published networks share one router in a residual unit: that is Con
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.expert_conv import Bias, Experts, Padding
+from yoloplug.blocks.parts.experts.expert_conv import Bias, Experts, Padding
 from yoloplug.registry import register
 
 __all__ = ["CondConv"]

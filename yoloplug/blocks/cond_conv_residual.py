@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import finite
-from yoloplug.blocks.parts.expert_conv import ExpertConv2d
-from yoloplug.blocks.parts.fold import bn_affine
+from yoloplug.blocks.parts.experts.expert_conv import ExpertConv2d
+from yoloplug.blocks.parts.folding.batch_norm import bn_affine
 from yoloplug.registry import register
 
 __all__ = ["CondConvResidual"]

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.affine import absorb_affine
 from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.experts.per_sample import conv2d_per_sample
+from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
-from yoloplug.blocks.parts.per_sample import conv2d_per_sample
 from yoloplug.registry import register
 
 __all__ = ["CondParamConv"]

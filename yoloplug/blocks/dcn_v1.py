@@ -9,8 +9,8 @@ is not: sampling reads memory out of order. Measured on your machine by docs/ben
 
 from torch import Tensor
 
-from yoloplug.blocks.parts.affine import absorb_affine
-from yoloplug.blocks.parts.deform_conv2d import DeformablePack
+from yoloplug.blocks.parts.deformable.deform_conv2d import DeformablePack
+from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 

@@ -10,8 +10,8 @@ Departs: bias defaults to False, because a BatchNorm follows in the hosts (mmcv:
 
 from torch import Tensor
 
-from yoloplug.blocks.parts.affine import absorb_affine
-from yoloplug.blocks.parts.deform_conv2d import DeformablePack
+from yoloplug.blocks.parts.deformable.deform_conv2d import DeformablePack
+from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.affine import absorb_affine
 from yoloplug.blocks.parts.checks import at_least_one, finite
-from yoloplug.blocks.parts.deform_aggregate import deform_aggregate
+from yoloplug.blocks.parts.deformable.aggregate import deform_aggregate
 from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register

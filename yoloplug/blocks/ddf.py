@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import finite
 from yoloplug.blocks.parts.divisors import divisors
-from yoloplug.blocks.parts.local_filter import Combine, local_filter
+from yoloplug.blocks.parts.filters.local_filter import Combine, local_filter
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from yoloplug.blocks.parts.folding.branches import check_conv, plain_conv
 from yoloplug.blocks.parts.padding import autopad
-from yoloplug.blocks.parts.reparam import check_conv, plain_conv
 from yoloplug.registry import register
 
 __all__ = ["DOConv"]

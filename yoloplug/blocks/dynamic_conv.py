@@ -16,9 +16,9 @@ from math import sqrt
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.annealing import Annealed
 from yoloplug.blocks.parts.checks import finite
-from yoloplug.blocks.parts.expert_conv import Experts
+from yoloplug.blocks.parts.experts.annealing import Annealed
+from yoloplug.blocks.parts.experts.expert_conv import Experts
 from yoloplug.registry import register
 
 __all__ = ["DynamicConv"]

@@ -14,7 +14,7 @@ The softmax over taps is that of its video experiments (section 4.2).
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.divisors import divisors
-from yoloplug.blocks.parts.local_filter import local_filter
+from yoloplug.blocks.parts.filters.local_filter import local_filter
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.bott_conv import BottConv
 from yoloplug.blocks.parts.divisors import nearest_divisor
-from yoloplug.blocks.parts.group_norm import GroupNorm
+from yoloplug.blocks.parts.norms.group_norm import GroupNorm
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.ghost_module import GhostModule
 from yoloplug.blocks.parts.checks import at_least_one, finite
-from yoloplug.blocks.parts.fold import fold_bn
+from yoloplug.blocks.parts.folding.batch_norm import fold_bn
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register

@@ -16,9 +16,9 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.affine import absorb_affine
 from yoloplug.blocks.parts.checks import finite
-from yoloplug.blocks.parts.global_local_filter import GlobalLocalFilter
+from yoloplug.blocks.parts.filters.global_local_filter import GlobalLocalFilter
+from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 

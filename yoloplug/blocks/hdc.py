@@ -17,8 +17,8 @@ from math import gcd
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.affine import absorb_affine
 from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.affine import absorb_affine
 from yoloplug.blocks.parts.channel_shuffle import channel_shuffle, unshuffled
 from yoloplug.blocks.parts.checks import at_least_one, divides
+from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 

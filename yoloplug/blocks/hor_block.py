@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from yoloplug.blocks.gn_conv import Filter, gnConv
 from yoloplug.blocks.parts.checks import finite
-from yoloplug.blocks.parts.layer_norm_2d import LayerNorm2d
+from yoloplug.blocks.parts.norms.layer_norm_2d import LayerNorm2d
 from yoloplug.registry import register
 
 __all__ = ["HorBlock"]

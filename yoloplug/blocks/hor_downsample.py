@@ -12,7 +12,7 @@ Departs: as HorStem, in padding and starting weights.
 
 from torch import nn
 
-from yoloplug.blocks.parts.layer_norm_2d import LayerNorm2d
+from yoloplug.blocks.parts.norms.layer_norm_2d import LayerNorm2d
 from yoloplug.blocks.parts.patch_conv import PatchConv
 from yoloplug.registry import register
 

@@ -12,7 +12,7 @@ weights start as in torch (the reference: normal noise of 0.02), so that a layer
 
 from torch import nn
 
-from yoloplug.blocks.parts.layer_norm_2d import LayerNorm2d
+from yoloplug.blocks.parts.norms.layer_norm_2d import LayerNorm2d
 from yoloplug.blocks.parts.patch_conv import PatchConv
 from yoloplug.registry import register
 

@@ -15,7 +15,7 @@ channel cannot be halved and is refused (that code fails).
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.idle_bias import without_idle_bias
+from yoloplug.blocks.parts.folding.idle_bias import without_idle_bias
 from yoloplug.registry import register
 
 __all__ = ["HSBlock"]

@@ -19,7 +19,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.idle_bias import without_idle_bias
+from yoloplug.blocks.parts.folding.idle_bias import without_idle_bias
 from yoloplug.blocks.parts.inception import POOL, Branches, Conv, Table, check_form
 from yoloplug.registry import register
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.divisors import divisors
-from yoloplug.blocks.parts.local_filter import local_filter
+from yoloplug.blocks.parts.filters.local_filter import local_filter
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register

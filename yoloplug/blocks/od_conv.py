@@ -14,11 +14,11 @@ from math import sqrt
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.annealing import Annealed
 from yoloplug.blocks.parts.checks import finite
-from yoloplug.blocks.parts.expert_conv import Experts
-from yoloplug.blocks.parts.fold import fold_bn
-from yoloplug.blocks.parts.pooled_norm import PooledBatchNorm2d
+from yoloplug.blocks.parts.experts.annealing import Annealed
+from yoloplug.blocks.parts.experts.expert_conv import Experts
+from yoloplug.blocks.parts.folding.batch_norm import fold_bn
+from yoloplug.blocks.parts.norms.pooled_batch_norm_2d import PooledBatchNorm2d
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one
-from yoloplug.blocks.parts.fold import fold_bn, fold_named
+from yoloplug.blocks.parts.folding.batch_norm import fold_bn, fold_named
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.residual import middle_width, shortcut
 from yoloplug.registry import register

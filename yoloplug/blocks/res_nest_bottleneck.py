@@ -12,7 +12,7 @@ Departs: trains at batch 1, see SplitAttention.
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one, divides
-from yoloplug.blocks.parts.fold import fold_named
+from yoloplug.blocks.parts.folding.batch_norm import fold_named
 from yoloplug.blocks.parts.residual import middle_width
 from yoloplug.blocks.split_attention import SplitAttention
 from yoloplug.registry import register

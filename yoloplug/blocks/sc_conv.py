@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import finite
 from yoloplug.blocks.parts.divisors import divisors
-from yoloplug.blocks.parts.group_norm import GroupNorm
+from yoloplug.blocks.parts.norms.group_norm import GroupNorm
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register

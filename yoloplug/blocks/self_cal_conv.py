@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import at_least_one, divides
+from yoloplug.blocks.parts.norms.pooled_batch_norm_2d import PooledBatchNorm2d
 from yoloplug.blocks.parts.padding import autopad
-from yoloplug.blocks.parts.pooled_norm import PooledBatchNorm2d
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.channel_shuffle import channel_shuffle
 from yoloplug.blocks.parts.checks import at_least_one, divides
-from yoloplug.blocks.parts.fold import fold_bn
+from yoloplug.blocks.parts.folding.batch_norm import fold_bn
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 

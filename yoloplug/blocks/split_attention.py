@@ -14,9 +14,9 @@ statistics). Parts of the attention are grouped as the reference does it, so pub
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one, divides
-from yoloplug.blocks.parts.fold import fold_named
+from yoloplug.blocks.parts.folding.batch_norm import fold_named
+from yoloplug.blocks.parts.norms.pooled_batch_norm_2d import PooledBatchNorm2d
 from yoloplug.blocks.parts.padding import autopad
-from yoloplug.blocks.parts.pooled_norm import PooledBatchNorm2d
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 

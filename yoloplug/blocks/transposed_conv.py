@@ -12,8 +12,8 @@ leaves outputs without any tap.
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.affine import absorb_affine
 from yoloplug.blocks.parts.checks import at_least_one, divides
+from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.registry import register
 
 __all__ = ["TransposedConv"]

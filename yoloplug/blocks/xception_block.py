@@ -14,7 +14,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one
-from yoloplug.blocks.parts.fold import fold_bn
+from yoloplug.blocks.parts.folding.batch_norm import fold_bn
 from yoloplug.blocks.separable_conv import SeparableConv
 from yoloplug.registry import register
 

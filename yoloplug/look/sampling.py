@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.dcn_v3 import DCNv3
 from yoloplug.blocks.dcn_v4 import DCNv4
-from yoloplug.blocks.parts.deform_conv2d import DeformablePack, tap_offsets
+from yoloplug.blocks.parts.deformable.deform_conv2d import DeformablePack, tap_offsets
 from yoloplug.blocks.parts.padding import autopad
 
 __all__ = ["DEFORMABLE", "Sampling", "sampling"]

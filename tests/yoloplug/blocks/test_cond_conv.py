@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from yoloplug.blocks import CondConv, CondConvResidual, ExpertConv2d
-from yoloplug.blocks.parts.per_sample import conv2d_per_sample
+from yoloplug.blocks.parts.experts.per_sample import conv2d_per_sample
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from torch import nn
 
 from yoloplug.blocks import GhostUnit
 from yoloplug.blocks.ghost_unit import _multiple_of_four
-from yoloplug.blocks.parts.fold import fold_norms
+from yoloplug.blocks.parts.folding.batch_norm import fold_norms
 
 
 def test_equals_reference(golden):

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from yoloplug.blocks import Involution, local_filter
-from yoloplug.blocks.parts.fold import fold_norms
+from yoloplug.blocks.parts.folding.batch_norm import fold_norms
 
 
 def test_equals_reference(golden):

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from yoloplug.blocks import OctaveConv, OctaveConvNormAct, OctavePair
-from yoloplug.blocks.parts.fold import fold_norms
+from yoloplug.blocks.parts.folding.batch_norm import fold_norms
 
 
 @pytest.mark.parametrize(

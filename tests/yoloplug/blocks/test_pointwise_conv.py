@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from yoloplug.blocks import PointwiseConv
-from yoloplug.blocks.parts.fold import bn_affine
+from yoloplug.blocks.parts.folding.batch_norm import bn_affine
 
 
 def test_equals_reference_and_folds_to_the_recorded_kernel(golden):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks import RepVGGBlock, RepVGGSEBlock
-from yoloplug.blocks.parts.fold import fold_norms
+from yoloplug.blocks.parts.folding.batch_norm import fold_norms
 
 
 class Activated(RepVGGBlock):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from yoloplug.blocks import TransposedConv
-from yoloplug.blocks.parts.fold import fold_norms
+from yoloplug.blocks.parts.folding.batch_norm import fold_norms
 
 
 @pytest.mark.parametrize(

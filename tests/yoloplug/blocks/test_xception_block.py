@@ -8,7 +8,7 @@ from timm.models.xception import Block
 from torch import nn
 
 from yoloplug.blocks import XceptionBlock
-from yoloplug.blocks.parts.fold import fold_norms
+from yoloplug.blocks.parts.folding.batch_norm import fold_norms
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from ultralytics import YOLO
 from ultralytics.utils import callbacks
 
 from yoloplug.blocks import DynamicConv, ODConv
-from yoloplug.blocks.parts.annealing import Annealed
+from yoloplug.blocks.parts.experts.annealing import Annealed
 from yoloplug.bridge.annealing import on_train_epoch_start
 
 

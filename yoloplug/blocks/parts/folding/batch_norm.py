@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.affine import absorb_affine
+from yoloplug.blocks.parts.folding.affine import absorb_affine
 
 __all__ = ["bn_affine", "fold_bn", "fold_named", "fold_norms"]
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.experts.per_sample import conv2d_per_sample
 from yoloplug.blocks.parts.padding import autopad
-from yoloplug.blocks.parts.per_sample import conv2d_per_sample
 from yoloplug.blocks.parts.watch import watched
 
 __all__ = ["Bias", "ExpertConv2d", "Experts", "Padding"]

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from yoloplug.blocks.parts.pooled_norm import PooledBatchNorm2d
+from yoloplug.blocks.parts.norms.pooled_batch_norm_2d import PooledBatchNorm2d
 
 
 def test_equals_stock_with_more_than_one_value() -> None:

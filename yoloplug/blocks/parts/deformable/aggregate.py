@@ -7,7 +7,7 @@ https://arxiv.org/abs/2401.06197, equation 1.
 import torch
 from torch import Tensor
 
-from yoloplug.blocks.parts.deform_conv2d import sample, tap_offsets
+from yoloplug.blocks.parts.deformable.deform_conv2d import sample, tap_offsets
 from yoloplug.blocks.parts.padding import autopad
 
 __all__ = ["deform_aggregate"]

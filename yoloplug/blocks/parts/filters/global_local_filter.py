@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.layer_norm_2d import LayerNorm2d
+from yoloplug.blocks.parts.norms.layer_norm_2d import LayerNorm2d
 
 __all__ = ["GlobalLocalFilter"]
 

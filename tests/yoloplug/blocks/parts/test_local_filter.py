@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from yoloplug.blocks import local_filter
-from yoloplug.blocks.parts.local_filter import _forward
+from yoloplug.blocks.parts.filters.local_filter import _forward
 
 
 def naive(x, filters, k, s, d, gains, combine):

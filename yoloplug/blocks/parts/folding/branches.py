@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.divisors import divisors
-from yoloplug.blocks.parts.fold import bn_affine
+from yoloplug.blocks.parts.folding.batch_norm import bn_affine
 from yoloplug.blocks.parts.padding import autopad
 
 __all__ = ["Kernel", "check_conv", "conv_norm", "folded", "folded_pair", "grown", "plain_conv"]

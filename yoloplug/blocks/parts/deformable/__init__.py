@@ -1,0 +1,1 @@
+"""Sampling a map at predicted positions."""

@@ -1,0 +1,1 @@
+"""Several kernels of one convolution, mixed for each image."""

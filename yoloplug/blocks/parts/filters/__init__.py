@@ -1,0 +1,1 @@
+"""Filters that differ from pixel to pixel, or that see the whole map."""

@@ -1,0 +1,1 @@
+"""Normalisations that torch.nn lacks, or has with another behaviour."""
