@@ -21,7 +21,11 @@ torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-recorded", action="store_true", help="rewrite what tests record: output numbers and class paths of the blocks")
+    parser.addoption(
+        "--update-recorded",
+        action="store_true",
+        help="rewrite what tests record: output numbers and class paths of the blocks",
+    )
     parser.addoption("--measurements", metavar="FILE", help="add what was compared, one JSON object a line, to FILE")
 
 

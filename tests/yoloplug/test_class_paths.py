@@ -38,4 +38,6 @@ def test_recorded_classes_are_where_they_were() -> None:
         module, _, name = path.rpartition(".")
         cls = getattr(importlib.import_module(module), name, None)
         assert isinstance(cls, type) and issubclass(cls, nn.Module), f"{path} is gone: checkpoints that name it break"
-        assert (cls.__module__, cls.__qualname__) == (module, name), f"{path} is now {cls.__module__}.{cls.__qualname__}"
+        assert (cls.__module__, cls.__qualname__) == (module, name), (
+            f"{path} is now {cls.__module__}.{cls.__qualname__}"
+        )
