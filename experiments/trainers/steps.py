@@ -84,6 +84,7 @@ def _segment(cell: Cell) -> Steps:
     from segplug.losses import LossSum
     from segplug.losses.deep_supervision import supervised_loss
     from segplug.models.create import create_model
+    from segplug.models.preprocessing import preprocessing_of
 
     budget, config = cell.spec.budget, train_config(cell)
     device = torch.device(torch_device(budget.device))
@@ -99,7 +100,7 @@ def _segment(cell: Cell) -> Steps:
     train, val = train_val_samples(config, config.val_split, config.seed)
     passes = _latency_passes(cell) * budget.imgsz**2 / (width * height)
     return Steps(
-        _step(model, lambda: supervised_loss(loss, model(normalise(crops)), masks)),
+        _step(model, lambda: supervised_loss(loss, model(normalise(crops, preprocessing_of(model))), masks)),
         _pass(model, image),
         ceil(len(train) / budget.batch),
         len(val),

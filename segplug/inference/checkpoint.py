@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from segplug.atomic import write_atomic
 from segplug.errors import SegplugError
 from segplug.models.create import create_model
+from segplug.models.preprocessing import IMAGENET, Preprocessing
 
 __all__ = [
     "AVERAGE",
@@ -60,6 +61,8 @@ def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     _refuse_other_weights(path, about["model"]["name"], model.state_dict(), weights)
     model.load_state_dict(weights)
+    saved = about.get("preprocessing")  # files from before it was kept were all trained with ImageNet's
+    model.preprocessing = IMAGENET if saved is None else Preprocessing.of(saved)  # type: ignore[assignment]
     return model.eval(), about
 
 

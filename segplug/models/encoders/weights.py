@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from segplug.errors import SegplugError
 
-__all__ = ["load_encoder_weights", "read_weights"]
+__all__ = ["fill_encoder", "load_encoder_weights", "network_of", "read_weights"]
 
 
 def load_encoder_weights(encoder: nn.Module, path: Path) -> None:
@@ -25,9 +25,7 @@ def load_encoder_weights(encoder: nn.Module, path: Path) -> None:
 
     Raises SegplugError when the file cannot be read safely or lacks a tensor of the encoder.
     """
-    target = encoder.model if isinstance(encoder, TimmUniversalEncoder) else encoder
-    assert isinstance(target, nn.Module)
-    given, wanted = read_weights(path), target.state_dict()
+    given, wanted = read_weights(path), network_of(encoder).state_dict()
     sources = {name: name if name in given else _before_timm_renamed(name) for name in wanted}
     missing = [name for name, source in sources.items() if source not in given]
     if missing:
@@ -35,8 +33,20 @@ def load_encoder_weights(encoder: nn.Module, path: Path) -> None:
             f"{path}: not this encoder's weights: it lacks {len(missing)} of {len(wanted)} tensors, "
             f"for example {missing[0]}; the file begins with {next(iter(given), 'nothing')}"
         )
+    fill_encoder(encoder, {name: given[source] for name, source in sources.items()}, path)
+
+
+def network_of(encoder: nn.Module) -> nn.Module:
+    """The network whose names published weights use: timm's own inside smp's wrapper, else the encoder itself."""
+    network = encoder.model if isinstance(encoder, TimmUniversalEncoder) else encoder
+    assert isinstance(network, nn.Module)
+    return network
+
+
+def fill_encoder(encoder: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Load tensors under the encoder's own names. Raises SegplugError that names `path`, where they come from."""
     try:
-        target.load_state_dict({name: given[source] for name, source in sources.items()})
+        network_of(encoder).load_state_dict(weights)
     except RuntimeError as error:
         raise SegplugError(f"{path}: not this encoder's weights: {' '.join(str(error).split())}") from error
 
