@@ -16,7 +16,7 @@ from experiments.cells.lock import CellLock, LockLost
 from experiments.cells.record import ROW_SCHEMA, environment, write_json
 from experiments.cells.storage import is_full, storage_full
 from experiments.spec.strict import SpecError
-from experiments.trainers.loggers import logging_to
+from experiments.trainers.yolo.loggers import logging_to
 
 __all__ = ["POLL_S", "Job", "attempt", "give_up", "work"]
 

@@ -57,7 +57,7 @@ def plan(
             with read_at(spec_path, "models", spec.models.index(cell.model)):
                 task.check_cell(cell)
     if spec.loggers:
-        from experiments.trainers.loggers import check_loggers
+        from experiments.trainers.yolo.loggers import check_loggers
 
         check_loggers(spec.loggers)
     return Plan(spec, todo, hashes, out)

@@ -5,7 +5,7 @@ from typing import Any
 
 __all__ = ["TASKS", "task_module"]
 
-TASKS = {"detect": "experiments.trainers.detect", "segment": "experiments.trainers.segment"}
+TASKS = {"detect": "experiments.trainers.yolo.detect", "segment": "experiments.trainers.crack.segment"}
 
 
 def task_module(name: str) -> Any:

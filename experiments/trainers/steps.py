@@ -41,9 +41,9 @@ def _detect(cell: Cell) -> Steps:
     from ultralytics.cfg import get_cfg
     from ultralytics.nn.tasks import DetectionModel
 
-    from experiments.trainers.capacity_control import scaled
-    from experiments.trainers.detection_data import data_of
-    from experiments.trainers.yolo_checks import quiet
+    from experiments.trainers.yolo.capacity_control import scaled
+    from experiments.trainers.yolo.checks import quiet
+    from experiments.trainers.yolo.detection_data import data_of
     from yoloplug.modelfile.file import parse, read
 
     data, budget = data_of(cell), cell.spec.budget
@@ -77,7 +77,7 @@ def _detect(cell: Cell) -> Steps:
 def _segment(cell: Cell) -> Steps:
     from PIL import Image
 
-    from experiments.trainers.segment import train_config
+    from experiments.trainers.crack.segment import train_config
     from segplug.data.readers import open_data
     from segplug.data.split import train_val_samples
     from segplug.inference.probability import normalise
@@ -112,9 +112,9 @@ def _semantic(cell: Cell) -> Steps:
     from ultralytics.cfg import get_cfg
     from ultralytics.nn.tasks import SemanticSegmentationModel
 
-    from experiments.trainers.segment import train_config
-    from experiments.trainers.yolo_checks import quiet
-    from experiments.trainers.yolo_semantic import input_px
+    from experiments.trainers.crack.segment import train_config
+    from experiments.trainers.yolo.checks import quiet
+    from experiments.trainers.yolo.semantic import input_px
     from segplug.data.readers import open_data
     from segplug.data.split import train_val_samples
     from yoloplug.modelfile.file import read

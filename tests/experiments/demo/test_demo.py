@@ -10,7 +10,7 @@ from experiments.cells.record import hash_files
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
 from experiments.demo.shapes import CLASSES, draw_shapes
-from experiments.trainers.detection_data import ground_truth, open_detection
+from experiments.trainers.yolo.detection_data import ground_truth, open_detection
 from segplug.data.readers import open_data
 
 

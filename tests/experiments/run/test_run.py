@@ -22,8 +22,10 @@ from experiments.run.retime import retime
 from experiments.run.run import run
 from experiments.spec.spec import read_spec
 from experiments.spec.strict import SpecError
-from experiments.trainers import TASKS, detect, yolo_train
-from experiments.trainers.detection_data import open_detection
+from experiments.trainers import TASKS
+from experiments.trainers.yolo import detect
+from experiments.trainers.yolo import train as yolo_train
+from experiments.trainers.yolo.detection_data import open_detection
 from segplug.metrics import Contributions
 
 SPEC = """\

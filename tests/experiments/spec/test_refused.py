@@ -7,7 +7,7 @@ import pytest
 from experiments.cli import main
 from experiments.demo.shapes import draw_shapes
 from experiments.spec.strict import SpecError
-from experiments.trainers.yolo_checks import check_options
+from experiments.trainers.yolo.checks import check_options
 
 SPEC = """\
 name: tiny

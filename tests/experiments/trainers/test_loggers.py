@@ -14,7 +14,7 @@ from experiments.demo.shapes import draw_shapes
 from experiments.run.plan import plan
 from experiments.run.run import run
 from experiments.spec.strict import SpecError
-from experiments.trainers.loggers import check_loggers, logging_to
+from experiments.trainers.yolo.loggers import check_loggers, logging_to
 
 SPEC = """\
 name: tiny
@@ -89,7 +89,8 @@ def test_users_own_settings_neither_count_nor_change(tmp_path: Path, monkeypatch
 
 def test_a_missing_package_is_named_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     real: Any = util.find_spec
-    monkeypatch.setattr("experiments.trainers.loggers.find_spec", lambda name: None if name == "wandb" else real(name))
+    find = "experiments.trainers.yolo.loggers.find_spec"
+    monkeypatch.setattr(find, lambda name: None if name == "wandb" else real(name))
     with pytest.raises(SpecError, match="wandb needs its package; pip install wandb"):
         check_loggers(("tensorboard", "wandb"))
 

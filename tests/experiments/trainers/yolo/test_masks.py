@@ -11,7 +11,7 @@ from ultralytics import YOLO
 from ultralytics.data.utils import polygon2mask
 from ultralytics.engine.results import Results
 
-from experiments.yolo_masks import crack_mask, main, outlines
+from experiments.trainers.yolo.masks import crack_mask, main, outlines
 from segplug.data.dataset import CrackDataset
 from segplug.data.readers import open_data
 from segplug.data.source import DataSource

@@ -19,7 +19,7 @@ from experiments.run.retime import retime
 from experiments.run.run import run
 from experiments.spec.spec import Model, read_spec
 from experiments.spec.strict import SpecError
-from experiments.trainers import yolo_train
+from experiments.trainers.yolo import train as yolo_train
 from segplug.evaluation.evaluate import evaluate_predictions
 
 SPEC = """\

@@ -1,8 +1,8 @@
 """Ultralytics' semantic and instance segmentation as baselines: data in its layout, masks out of its models.
 
-    python -m experiments.yolo_masks data cracks/ --out yolo/
+    python -m experiments.trainers.yolo.masks data cracks/ --out yolo/
     yolo semantic train model=yolo26n-sem.yaml data=yolo/data.yaml
-    python -m experiments.yolo_masks predict runs/semantic/train/weights/best.pt --data cracks/ --out found/
+    python -m experiments.trainers.yolo.masks predict runs/semantic/train/weights/best.pt --data cracks/ --out found/
     segplug eval --predictions found/ --data cracks/
 
 Masks are saved here because `yolo predict` only paints them over the photo.
@@ -168,10 +168,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.yolo_masks", description=(__doc__ or "").split("\n")[0]
+        prog="python -m experiments.trainers.yolo.masks", description=(__doc__ or "").split("\n")[0]
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="call")
-    me = "python -m experiments.yolo_masks"
+    me = "python -m experiments.trainers.yolo.masks"
     data = add_command(commands, "data", "Write data in Ultralytics' layout.", f"{me} data --data cracks/ --out yolo/")
     data.add_argument("--val-split", type=float, default=0.1, help="share of train held out where there is no val")
     data.add_argument("--seed", type=int, default=0, help="of that share; segplug train's with the same seed")

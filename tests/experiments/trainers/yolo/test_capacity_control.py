@@ -9,7 +9,7 @@ import torch
 from experiments.run.plan import plan
 from experiments.spec.spec import Model
 from experiments.spec.strict import SpecError
-from experiments.trainers.capacity_control import scaled, write_scaled
+from experiments.trainers.yolo.capacity_control import scaled, write_scaled
 from yoloplug.flops import count_flops, count_parameters
 
 TINY = """\

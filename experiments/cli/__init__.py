@@ -4,12 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from experiments import run_command
+from experiments.cli import run as run_command
 from experiments.spec.strict import SpecError
 
 __all__ = ["main"]
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
+_REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: list[str] | None = None) -> int:

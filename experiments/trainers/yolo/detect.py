@@ -16,10 +16,10 @@ from experiments.metrics.tide import error_types
 from experiments.spec.spec import Model
 from experiments.spec.strict import SpecError
 from experiments.statistics.subsets import score_subsets
-from experiments.trainers.capacity_control import scaled, write_scaled
-from experiments.trainers.detection_data import DetectionData, data_of, ground_truth, image_size
-from experiments.trainers.yolo_checks import check_options, check_yolo, quiet
-from experiments.trainers.yolo_train import CURVES, measure_cost, train
+from experiments.trainers.yolo.capacity_control import scaled, write_scaled
+from experiments.trainers.yolo.checks import check_options, check_yolo, quiet
+from experiments.trainers.yolo.detection_data import DetectionData, data_of, ground_truth, image_size
+from experiments.trainers.yolo.train import CURVES, measure_cost, train
 
 __all__ = [
     "check_cell",

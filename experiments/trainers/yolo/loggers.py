@@ -1,4 +1,4 @@
-"""TensorBoard, MLflow, W&B of YOLO models, by Ultralytics' switches; segplug's: `experiments.trainers.callbacks`."""
+"""TensorBoard, MLflow, W&B of YOLO models, by Ultralytics' switches; segplug's are `trainers.crack.callbacks`."""
 
 from __future__ import annotations
 

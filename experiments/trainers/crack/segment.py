@@ -17,8 +17,8 @@ from experiments.metrics.fold_batch_norm import fold_batch_norm
 from experiments.metrics.peak_memory import PeakMemory
 from experiments.spec.spec import Budget, Model, Protocol
 from experiments.spec.strict import SpecError, nearest
-from experiments.trainers.callbacks import AddLoggers, ToLedger
-from experiments.trainers.crack_row import FILES, METRIC, crack_row, pictures_of, val_source
+from experiments.trainers.crack.callbacks import AddLoggers, ToLedger
+from experiments.trainers.crack.evaluation import FILES, METRIC, crack_row, pictures_of, val_source
 from segplug.data.exclude import kept_images
 from segplug.data.readers import open_data
 from segplug.data.split import train_val_samples
@@ -54,7 +54,7 @@ def check_model(model: Model) -> None:
     if model.matched_to:
         raise SpecError(f"models: {model.label}: only detection models can be matched; remove matched_to and by")
     if model.is_yolo:
-        from experiments.trainers.yolo_checks import check_yolo
+        from experiments.trainers.yolo.checks import check_yolo
 
         return check_yolo(model, "semantic")
     if model.imgsz:
@@ -72,7 +72,7 @@ def check_model(model: Model) -> None:
 def check_cell(cell: Cell) -> None:
     """Ultralytics trains nothing without validation images."""
     if cell.model.is_yolo:
-        from experiments.trainers.yolo_semantic import check_semantic_data
+        from experiments.trainers.yolo.semantic import check_semantic_data
 
         check_semantic_data(train_config(cell))
 
@@ -125,7 +125,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     """Train (or go on training), evaluate. Returns the row's `metrics`, `cost`, `train`, `method`, `files`."""
     config = train_config(cell)
     if cell.model.is_yolo:
-        from experiments.trainers.yolo_semantic import run_semantic
+        from experiments.trainers.yolo.semantic import run_semantic
 
         return run_semantic(cell, config, epochs)
     training = _training_images(config)
@@ -158,7 +158,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
 def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str, Any]:
     """Cost of a trained model, timed with its batch norms folded."""
     if weights.suffix == ".pt":
-        from experiments.trainers import yolo_train
+        from experiments.trainers.yolo import train as yolo_train
 
         return yolo_train.measure_cost(weights, budget, protocol)
     torch.set_num_threads(budget.threads)

@@ -16,7 +16,7 @@ from experiments.cells.ledger import Epochs
 from experiments.cells.record import write_text
 from experiments.metrics.cost import cost
 from experiments.spec.spec import Budget, Protocol
-from experiments.trainers.yolo_checks import quiet
+from experiments.trainers.yolo.checks import quiet
 
 __all__ = ["CURVES", "measure_cost", "read_curves", "train"]
 

@@ -17,10 +17,10 @@ from experiments.cells.ledger import Epochs
 from experiments.metrics.cost import torch_device
 from experiments.metrics.peak_memory import PeakMemory
 from experiments.spec.strict import SpecError
-from experiments.trainers.crack_row import FILES, METRIC, crack_row, pictures_of, val_source
-from experiments.trainers.yolo_checks import quiet
-from experiments.trainers.yolo_train import CURVES, measure_cost, read_curves, train
-from experiments.yolo_masks import predict, write_data
+from experiments.trainers.crack.evaluation import FILES, METRIC, crack_row, pictures_of, val_source
+from experiments.trainers.yolo.checks import quiet
+from experiments.trainers.yolo.masks import predict, write_data
+from experiments.trainers.yolo.train import CURVES, measure_cost, read_curves, train
 from segplug.data.source import DataSource
 from segplug.data.split import train_val_samples
 from segplug.errors import SegplugError

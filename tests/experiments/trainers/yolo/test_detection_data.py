@@ -8,7 +8,7 @@ from PIL import Image
 
 from experiments.cells.record import hash_files
 from experiments.spec.strict import SpecError
-from experiments.trainers.detection_data import ground_truth, label_file, open_detection
+from experiments.trainers.yolo.detection_data import ground_truth, label_file, open_detection
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Models that segplug trains, and what every crack cell is scored by."""
