@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+
+from yoloplug.names import choices
 
 __all__ = ["FilesFailed", "SegplugError", "UnreadableError", "unknown_name"]
 
@@ -24,10 +25,6 @@ class FilesFailed(SegplugError):
     exit_code = 1
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], limit: int = 20) -> SegplugError:
-    """The error for a name outside `known`: the near misses first, then the list, cut after `limit` names."""
-    names = sorted(known)
-    near = get_close_matches(name, names, n=3)
-    hint = f"did you mean {', '.join(near)}? " if near else ""
-    listed = ", ".join(names[:limit]) + (f", … ({len(names)} in all)" if len(names) > limit else "")
-    return SegplugError(f"unknown {kind} {name!r}; {hint}valid: {listed}")
+def unknown_name(kind: str, name: str, known: Iterable[str], limit: int = 40) -> SegplugError:
+    """The error for a name outside `known`: the near misses, then the valid names, of more than `limit` the nearest."""
+    return SegplugError(f"unknown {kind} {name!r}{choices(name, known, limit)}")

@@ -7,7 +7,6 @@ pixels found, as in the grad-cam package's SemanticSegmentationTarget, whose Lay
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from yoloplug.look.album import Album
 from yoloplug.look.figures import Scene
 from yoloplug.look.layer_cam import heat_map, outputs_of
 from yoloplug.look.views import View, views_of
+from yoloplug.names import nearest
 
 __all__ = ["Look"]
 
@@ -157,7 +157,7 @@ class Look:
     def _module(self, name: str) -> nn.Module:
         names = dict(self.model.named_modules())
         if name not in names or not name:
-            near = get_close_matches(name, [n for n in names if n], n=1)
+            near = nearest(name, [n for n in names if n], most=1)
             raise unknown_name("layer", name, [*near, *self.shapes, *(view.name for view in self.views)])
         return names[name]
 

@@ -18,6 +18,8 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 FORBIDDEN = {
     "yoloplug/__init__": ("torch", "ultralytics"),
     "yoloplug/boot": ("torch", "ultralytics", "inspect", "ast", "typing"),
+    "yoloplug/files": ("torch", "ultralytics", "numpy", "yoloplug", "segplug", "experiments"),
+    "yoloplug/names": ("torch", "ultralytics", "numpy", "yoloplug", "segplug", "experiments"),
     "yoloplug/registry": ("torch", "ultralytics", "yoloplug"),
     "yoloplug/blocks": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/flops": ("ultralytics", "yoloplug.bridge", "segplug", "experiments"),
@@ -25,7 +27,7 @@ FORBIDDEN = {
     "yoloplug/hosts": ("yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/bridge": ("yoloplug.cli", "segplug", "experiments"),
     "yoloplug": ("segplug", "experiments"),
-    "segplug": ("ultralytics", "experiments", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli"),
+    "segplug": ("ultralytics", "experiments"),
 }
 
 
@@ -48,8 +50,17 @@ def test_imports_run_one_way(layer: str) -> None:
     for path in files:
         wrong = {n for n in imported(path) for bad in FORBIDDEN[layer] if n == bad or n.startswith(bad + ".")}
         if layer == "yoloplug/registry":
-            wrong -= {"yoloplug.registry"}
+            wrong -= {"yoloplug.registry", "yoloplug.names", "yoloplug.names.did_you_mean"}
         assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+
+
+def test_segplug_uses_little_of_yoloplug() -> None:
+    """Blocks and their registry, drawings of any network's inside, and two plain modules of the standard library."""
+    allowed = re.compile(r"yoloplug(\.(blocks|registry|look|files|names)(\..+)?)?")
+    for path in FILES:
+        if path.is_relative_to(ROOT / "segplug"):
+            wrong = {name for name in imported(path) if name.startswith("yoloplug") and not allowed.fullmatch(name)}
+            assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
 
 
 @pytest.mark.parametrize("name", sorted(BLOCKS))

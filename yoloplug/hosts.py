@@ -16,7 +16,6 @@ import inspect
 import math
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any, ClassVar, get_args
 
 import torch
@@ -28,6 +27,7 @@ from ultralytics.nn.modules.block import Bottleneck
 import yoloplug.blocks  # noqa: F401  (fills the registry)
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine, fold_norms
+from yoloplug.names import did_you_mean
 from yoloplug.registry import BLOCKS, Block
 
 __all__ = ["HOSTS", "ConvLike", "host", "host_names"]
@@ -110,8 +110,7 @@ def _build(row: Block, args: tuple[Any, ...], options: Options) -> nn.Module:
         given = signature.bind(*args, **options).arguments
     except TypeError as error:
         known = set(signature.parameters)
-        near = [n for key in options if key not in known for n in get_close_matches(key, known, n=1, cutoff=0.5)]
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint = "".join(did_you_mean(key, known) for key in options if key not in known)
         raise TypeError(f"{row.name}{signature}: {error}{hint}; got {args} and {options}") from None
     _check_types(row, given)
     try:
@@ -227,9 +226,8 @@ def host(name: str) -> type[nn.Module]:
         prefix, _, rest = name.partition("_")
         block_name = rest if name not in BLOCKS and prefix in _PREFIXES and rest in BLOCKS else name
         if block_name not in BLOCKS:
-            near = get_close_matches(name, host_names(), n=3, cutoff=0.7)
-            hint = f"did you mean {' or '.join(near)}?" if near else "all of ours: yoloplug blocks"
-            raise KeyError(f"unknown name {name!r}; {hint}")
+            hint = did_you_mean(name, host_names(), cutoff=0.7) or "; all of ours: yoloplug blocks"
+            raise KeyError(f"unknown name {name!r}{hint}")
         if name not in BLOCKS[block_name].hosts:
             raise KeyError(f"{name}: {block_name} only stands as a row of its own; use {block_name}")
         base = _base(name)

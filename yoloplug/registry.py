@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal, TypeVar, get_args
+
+from yoloplug.names import did_you_mean
 
 __all__ = ["BLOCKS", "Block", "Kind", "Place", "Tail", "block", "register"]
 
@@ -92,8 +93,6 @@ def block(name: str) -> Block:
     """The catalogue row of a name. Raises KeyError with the nearest names, or with all of them if none is near."""
     if name not in BLOCKS:
         hosted = [row.name for row in BLOCKS.values() if name in row.hosts]
-        folded = {known.lower(): known for known in BLOCKS}
-        near = hosted or [folded[key] for key in get_close_matches(name.lower(), folded, n=3)]
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(BLOCKS))}"
-        raise KeyError(f"unknown block {name!r}; {hint}")
+        hint = f"; did you mean {hosted[0]}?" if hosted else did_you_mean(name, BLOCKS)
+        raise KeyError(f"unknown block {name!r}" + (hint or f"; known: {', '.join(sorted(BLOCKS))}"))
     return BLOCKS[name]

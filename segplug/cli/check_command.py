@@ -26,12 +26,12 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from segplug.atomic import json_writer, write_atomic
     from segplug.data.check import check
+    from yoloplug.files import write_json
 
     result = check(DataSource(**given_flags(args, DataSource)), note)
     print(result.text())
     if args.json is not None:
-        write_atomic(args.json, json_writer(result.json()))
+        write_json(args.json, result.json())
         print(f"written to {args.json}")
     return 1 if result.findings else 0

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.atomic import write_atomic
 from segplug.errors import SegplugError
+from yoloplug.files import write_bytes
 
 __all__ = ["encode_picture", "write_picture"]
 
@@ -40,4 +40,4 @@ def write_picture(path: Path, pixels: NDArray[Any]) -> None:
         encoded = encode_picture(pixels, path.suffix)
     except SegplugError as error:
         raise SegplugError(f"{path}: {error}") from error
-    write_atomic(path, lambda part: part.write_bytes(encoded.tobytes()))
+    write_bytes(path, encoded.tobytes())

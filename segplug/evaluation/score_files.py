@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segplug.atomic import json_writer, write_atomic
 from segplug.data.dataset import CrackDataset
 from segplug.errors import SegplugError
 from segplug.evaluation.worst import WorstImages
 from segplug.metrics import DEFINITIONS, Contributions
+from yoloplug import files
 
 __all__ = ["FILES", "check_out", "score_table", "write_scores"]
 
@@ -41,12 +39,12 @@ def write_scores(
         every.save(out)
         return
     if out.suffix == ".json":
-        write_atomic(out, json_writer(result))
+        files.write_json(out, result)
         every.save(out.with_suffix(".npz"))
         return
-    write_atomic(out / "scores.json", json_writer(result))
-    write_atomic(out / "metrics.csv", lambda part: _write_csv(part, _metric_rows(result)))
-    write_atomic(out / "per_image.csv", lambda part: _write_csv(part, result["per_image"]))
+    files.write_json(out / "scores.json", result)
+    for name, rows in (("metrics.csv", _metric_rows(result)), ("per_image.csv", result["per_image"])):
+        files.write_csv(out / name, list(rows[0]), rows)
     every.save(out / "per_image.npz")
     worst.write(out / "worst", dataset)
 
@@ -59,13 +57,6 @@ def _metric_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
         | {"definition": DEFINITIONS[name]}
         for name, value in result["metrics"].items()
     ]
-
-
-def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        table = csv.DictWriter(handle, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
 
 
 def _shown(value: float) -> str:

@@ -11,10 +11,10 @@ import torch
 from lightning.fabric.plugins.io import CheckpointIO
 from torch import Tensor, nn
 
-from segplug.atomic import write_atomic
 from segplug.errors import SegplugError
 from segplug.models.create import create_model
 from segplug.models.preprocessing import IMAGENET, Preprocessing
+from yoloplug.files import write
 
 __all__ = [
     "AVERAGE",
@@ -81,7 +81,7 @@ class AtomicCheckpointIO(CheckpointIO):
     """Lightning's reader and writer, replaced by the two functions above."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        write_atomic(Path(path), lambda part: torch.save(checkpoint, part))
+        write(Path(path), lambda part: torch.save(checkpoint, part))
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         return read_checkpoint(Path(path))

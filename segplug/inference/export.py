@@ -20,13 +20,13 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from segplug.atomic import write_atomic
 from segplug.errors import SegplugError
 from segplug.inference.checkpoint import load_model
 from segplug.inference.onnx_model import PREFIX, OnnxModel, import_export_extra
 from segplug.inference.probability import image_logits
 from segplug.inference.torch_model import ABOUT, load_exported
 from segplug.models.preprocessing import preprocessing_of
+from yoloplug.files import write
 
 __all__ = ["TOLERANCE", "Exported", "Format", "export_model"]
 
@@ -79,11 +79,11 @@ def export_model(
     writer, reader = _WRITERS[format], _onnx_logits if format == "onnx" else _torch_logits
     differences: list[float] = []
 
-    def write(part: Path) -> None:
+    def fill(part: Path) -> None:
         _trace(lambda: writer(whole, part, about, opset), about["model"], format)
         differences.extend(_differences(whole, reader(part), target))
 
-    write_atomic(target, write)
+    write(target, fill)
     return Exported(target, CHECKED, tuple(differences), about["size_multiple_px"])
 
 

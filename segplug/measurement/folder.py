@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.atomic import write_atomic
 from segplug.data.image_files import by_stem, image_files
 from segplug.data.read_image import read_image, read_mask
 from segplug.data.write_image import write_picture
@@ -22,6 +21,7 @@ from segplug.measurement.report.picture import draw_measurement, mask_background
 from segplug.measurement.report.tables import write_tables
 from segplug.measurement.scale import Scale
 from segplug.prediction.sources import find_sources
+from yoloplug.files import write_text
 
 __all__ = ["Run", "measure_folder"]
 
@@ -85,8 +85,7 @@ def measure_folder(
         report.add(file.stem, result, picture_data(drawn))
         note(f"{i}/{len(masks)} {file.name}: {_in_words(result)}")
     write_tables(measured, failed, about, out)
-    page = report.page(failed, bare)
-    write_atomic(out / "report.html", lambda part: part.write_text(page, encoding="utf-8"))
+    write_text(out / "report.html", report.page(failed, bare))
     return Run(tuple(measured), tuple(failed))
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.atomic import write_atomic
 from segplug.errors import SegplugError
 from segplug.metrics.cldice import cldice
 from segplug.metrics.counts import Counts, f1, iou_crack, miou, precision, recall
 from segplug.metrics.curve import AP_BINS, CurveSum, best_counts
 from segplug.metrics.scs_compat import scs_scores
 from segplug.metrics.tolerance import TOLERANCES_PX, ToleranceCounts, f1_tolerance
+from yoloplug.files import write
 
 __all__ = ["Contributions", "Multiplicity", "near_scores", "pixel_scores"]
 
@@ -92,9 +92,9 @@ class Contributions:
         }
 
     def save(self, path: Path) -> None:
-        """Write a compressed .npz, whole or not at all. Raises SegplugError when it cannot be written."""
+        """Write a compressed .npz, whole or not at all. Raises WriteError."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
-        write_atomic(path, lambda part: np.savez_compressed(part, **arrays))
+        write(path, lambda part: np.savez_compressed(part, **arrays))
 
     @staticmethod
     def load(path: Path) -> Contributions:

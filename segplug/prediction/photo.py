@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.atomic import json_writer, write_atomic
 from segplug.data.read_image import read_image
 from segplug.data.write_image import write_picture
 from segplug.draw import draw_overlay
@@ -16,6 +15,7 @@ from segplug.prediction.geojson import feature_collection
 from segplug.prediction.job import Job, Result
 from segplug.prediction.outlines import OutlineTracer
 from segplug.prediction.sources import Source
+from yoloplug.files import write_json
 
 __all__ = ["predict_photo"]
 
@@ -38,7 +38,7 @@ def predict_photo(source: Source, job: Job) -> Result:
     if path := job.path("polygons", source, ".geojson"):
         tracer = OutlineTracer(mask.shape[1])
         tracer.add(mask)
-        write_atomic(path, json_writer(feature_collection(tracer.cracks()), indent=None))
+        write_json(path, feature_collection(tracer.cracks()), indent=None)
         files.append(path)
     height, width = mask.shape
     row: dict[str, str | float] = {"name": source.name, "source": source.path.name, "width": width, "height": height,

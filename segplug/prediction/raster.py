@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.atomic import atomic_path, json_writer, write_atomic
 from segplug.draw import draw_overlay
 from segplug.errors import UnreadableError
 from segplug.inference.tiling import ALIGN_PX, probability_strips, tile_count
@@ -20,6 +19,7 @@ from segplug.prediction.job import Job, Result
 from segplug.prediction.outlines import OutlineTracer
 from segplug.prediction.progress import Progress
 from segplug.prediction.sources import Source
+from yoloplug.files import atomic_path, write_json
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
@@ -81,7 +81,7 @@ def predict_raster(source: Source, job: Job) -> Result:
     if tracer is not None and (path := job.path("polygons", source, ".geojson")):
         a, b, c, d, e, f = transform[:6]
         found = feature_collection(tracer.cracks(), lambda x, y: (a * x + b * y + c, d * x + e * y + f), crs)
-        write_atomic(path, json_writer(found, indent=None))
+        write_json(path, found, indent=None)
         files.append(path)
     row: dict[str, str | float] = {"name": source.name, "source": source.path.name, "width": width, "height": height,
                                    "crack_share": crack_px / max(1, valid_px)}  # fmt: skip

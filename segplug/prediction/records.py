@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from segplug.atomic import json_writer, write_atomic
 from segplug.errors import SegplugError
 from segplug.prediction.job import Result
 from segplug.prediction.sources import Source
+from yoloplug.files import write_json
 
 __all__ = ["Record", "Records"]
 
@@ -82,7 +82,7 @@ class Records:
             sorted({*files, *(earlier.files if earlier else ())}),
             annotations,
         )
-        write_atomic(self._path(source), json_writer(asdict(record), indent=None))
+        write_json(self._path(source), asdict(record), indent=None)
         return record
 
     def all(self) -> list[Record]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from segplug.atomic import json_writer, write_atomic
 from segplug.errors import FilesFailed, SegplugError, UnreadableError
 from segplug.inference.predictor import load_predictor
 from segplug.inference.tiling import OVERLAP
@@ -19,6 +16,7 @@ from segplug.prediction.raster import is_raster, predict_raster
 from segplug.prediction.records import Record, Records
 from segplug.prediction.sources import Source, find_sources
 from segplug.prediction.video import predict_video
+from yoloplug import files
 
 __all__ = ["predict"]
 
@@ -102,13 +100,9 @@ def _predict(source: Source, job: Job) -> Result:
 def _summarise(records: list[Record], job: Job) -> None:
     if not records:
         return
-    text = io.StringIO()
-    table = csv.DictWriter(text, fieldnames=list(records[0].row), lineterminator="\n")
-    table.writeheader()
-    table.writerows(record.row for record in records)
-    write_atomic(job.out / "predictions.csv", lambda part: part.write_text(text.getvalue(), encoding="utf-8"))
+    files.write_csv(job.out / "predictions.csv", list(records[0].row), (record.row for record in records))
     if with_coco := [record for record in records if "coco" in record.saved]:
-        write_atomic(job.out / "coco.json", json_writer(dataset(with_coco), indent=None))
+        files.write_json(job.out / "coco.json", dataset(with_coco), indent=None)
 
 
 def _check(save: Sequence[str], threshold: float | None, tile: int, every: int) -> None:

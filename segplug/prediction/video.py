@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.atomic import atomic_path
 from segplug.draw import draw_overlay
 from segplug.errors import SegplugError, UnreadableError
 from segplug.prediction.job import Job, Result
 from segplug.prediction.progress import Progress
 from segplug.prediction.sources import Source
+from yoloplug.files import atomic_path
 
 __all__ = ["predict_video"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 
 import lightning as L
 
-from segplug.atomic import write_atomic
 from segplug.training.module import CrackModule
+from yoloplug.files import write_csv
 
 __all__ = ["EpochRecord", "Progress"]
 
@@ -62,7 +61,7 @@ class EpochRecord(L.Callback):
         if best_row(self.rows) is self.rows[-1]:
             trainer.save_checkpoint(self.folder / "best.ckpt", weights_only=True)
         if trainer.is_global_zero:
-            write_atomic(self.folder / "metrics.csv", self._write_rows)
+            write_csv(self.folder / "metrics.csv", [c for c in COLUMNS if c in self.rows[0]], self.rows)
         for logger in trainer.loggers:
             logger.log_metrics({k: v for k, v in self.rows[-1].items() if k != "epoch"}, step=len(self.rows))
         trainer.save_checkpoint(self.folder / "last.ckpt")  # last of all: a kill before it repeats the epoch
@@ -75,12 +74,6 @@ class EpochRecord(L.Callback):
             and len(self.rows) > 0
             and self.rows[-1]["epoch"] - best_row(self.rows)["epoch"] >= self.patience
         )
-
-    def _write_rows(self, path: Path) -> None:
-        with path.open("w", newline="") as handle:
-            table = csv.DictWriter(handle, [c for c in COLUMNS if c in self.rows[0]])
-            table.writeheader()
-            table.writerows(self.rows)
 
 
 def best_row(rows: list[Row]) -> Row:

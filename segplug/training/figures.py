@@ -9,7 +9,6 @@ from typing import Any
 import lightning as L
 from torch import Tensor
 
-from segplug.atomic import write_atomic
 from segplug.data.dataset import CrackDataset
 from segplug.data.mask_encoding import NO_LABEL
 from segplug.data.write_image import write_picture
@@ -18,6 +17,7 @@ from segplug.metrics import count, iou_crack
 from segplug.page.palette import SERIES
 from segplug.training.callbacks import EpochRecord, best_row
 from segplug.training.ranks import rank, world
+from yoloplug.files import write
 
 __all__ = ["Curves", "ValidationPictures", "draw_curves"]
 
@@ -93,4 +93,4 @@ def draw_curves(rows: Sequence[dict[str, float]], path: Path) -> None:
             axis.legend()
         elif title == "validation score":
             axis.text(0.5, 0.5, "no validation images", ha="center", va="center", transform=axis.transAxes)
-    write_atomic(path, lambda part: figure.savefig(part, format="png", dpi=100))
+    write(path, lambda part: figure.savefig(part, format="png", dpi=100))

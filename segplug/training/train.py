@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from segplug.atomic import json_writer, write_atomic
 from segplug.data.dataset import CrackDataset, Sample
 from segplug.data.split import train_val_samples
 from segplug.errors import SegplugError
@@ -29,6 +27,7 @@ from segplug.training.figures import Curves, ValidationPictures
 from segplug.training.loaders import train_loader, val_loader
 from segplug.training.module import CrackModule
 from segplug.training.quiet import quiet_lightning
+from yoloplug.files import read_csv, write_csv, write_json
 
 __all__ = ["TrainConfig", "train"]
 
@@ -64,7 +63,7 @@ def train(config: TrainConfig, callbacks: Sequence[L.Callback] = ()) -> Path:
         module = CrackModule(model, config, steps_per_epoch=math.ceil(len(loader) / config.accumulate))
         if trainer.is_global_zero:
             _record_split(out / "split.csv", train_samples, val_samples, resume)
-            write_atomic(out / "config.json", json_writer(config.plain()))
+            write_json(out / "config.json", config.plain())
         on = f" on {config.encoder}" if config.encoder else ""
         _say(
             f"{config.model}{on}: {parameters(model) / 1e6:.2f} M parameters, "
@@ -134,17 +133,11 @@ def _tensorboard(out: Path) -> Any:
 
 def _record_split(path: Path, train_samples: list[Sample], val_samples: list[Sample], resume: int) -> None:
     """split.csv says which image was trained on and which chose the checkpoint. A resumed run must find the same."""
-    rows = [[p.name, split] for split, samples in (("train", train_samples), ("val", val_samples)) for p in samples]
-    if resume and path.exists():
-        with path.open(encoding="utf-8", newline="") as handle:
-            if list(csv.reader(handle))[1:] != rows:
-                raise SegplugError(f"{path}: the images or their groups changed since this run began; use a new out")
-
-    def write(part: Path) -> None:
-        with part.open("w", encoding="utf-8", newline="") as handle:
-            csv.writer(handle).writerows([["image", "split"], *rows])
-
-    write_atomic(path, write)
+    parts = {"train": train_samples, "val": val_samples}
+    rows = [{"image": sample.name, "split": split} for split, samples in parts.items() for sample in samples]
+    if resume and path.exists() and read_csv(path) != rows:
+        raise SegplugError(f"{path}: the images or their groups changed since this run began; use a new out")
+    write_csv(path, ("image", "split"), rows)
 
 
 def _precision(config: TrainConfig, device: torch.device) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from torch import Tensor
@@ -15,6 +14,7 @@ from yoloplug.look.album import Album
 from yoloplug.look.figures import Scene
 from yoloplug.look.layer_cam import heat_map, outputs_of
 from yoloplug.look.views import View, views_of
+from yoloplug.names import choices
 
 __all__ = ["Look"]
 
@@ -180,9 +180,7 @@ class Look:
         names = self.inside.names
         found = next((number for number, name in names.items() if label in (name, str(number))), None)
         if found is None:
-            near = get_close_matches(label, names.values(), n=3)
-            hint = f"did you mean {' or '.join(near)}? " if near else ""
-            raise ValueError(f"{self.file} has no class {label!r}; {hint}classes: {self._classes()}")
+            raise ValueError(f"{self.file} has no class {label!r}{choices(label, names.values(), limit=20)}")
         return found
 
     def _classes(self) -> str:

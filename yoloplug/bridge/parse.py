@@ -11,12 +11,12 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
 import torch
 
+from yoloplug.names import did_you_mean
 from yoloplug.registry import BLOCKS
 
 __all__ = ["UnsupportedUltralytics", "patch"]
@@ -119,11 +119,10 @@ class _Names:
 
     def _unknown(self, d: Mapping[str, Any], name: str, ours: list[str]) -> str:
         stock = [n for n, value in self.namespace.items() if n in self.upstream and isinstance(value, type)]
-        near = get_close_matches(name, [*ours, *stock], n=3, cutoff=0.5)
         where = d.get("yaml_file", "model YAML")
         index = next(i for i, row in enumerate([*d["backbone"], *d["head"]]) if row[2] == name)
-        hint = f"did you mean {' or '.join(near)}?" if near else "it is neither in Ultralytics nor in yoloplug;"
-        return f"{where}, row {index}: unknown module {name!r}; {hint} (all of ours: yoloplug blocks)"
+        hint = did_you_mean(name, [*ours, *stock]) or "; it is neither in Ultralytics nor in yoloplug;"
+        return f"{where}, row {index}: unknown module {name!r}{hint} (all of ours: yoloplug blocks)"
 
 
 def _quoted(row: list[Any]) -> list[Any]:

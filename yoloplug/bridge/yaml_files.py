@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from yoloplug.names import did_you_mean
 
 __all__ = ["known_names", "locate", "patch"]
 
@@ -35,8 +36,7 @@ def locate(name: str) -> tuple[Path, str]:
     without_scale = re.sub(r"(\d+)([nslmx])(.+)?$", r"\1\3", name)
     found = checks.check_yaml(name, hard=False) or checks.check_yaml(without_scale, hard=False)
     if not found:
-        near = get_close_matches(Path(without_scale).name, known_names(), n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint = did_you_mean(Path(without_scale).name, known_names())
         raise FileNotFoundError(f"no model YAML {name!r} here, in Ultralytics or in yoloplug{hint}")
     return Path(found), guess_model_scale(name)
 

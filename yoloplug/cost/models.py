@@ -11,7 +11,6 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from torch import nn
 from yoloplug.bridge.yaml_files import locate
 from yoloplug.cost.timing import Protocol, interleaved_ms, peak_mib, training_step
 from yoloplug.flops import Flops, LatencyMs, count_flops, count_parameters
+from yoloplug.names import did_you_mean
 
 __all__ = ["ModelCost", "load", "model_costs"]
 
@@ -75,10 +75,8 @@ def _must_exist(name: str) -> None:
     if not name.endswith(".pt"):
         locate(name)
     elif not Path(name).is_file():
-        near = get_close_matches(name, sorted(map(str, Path().glob("*.pt"))), n=3)
-        raise FileNotFoundError(
-            f"no checkpoint {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else " here")
-        )
+        hint = did_you_mean(name, sorted(map(str, Path().glob("*.pt"))))
+        raise FileNotFoundError(f"no checkpoint {name!r}{hint or ' here'}")
 
 
 def _fused(model: nn.Module) -> nn.Module:

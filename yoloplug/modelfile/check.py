@@ -6,7 +6,8 @@ import inspect
 from collections import Counter
 from typing import Any, NamedTuple
 
-from yoloplug.modelfile.file import ModelFile, ModelFileError, Row, nearest, read
+from yoloplug.modelfile.file import ModelFile, ModelFileError, Row, read
+from yoloplug.names import did_you_mean
 
 __all__ = ["Report", "check", "explain", "traced", "validate"]
 
@@ -37,7 +38,7 @@ def validate(file: ModelFile) -> None:
 
     for row in file.rows:
         if module_class(row.name) is None:
-            hint = nearest(row.name, module_names()) or "; ours: yoloplug blocks"
+            hint = did_you_mean(row.name, module_names()) or "; ours: yoloplug blocks"
             raise ModelFileError(f"{file.where(row.index)}: unknown module {row.name!r}{hint}")
         parameters = list(row_parameters(row.name).values())
         args = row.args[:-1] if row.args and isinstance(row.args[-1], dict) else row.args

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 import yaml
 
-__all__ = ["ModelFile", "ModelFileError", "Row", "nearest", "parse", "read"]
+from yoloplug.names import nearest
+
+__all__ = ["ModelFile", "ModelFileError", "Row", "parse", "read"]
 
 KEYS = (
     "nc scales depth_multiple width_multiple backbone head activation kpt_shape reg_max end2end channels ch names "
@@ -97,13 +98,6 @@ def parse(text: str, name: str, scale: str = "") -> ModelFile:
     return ModelFile(name, text, model, rows, _width_span(nodes, model))
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean C2f or C3?`, or nothing where no name is near."""
-    lower = {k.lower(): k for k in known}
-    near = [lower[k] for k in get_close_matches(str(word).lower(), list(lower), n=3, cutoff=0.5)]
-    return f"; did you mean {' or '.join(near)}?" if near else ""
-
-
 def _keys(root: yaml.MappingNode, name: str) -> tuple[dict[str, int], dict[str, Any]]:
     """(line, value node) of each key."""
     lines: dict[str, int] = {}
@@ -119,7 +113,7 @@ def _check_keys(model: dict[str, Any], lines: dict[str, int], name: str) -> None
     for key in ("nc", "backbone", "head"):
         if key not in model:
             unknown = [str(k) for k in model if k not in KEYS]
-            near = get_close_matches(key, unknown, n=1)
+            near = nearest(key, unknown, most=1)
             hint = f"; {near[0]!r} in line {lines[near[0]]} is not it" if near else ""
             raise ModelFileError(f"{name}: the key {key!r} is missing{hint}")
     if not _is_whole(model["nc"]) or model["nc"] < 1:

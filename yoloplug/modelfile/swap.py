@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from yoloplug.bridge.trace import RowError, build, scaling
 from yoloplug.modelfile import rewrite
 from yoloplug.modelfile.check import level, traced, validate
-from yoloplug.modelfile.file import ModelFile, ModelFileError, nearest, parse, read
+from yoloplug.modelfile.file import ModelFile, ModelFileError, parse, read
 from yoloplug.modelfile.match_budget import TOLERANCE, Budget, Cost, Match, find
 from yoloplug.modelfile.translate import translatable
+from yoloplug.names import did_you_mean
 
 __all__ = ["Cost", "Swapped", "select", "swap"]
 
@@ -108,7 +109,7 @@ def _checked(pairs: Pairs, file: ModelFile) -> Pairs:
         raise ModelFileError("nothing to swap; give pairs such as C2f=C2f_gnConv")
     for left, right in pairs.items():
         if left not in present:
-            hint = nearest(left, known)
+            hint = did_you_mean(left, known)
             raise ModelFileError(f"{file.name} has no row {left!r}{hint} (rows to swap: {', '.join(known)})")
         if left not in known:
             raise ModelFileError(
@@ -116,7 +117,7 @@ def _checked(pairs: Pairs, file: ModelFile) -> Pairs:
                 f"rows to swap: {', '.join(known)}"
             )
         if right not in host_names():
-            hint = nearest(right, host_names()) or "; all of ours: yoloplug blocks"
+            hint = did_you_mean(right, host_names()) or "; all of ours: yoloplug blocks"
             raise ModelFileError(f"unknown block row {right!r}{hint}")
     return pairs
 

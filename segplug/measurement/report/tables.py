@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segplug.atomic import json_writer, write_atomic
 from segplug.measurement.crack import Crack, MaskMeasurement
+from yoloplug import files
 
 __all__ = ["write_tables"]
 
@@ -20,22 +19,15 @@ IMAGE_COLUMNS = ("image", *MaskMeasurement(1, 1, None, (), 0, 0, 0).row())
 def write_tables(measured: Measured, failed: Sequence[tuple[str, str]], about: dict[str, Any], out: Path) -> None:
     """out/measurements.csv, a row a crack; out/images.csv, a row an image; out/measurements.json, both and more.
 
-    `failed`: file and reason. `about`: settings of the run. Raises SegplugError when a file cannot be written.
+    `failed`: file and reason. `about`: settings of the run. Raises WriteError when a file cannot be written.
     """
     cracks = [{"image": name, **crack.row()} for name, mask in measured for crack in mask.cracks]
     images = [{"image": name, **mask.row()} for name, mask in measured]
-    write_atomic(out / "measurements.csv", lambda part: _write_csv(part, CRACK_COLUMNS, cracks))
-    write_atomic(out / "images.csv", lambda part: _write_csv(part, IMAGE_COLUMNS, images))
+    files.write_csv(out / "measurements.csv", CRACK_COLUMNS, cracks)
+    files.write_csv(out / "images.csv", IMAGE_COLUMNS, images)
     nested = [
         {**row, "cracks": [crack.row() for crack in mask.cracks]}
         for row, (_, mask) in zip(images, measured, strict=True)
     ]
     problems = [{"file": file, "reason": reason} for file, reason in failed]
-    write_atomic(out / "measurements.json", json_writer({**about, "images": nested, "failed": problems}))
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        table = csv.DictWriter(handle, columns)
-        table.writeheader()
-        table.writerows(rows)
+    files.write_json(out / "measurements.json", {**about, "images": nested, "failed": problems})

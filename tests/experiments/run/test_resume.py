@@ -155,7 +155,9 @@ def test_full_disk_is_known_from_what_torch_says(numbers: int) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
 def test_full_disk_is_known_from_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segplug.data.write_image.write_atomic", lambda path, write: write(Path("/dev/full")))
+    monkeypatch.setattr(
+        "segplug.data.write_image.write_bytes", lambda path, content: Path("/dev/full").write_bytes(content)
+    )
     with pytest.raises(OSError) as raised:
         write_picture(tmp_path / "a.png", np.zeros((64, 64), np.uint8))
     assert is_full(raised.value)

@@ -15,6 +15,7 @@ from segplug.errors import FilesFailed, SegplugError
 from segplug.inference.predictor import Predictor
 from segplug.prediction.sources import find_sources
 from tests.segplug.prediction.conftest import darkness, draw, save
+from yoloplug.files import WriteError
 
 Find = Callable[..., list[dict[str, Any]]]
 ALL = ("masks", "overlays", "probabilities", "polygons", "coco")
@@ -128,8 +129,8 @@ def test_a_failed_write_leaves_no_half_file(find: Find, tmp_path: Path, monkeypa
         raise OSError(28, "No space left on device")
 
     photo = save(tmp_path / "a.png", draw()[0])
-    monkeypatch.setattr("segplug.atomic.os.fsync", full)
-    with pytest.raises(SegplugError, match=r"cannot write .*a\.png .*No space left"):
+    monkeypatch.setattr("yoloplug.files.os.fsync", full)
+    with pytest.raises(WriteError, match=r"cannot write .*a\.png .*No space left"):
         find(photo)
     assert files(tmp_path / "found") == []
 

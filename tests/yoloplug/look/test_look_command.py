@@ -134,7 +134,7 @@ def test_the_heads_heat_map_is_ultralytics_own(checkpoint, image, tmp_path, monk
         (["--block", "0", "--what", "gate"], "row 0 (Conv) has no gate; rows that have, cam: 0 to 6; gate: 2 to 3, 5"),
         (["--block", "2", "--what", "offset"], "row 2 (GatedConv) has no offset"),
         (["--block", "7"], "row 7 (Detect) gives no feature map"),
-        (["--what", "cam", "--class", "crak"], "has no class 'crak'; did you mean crack? classes: crack, hole"),
+        (["--what", "cam", "--class", "crak"], "has no class 'crak'; did you mean crack? (valid: crack, hole)"),
         (["--block", "4", "--at", "500,3"], "place 500,3 lies outside"),
         (["--block", "4", "--top", "0"], "top must be at least 1, got 0"),
         (["--conf", "2"], "conf must lie between 0 and 1, got 2"),

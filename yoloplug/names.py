@@ -1,0 +1,30 @@
+"""`did you mean …?`: what a message about an unknown name ends with, everywhere in the project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["choices", "did_you_mean", "nearest"]
+
+
+def nearest(name: object, known: Iterable[str], most: int = 3, cutoff: float = 0.6) -> list[str]:
+    """The known names most like `name`, the likest first, upper and lower case alike; `cutoff` 0 takes any."""
+    folded: dict[str, list[str]] = {}
+    for candidate in known:
+        folded.setdefault(candidate.lower(), []).append(candidate)
+    near = get_close_matches(str(name).lower(), folded, n=most, cutoff=cutoff)
+    return [candidate for key in near for candidate in folded[key]][:most]
+
+
+def did_you_mean(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """`; did you mean C2f or C3?` to end a message with, or nothing where no name is near."""
+    near = nearest(name, known, cutoff=cutoff)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def choices(name: object, known: Iterable[str], limit: int = 40) -> str:
+    """`; did you mean C2f? (valid: C2f, C3)`; of more than `limit` names the twelve nearest are listed."""
+    names = sorted(known)
+    listed = names if len(names) <= limit else [*nearest(name, names, 12, 0.0), f"… ({len(names)} in all)"]
+    return f"{did_you_mean(name, names)} (valid: {', '.join(listed)})"
