@@ -25,7 +25,7 @@ _PACKAGES = {
     "smp": "segmentation-models-pytorch",
     "lightning": "lightning",
     "albumentations": "albumentations",
-    "faster-coco-eval": "faster-coco-eval",
+    "pycocotools": "pycocotools",
     "numpy": "numpy",
     "yoloplug": "yoloplug",
 }

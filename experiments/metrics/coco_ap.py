@@ -1,50 +1,189 @@
-"""COCO average precision, by COCOeval's definition and nothing else.
+"""COCO AP and AR of an evaluation's images, or of any choice of them, images drawn several times included.
 
-Definitions: https://cocodataset.org/#detection-eval. Computed by faster-coco-eval; pycocotools is the oracle in tests.
-Areas that separate small, medium and large (32^2 and 96^2 px) are measured in original pixels.
+Definitions: https://cocodataset.org/#detection-eval, `COCOeval.accumulate` and `summarize` of pycocotools, which is the
+oracle in tests, beside faster-coco-eval. Small, medium, large: 32^2 and 96^2 px in the original image.
+
+An image's matches do not depend on the other images: they are made once, and a row's value and the bootstrap samples of
+its interval come from the same ones. A set that holds an image k times equals one in which its copies follow each other
+with new ids.
 """
 
-import copy
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
+from numpy.typing import NDArray
 
-__all__ = ["METRICS", "coco_ap", "coco_ap_per_class"]
+from experiments.metrics.box_matching import Items, box_iou, crowds, match_boxes
+
+__all__ = ["CLASS_AP", "METRICS", "CocoImages", "Matches", "average_precision", "over_recalls"]
 
 METRICS = ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L", "AR1", "AR10", "AR100", "AR_S", "AR_M", "AR_L")
+CLASS_AP = "AP of "  # and a class's name: its AP
+_IOUS = np.linspace(0.5, 0.95, 10)
+_AREAS_PX2 = {"all": (0.0, 1e10), "S": (0.0, 32.0**2), "M": (32.0**2, 96.0**2), "L": (96.0**2, 1e10)}
+_MOST = 100  # detections of one class kept an image, best first
+RECALLS = np.linspace(0.0, 1.0, 101)
+_AT_ONCE = 64  # sets; bounds memory
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
-def coco_ap(
-    truth: dict[str, Any], predictions: list[dict[str, Any]], iou_type: Literal["bbox", "segm"] = "bbox"
-) -> dict[str, float | None]:
-    """The twelve COCOeval numbers in [0, 1]; None where the ground truth has no object of that size.
+@dataclass(frozen=True)
+class Matches:
+    """Detections (D) of one class in all n images, for objects of one area range; images in order, best first in each.
 
-    `truth` is a COCO annotation dictionary, `predictions` a COCO result list. Both are left unchanged.
+    image (D,), rank (D,) within the image, score (D,). right (T, D): takes an object of the range at this IoU.
+    taken (T, D): takes any object, also one that is ignored. inside (D,): its own area is in the range.
+    objects (n,): objects that count.
     """
-    stats = _evaluate(truth, predictions, iou_type).stats[: len(METRICS)]
-    return {name: None if value < 0 else float(value) for name, value in zip(METRICS, stats, strict=True)}
+
+    image: Ints
+    rank: Ints
+    score: Floats
+    right: Bools
+    taken: Bools
+    inside: Bools
+    objects: Ints
 
 
-def coco_ap_per_class(truth: dict[str, Any], predictions: list[dict[str, Any]]) -> dict[str, float | None]:
-    """Box AP (IoU 0.50:0.95, all areas, 100 per image) of each category by name; None without ground truth."""
-    precision = np.asarray(_evaluate(truth, predictions, "bbox").eval["precision"])  # IoU, recall, class, area, max_det
-    names = [category["name"] for category in sorted(truth["categories"], key=lambda c: c["id"])]
-    values = {}
-    for index, name in enumerate(names):
-        known = precision[:, :, index, 0, -1]
-        known = known[known > -1]
-        values[name] = float(known.mean()) if known.size else None
-    return values
+class CocoImages:
+    """The matched images of one evaluation: `names` of images, `classes` by ascending id.
+
+    `truth` is a COCO annotation dictionary, `predictions` a COCO result list of boxes.
+    """
+
+    def __init__(self, truth: dict[str, Any], predictions: Items) -> None:
+        images = sorted(truth["images"], key=lambda image: image["id"])
+        place = {image["id"]: index for index, image in enumerate(images)}
+        self.names = [str(image["file_name"]) for image in images]
+        categories = sorted(truth["categories"], key=lambda category: category["id"])
+        self.classes = [str(category["name"]) for category in categories]
+        self._matches = []
+        for category in categories:
+            objects: list[Items] = [[] for _ in images]
+            found: list[Items] = [[] for _ in images]
+            for items, source in ((objects, truth["annotations"]), (found, predictions)):
+                for item in source:
+                    if item["category_id"] == category["id"]:
+                        items[place[item["image_id"]]].append(item)
+            self._matches.append(_match_class(objects, found))
+
+    def scores(self, multiplicities: NDArray[np.integer]) -> dict[str, Floats]:
+        """(sets, n): how often each set holds each image -> METRICS and `AP of <class>`, (sets,) each.
+
+        NaN where a set has no object of the kind.
+        """
+        parts = [
+            self._scores(multiplicities[start : start + _AT_ONCE].astype(np.int64))
+            for start in range(0, len(multiplicities), _AT_ONCE)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _scores(self, sets: Ints) -> dict[str, Floats]:
+        precision = {area: np.stack([average_precision(m[area], sets) for m in self._matches]) for area in _AREAS_PX2}
+        every = precision["all"]
+        return {
+            "AP": _over_classes(every.mean(axis=2)),
+            "AP50": _over_classes(every[:, :, 0]),
+            "AP75": _over_classes(every[:, :, 5]),
+            **{f"AP_{area}": _over_classes(precision[area].mean(axis=2)) for area in "SML"},
+            **{f"AR{most}": self._recall("all", most, sets) for most in (1, 10, 100)},
+            **{f"AR_{area}": self._recall(area, _MOST, sets) for area in "SML"},
+            **{f"{CLASS_AP}{name}": every[k].mean(axis=1) for k, name in enumerate(self.classes)},
+        }
+
+    def _recall(self, area: str, most: int, sets: Ints) -> Floats:
+        values = []
+        for matches in (m[area] for m in self._matches):
+            kept = matches.rank < most
+            hits = np.stack(
+                [np.bincount(matches.image[kept & row], minlength=sets.shape[1]) for row in matches.right], axis=1
+            )
+            values.append(_ratio(sets @ hits, (sets @ matches.objects)[:, None]).mean(axis=1))
+        return _over_classes(np.stack(values))
 
 
-def _evaluate(truth: dict[str, Any], predictions: list[dict[str, Any]], iou_type: str) -> COCOeval_faster:
-    ground = COCO(copy.deepcopy(truth))
-    found = ground.loadRes(copy.deepcopy(predictions)) if predictions else COCO({**truth, "annotations": []})
-    evaluation = COCOeval_faster(ground, found, iou_type, print_function=_silent)
-    evaluation.run()
-    return evaluation
+def average_precision(matches: Matches, sets: Ints) -> Floats:
+    """(sets, T): interpolated precision of one class, averaged over 101 recalls; NaN without an object."""
+    keep = np.flatnonzero(matches.inside | matches.right.any(axis=0))
+    order = keep[np.argsort(-matches.score[keep], kind="mergesort")]
+    times, order = _copies(matches, sets, order)
+    right, taken, inside = matches.right[:, order], matches.taken[:, order], matches.inside[order]
+    seen = (times * inside).cumsum(axis=1, dtype=np.int32)
+    objects = (sets @ matches.objects)[:, None]
+    result = np.zeros((len(sets), len(right)))
+    for k in range(len(right)):
+        hit, spared = np.flatnonzero(right[k]), np.flatnonzero(taken[k] & inside)
+        not_wrong = np.pad(times[:, spared].cumsum(axis=1), ((0, 0), (1, 0)))
+        fp = seen[:, hit] - not_wrong[:, np.searchsorted(spared, hit, side="right")]
+        result[:, k] = over_recalls(times[:, hit].cumsum(axis=1), fp, objects)
+    return np.where(objects > 0, result, np.nan)
 
 
-def _silent(*_: object) -> None:
-    """COCOeval prints its table; the caller decides what is shown."""
+def over_recalls(tp: NDArray[Any], fp: NDArray[Any], objects: NDArray[Any], recalls: Floats = RECALLS) -> Floats:
+    """(sets,): the mean over the recalls of the best precision at each or a higher one, 0 beyond the last hit.
+
+    tp, fp: (sets, hits), right and wrong detections up to each hit, itself included: between two hits precision only
+    falls, so it is needed at hits alone. objects: (sets, 1).
+    """
+    precision = np.maximum.accumulate((tp / (tp + fp + np.spacing(1)))[:, ::-1], axis=1)[:, ::-1]
+    reached = np.searchsorted(recalls, _ratio(tp, objects), side="right")  # recalls up to this hit
+    return np.asarray((np.diff(reached, axis=1, prepend=0) * precision).sum(axis=1) / len(recalls))
+
+
+def _match_class(objects: list[Items], found: list[Items]) -> dict[str, Matches]:
+    """Area range -> Matches, from the COCO annotations and results of one class, a list for each image."""
+    parts: dict[str, list[tuple[Any, ...]]] = {area: [] for area in _AREAS_PX2}
+    for image, (own, detections) in enumerate(zip(objects, found, strict=True)):
+        scores = np.array([-d["score"] for d in detections])
+        order = np.argsort(scores, kind="mergesort")[:_MOST]
+        best = [detections[k] for k in order]
+        crowd, iou = crowds(own), box_iou(best, own)
+        sizes = np.array([o["area"] for o in own], dtype=float)
+        areas = np.array([d["bbox"][2] * d["bbox"][3] for d in best], dtype=float)
+        shared = np.full(len(best), image), np.arange(len(best)), -scores[order]
+        for name, (low, high) in _AREAS_PX2.items():
+            ignored = crowd | (sizes < low) | (sizes > high)
+            taken = match_boxes(iou, _IOUS, crowd, ignored)
+            right = np.append(~ignored, False)[taken]  # of -1: False
+            inside = (areas >= low) & (areas <= high)
+            parts[name].append((*shared, right, taken >= 0, inside, [np.count_nonzero(~ignored)]))
+    return {
+        name: Matches(*(np.concatenate(column, axis=-1) for column in zip(*rows, strict=True)))
+        for name, rows in parts.items()
+    }
+
+
+def _copies(matches: Matches, sets: Ints, order: Ints) -> tuple[NDArray[np.int32], Ints]:
+    """How often each set holds each detection of `order`, (sets, D), and `order` itself.
+
+    Detections of one image with equal scores come in turn, copy by copy: they are listed once for each copy.
+    """
+    keys = np.stack([matches.score[order], matches.image[order]])
+    same = (keys[:, 1:] == keys[:, :-1]).all(axis=0)
+    image = matches.image[order]
+    if not same.any():
+        return sets[:, image].astype(np.int32), order
+    group = np.concatenate([[0], np.cumsum(~same)])
+    tied = np.bincount(group)[group] > 1
+    highest = int(sets.max())
+    place = np.repeat(np.arange(len(order)), np.where(tied, highest, 1))
+    copy = np.arange(len(place)) - np.searchsorted(place, place)
+    turn = np.lexsort((place, copy * tied[place], group[place]))
+    place, copy = place[turn], copy[turn]
+    times = sets[:, image[place]]
+    return np.where(tied[place], times > copy, times).astype(np.int32), order[place]
+
+
+def _over_classes(values: Floats) -> Floats:
+    """(classes, sets) -> mean over the classes that have objects; NaN where none has."""
+    known = ~np.isnan(values)
+    return _ratio(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0))
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
+    """NaN where `whole` is 0."""
+    shape = np.broadcast_shapes(part.shape, whole.shape)
+    return np.divide(part, whole, out=np.full(shape, np.nan), where=whole > 0)

@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.metrics.box_matching import FOREGROUND_IOU, box_iou, by_image, match, same_class
+from experiments.metrics.box_matching import FOREGROUND_IOU, box_iou, by_image, match_boxes, same_class
+from experiments.metrics.coco_ap import over_recalls
 
 __all__ = ["ERROR_TYPES", "error_types"]
 
 ERROR_TYPES = ("classification", "localisation", "both", "duplicate", "background", "missed")
 BACKGROUND_IOU, MOST = 0.1, 100
+_RECALLS = np.arange(101) / 100  # as tidecv has them; COCOeval's 0.35 is a last bit larger
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,9 @@ def _judge(objects: list[dict[str, Any]], found: list[dict[str, Any]]) -> tuple[
     crowds = [item for item in objects if item.get("iscrowd")]
     objects = [item for item in objects if not item.get("iscrowd")]
     iou, same = box_iou(found, objects), same_class(found, objects)
-    taken_by = match(np.where(same, iou, 0.0))
+    (taken_by,) = match_boxes(np.where(same, iou, 0.0))
     taken = np.isin(np.arange(len(objects)), taken_by)
-    inside = box_iou(found, crowds, crowd=True) > FOREGROUND_IOU
+    inside = box_iou(found, crowds) > FOREGROUND_IOU
     judged: list[_Prediction] = []
     tried: set[int] = set()
     for index, prediction in enumerate(found):
@@ -126,8 +128,7 @@ def _ap50(predictions: list[_Prediction], positives: dict[int, int]) -> float:
         if not count:
             values += [0.0] if own else []
             continue
-        right = np.cumsum([p.error is None for p in own])
-        precision = np.maximum.accumulate((right / np.arange(1, len(own) + 1))[::-1])[::-1]
-        place = np.searchsorted(right / count, np.arange(101) / 100, side="left")
-        values.append(float(np.append(precision, 0.0)[place].mean()))
+        hits = np.flatnonzero([p.error is None for p in own])
+        right = np.arange(1, len(hits) + 1)
+        values.append(float(over_recalls(right[None], (hits + 1 - right)[None], np.array([[count]]), _RECALLS)[0]))
     return float(np.mean(values)) if values else 0.0

@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.cells.pictures import SHOWN_CONFIDENCE, kept
 from experiments.cells.record import read_json
-from experiments.metrics.box_matching import box_iou, by_image, match, same_class
+from experiments.metrics.box_matching import box_iou, by_image, match_boxes, same_class
 from experiments.report.rows import Comparison
 
 __all__ = ["RUN_AGAIN", "SCORE_NAME", "Choice", "ImageScores", "choose", "image_scores", "matched"]
@@ -74,7 +74,7 @@ def choose(comparison: Comparison, scores: ImageScores, names: list[str]) -> lis
 
 def matched(found: list[dict[str, Any]], objects: list[dict[str, Any]]) -> np.ndarray:
     """For each prediction, best first, the index of the object it takes, or -1."""
-    return match(np.where(same_class(found, objects), box_iou(found, objects), 0.0))
+    return match_boxes(np.where(same_class(found, objects), box_iou(found, objects), 0.0))[0]
 
 
 def _extremes(middle: dict[int, float]) -> list[tuple[str, int]]:

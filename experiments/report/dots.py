@@ -5,12 +5,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from experiments.metrics.coco_ap import CLASS_AP
 from experiments.report.errors import mean_errors
 from experiments.report.intervals import Intervals
 from experiments.report.rows import Comparison
 from experiments.report.tables import METRICS
 from experiments.report.theme import colour, legend, marker, panel
-from experiments.statistics import CLASS_AP
 
 __all__ = ["MOST_CLASSES", "classes", "errors", "metrics"]
 

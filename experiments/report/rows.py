@@ -2,15 +2,17 @@
 
 import json
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from experiments.cells.cell import cell_keys
 from experiments.cells.record import ROW_SCHEMA, read_json
+from experiments.metrics.coco_ap import CLASS_AP
+from experiments.report.resampled import Resampled
 from experiments.spec.spec import read_spec
 from experiments.spec.strict import SpecError, read_at
-from experiments.statistics import Pair, Statistics, Verdict, row_value, verdicts
+from experiments.statistics import CellKey, Pair, Sampled, Statistics, Verdict, verdicts
 
 __all__ = ["HEADLINE", "Comparison", "Run", "compare", "read_run"]
 
@@ -77,8 +79,8 @@ class Comparison:
 
     def values(self, label: str, metric: str) -> dict[int, float]:
         """Seed -> value of a metric or of `AP of <class>`; seeds without one (diverged, undefined) are left out."""
-        found = {row["seed"]: row_value(row, metric) for row in self.of(label)}
-        return {seed: value for seed, value in found.items() if value is not None}
+        numbers = {row["seed"]: _numbers(row) for row in self.of(label)}
+        return {seed: found[metric] for seed, found in numbers.items() if metric in found}
 
     @cached_property
     def subsets(self) -> list["Comparison"]:
@@ -92,8 +94,14 @@ class Comparison:
     @cached_property
     def statistics(self) -> Statistics:
         """Intervals of this comparison's means and differences."""
-        excluded = self._part["excluded"] if self.subset else ()
-        return Statistics(self.rows, self.folders, excluded)
+        rows: dict[CellKey, Row] = {(row["label"], row["seed"]): row for row in self.rows}
+        resampled = Resampled(self._part["excluded"] if self.subset else ())
+
+        @cache
+        def sampled(cell: CellKey) -> Sampled | None:
+            return resampled.of(rows[cell], self.folders[rows[cell]["cell"]])
+
+        return Statistics({cell: _numbers(row) for cell, row in rows.items()}, sampled)
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
@@ -116,6 +124,12 @@ class Comparison:
         """Model less `against` (default: the baseline) on every seed that both have."""
         mine, base = self.values(label, metric), self.values(against or self.baseline, metric)
         return [mine[seed] - base[seed] for seed in sorted(mine.keys() & base.keys())]
+
+
+def _numbers(row: Row) -> dict[str, float]:
+    """Metrics, and AP by class under the name `AP of <class>`, where they are defined."""
+    classes = {CLASS_AP + name: value for name, value in row.get("per_class", {}).items()}
+    return {name: float(value) for name, value in (classes | row["metrics"]).items() if value is not None}
 
 
 def _part(row: Row, subset: str) -> Row:

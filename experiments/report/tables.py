@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from statistics import mean, median, stdev
 from typing import Any
 
+from experiments.metrics.coco_ap import CLASS_AP
 from experiments.report.rows import HEADLINE, Comparison
-from experiments.statistics import CLASS_AP, Interval
+from experiments.statistics import Interval
 
 __all__ = [
     "HEADLINE",
@@ -30,7 +31,7 @@ MEMORY = "peak_memory_bytes"
 _LATENCIES = ("latency_ms", "latency_p10_ms", "latency_p90_ms")
 
 _DEFINITIONS = {
-    "detect": "COCOeval, by faster-coco-eval; fractions from 0 to 1. AP: mean over IoU 0.50 to 0.95 and classes. "
+    "detect": "COCOeval's definition; fractions from 0 to 1. AP: mean over IoU 0.50 to 0.95 and classes. "
     "AP50, AP75: at that IoU. S, M, L: objects below 32², to 96², above 96² px² in the original image. AR100: recall "
     "with 100 detections an image. Not Ultralytics' own mAP. -: no object of that size.",
     "segment": "Fractions from 0 to 1 from crack pixels, 0 px tolerance. iou_crack = TP/(TP+FP+FN), miou = mean of it "

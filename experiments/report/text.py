@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from statistics import mean, stdev
 from typing import Any
 
+from experiments.metrics.coco_ap import CLASS_AP
 from experiments.report.errors import error_table
 from experiments.report.facts import environment_facts, method_facts, reproduce, unfinished
 from experiments.report.plots import Drawn
 from experiments.report.rows import HEADLINE, Comparison, Run
 from experiments.report.tables import MEMORY, METRICS, Cell, Table, cost_table, per_class, unit_of
 from experiments.report.verdict_tables import quality_tables, sentences
-from experiments.statistics import CLASS_AP, Interval
+from experiments.statistics import Interval
 
 __all__ = ["csv_table", "latex", "markdown"]
 

@@ -1,7 +1,7 @@
-"""Is a difference real? Intervals over images and seeds, and verdicts, from what each image contributes to a metric."""
+"""Is a difference real? Intervals over images and seeds, and verdicts, from values and their bootstrap samples."""
 
-from experiments.statistics.compared import CLASS_AP, Statistics, row_value
-from experiments.statistics.interval import Interval
+from experiments.statistics.compared import CellKey, Sampled, Statistics
+from experiments.statistics.interval import Interval, image_samples
 from experiments.statistics.verdict import Pair, Verdict, verdicts
 
-__all__ = ["CLASS_AP", "Interval", "Pair", "Statistics", "Verdict", "row_value", "verdicts"]
+__all__ = ["CellKey", "Interval", "Pair", "Sampled", "Statistics", "Verdict", "image_samples", "verdicts"]

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from experiments.metrics.coco_matching import Matches
-from experiments.metrics.coco_resampled import average_precision
+from experiments.metrics.coco_ap import Matches, average_precision
 from experiments.statistics.interval import Interval, image_samples, interval
 
 __all__ = ["SCENARIOS", "Drawn", "coverage", "effects", "line"]

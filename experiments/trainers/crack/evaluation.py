@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.cells.cell import Cell
+from experiments.cells.per_image import CrackImages, score_subsets
 from experiments.cells.pictures import kept, save_masks, save_picture, shrink_mask
 from experiments.cells.record import write_json
 from experiments.metrics.crack_errors import CrackErrors
-from experiments.statistics.image_sets import CrackImages
-from experiments.statistics.subsets import score_subsets
 from segplug.data.readers import open_data
 from segplug.evaluation.evaluate import OnImage
 

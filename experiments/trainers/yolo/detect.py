@@ -6,16 +6,15 @@ from typing import Any
 
 from experiments.cells.cell import Cell
 from experiments.cells.ledger import Epochs
+from experiments.cells.per_image import score_images, score_subsets
 from experiments.cells.pictures import save_pictures
 from experiments.cells.record import hash_files, write_json
-from experiments.metrics.coco_ap import coco_ap, coco_ap_per_class
-from experiments.metrics.coco_resampled import CocoImages
+from experiments.metrics.coco_ap import CocoImages
 from experiments.metrics.cost import torch_device
 from experiments.metrics.peak_memory import PeakMemory
 from experiments.metrics.tide import error_types
 from experiments.spec.spec import Model
 from experiments.spec.strict import SpecError
-from experiments.statistics.subsets import score_subsets
 from experiments.trainers.yolo.capacity_control import scaled, write_scaled
 from experiments.trainers.yolo.checks import check_options, check_yolo, quiet
 from experiments.trainers.yolo.detection_data import DetectionData, data_of, ground_truth, image_size
@@ -86,10 +85,10 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     write_json(cell.folder / "ground_truth.json", truth)
     write_json(cell.folder / "predictions.json", predictions)
     save_pictures(cell.pictures, data.val)
+    images = CocoImages(truth, predictions)
     return {
-        "metrics": coco_ap(truth, predictions),
-        "per_class": coco_ap_per_class(truth, predictions),
-        "subsets": score_subsets(CocoImages(truth, predictions), cell.excluded) if cell.excluded else {},
+        **score_images(images),
+        "subsets": score_subsets(images, cell.excluded),
         "errors": error_types(truth, predictions),
         "diverged": diverged,
         "cost": measure_cost(weights, cell.spec.budget, cell.spec.protocol),
@@ -140,7 +139,7 @@ def _method(cell: Cell, data: DetectionData) -> dict[str, Any]:
         "split": _split(cell, data),
         "predictions": f"model.predict, one label a box, conf >= {protocol.conf}, NMS IoU {protocol.iou}, "
         f"at most {protocol.max_det} an image, {cell.spec.budget.imgsz} px",
-        "metric": "COCOeval (faster-coco-eval): AP = mean over IoU 0.50:0.95, 100 detections an image; "
+        "metric": "COCOeval: AP = mean over IoU 0.50:0.95, 100 detections an image; "
         "S < 32^2 <= M < 96^2 <= L px^2 of box area in the original image",
     }
 

@@ -1,23 +1,25 @@
-"""Our AP against pycocotools on random sets, and against a case counted by hand."""
+"""AP of whole sets and of any choice of their images, against two libraries and a case counted by hand."""
 
 import contextlib
+import copy
 import io
 from typing import Any
 
 import numpy as np
 import pytest
-from pycocotools import mask as rle
+from faster_coco_eval import COCO as COCO_faster
+from faster_coco_eval import COCOeval_faster
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from experiments.metrics.coco_ap import METRICS, coco_ap, coco_ap_per_class
+from experiments.metrics.coco_ap import METRICS, CocoImages
 
 
 def random_set(seed: int, images: int = 12, classes: int = 4) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Objects of all COCO sizes with crowds, and detections that are shifted copies, doubles and inventions."""
     random = np.random.default_rng(seed)
     truth: dict[str, Any] = {
-        "images": [{"id": i + 1, "width": 400, "height": 300} for i in range(images)],
+        "images": [{"id": i + 1, "file_name": f"{i + 1}.jpg", "width": 400, "height": 300} for i in range(images)],
         "categories": [{"id": c + 1, "name": f"c{c}"} for c in range(classes)],
         "annotations": [],
     }
@@ -35,7 +37,6 @@ def random_set(seed: int, images: int = 12, classes: int = 4) -> tuple[dict[str,
                     "bbox": [x, y, w, h],
                     "area": w * h,
                     "iscrowd": int(random.random() < 0.1),
-                    "segmentation": ellipse(x, y, w, h),
                 }
             )
             for _ in range(random.integers(0, 3)):
@@ -53,55 +54,21 @@ def detection(image: int, category: int, box: np.ndarray, score: float) -> dict[
     return {"image_id": image, "category_id": category, "bbox": [x, y, w, h], "score": float(score)}
 
 
-def ellipse(x: float, y: float, w: float, h: float) -> dict[str, Any]:
-    rows, columns = np.mgrid[:300, :400]
-    inside = ((columns - x - w / 2) / (w / 2)) ** 2 + ((rows - y - h / 2) / (h / 2)) ** 2 <= 1
-    code = rle.encode(np.asfortranarray(inside.astype(np.uint8)))
-    return {"size": code["size"], "counts": code["counts"].decode()}
-
-
-def oracle(truth: dict[str, Any], found: list[dict[str, Any]], kind: str) -> tuple[list[float], COCOeval]:
+def oracle(truth: dict[str, Any], found: list[dict[str, Any]]) -> list[float]:
     with contextlib.redirect_stdout(io.StringIO()):
         ground = COCO()
         ground.dataset = {"info": {}, **truth}
         ground.createIndex()
-        evaluation = COCOeval(ground, ground.loadRes(found), kind)
+        evaluation = COCOeval(ground, ground.loadRes(found), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return [float(v) for v in evaluation.stats], evaluation
+    return [float(v) for v in evaluation.stats]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_boxes_equal_pycocotools(seed: int) -> None:
-    truth, found = random_set(seed)
-    ours = coco_ap(truth, found)
-    expected, evaluation = oracle(truth, found, "bbox")
-    assert tuple(ours) == METRICS
-    assert [-1 if v is None else v for v in ours.values()] == pytest.approx(expected, abs=1e-9)
-    precision = evaluation.eval["precision"][:, :, :, 0, -1]
-    by_class = coco_ap_per_class(truth, found)
-    assert by_class["c3"] is None
-    for index in range(3):
-        assert by_class[f"c{index}"] == pytest.approx(precision[:, :, index].mean(), abs=1e-9)
-
-
-def test_masks_equal_pycocotools() -> None:
-    truth, _ = random_set(7)
-    random = np.random.default_rng(7)
-    found = []
-    for a in truth["annotations"]:
-        x, y, w, h = np.array(a["bbox"]) * random.normal(1, 0.05, 4)
-        found.append(
-            {
-                "image_id": a["image_id"],
-                "category_id": a["category_id"],
-                "segmentation": ellipse(x, y, w, h),
-                "score": float(random.random()),
-            }
-        )
-    ours = coco_ap(truth, found, "segm")
-    assert [-1 if v is None else v for v in ours.values()] == pytest.approx(oracle(truth, found, "segm")[0], abs=1e-9)
+def once(truth: dict[str, Any], found: list[dict[str, Any]]) -> dict[str, float]:
+    """Of every image once."""
+    return {k: float(v[0]) for k, v in CocoImages(truth, found).scores(np.ones((1, len(truth["images"])), int)).items()}
 
 
 def box_truth(*boxes: list[float]) -> dict[str, Any]:
@@ -110,7 +77,7 @@ def box_truth(*boxes: list[float]) -> dict[str, Any]:
         for i, box in enumerate(boxes)
     ]
     return {
-        "images": [{"id": 1, "width": 200, "height": 200}],
+        "images": [{"id": 1, "file_name": "1.jpg", "width": 200, "height": 200}],
         "categories": [{"id": 1, "name": "a"}],
         "annotations": annotations,
     }
@@ -128,12 +95,12 @@ def test_counted_by_hand() -> None:
         detection(1, 1, np.array([0, 150, 20, 20]), 0.8),
         detection(1, 1, np.array([100, 100, 40, 24]), 0.7),  # IoU 24/40
     ]
-    result = coco_ap(truth, found)
+    result = once(truth, found)
     loose, strict = (51 + 50 * 2 / 3) / 101, 51 / 101
     assert result["AP50"] == pytest.approx(loose)
     assert result["AP75"] == pytest.approx(strict)
     assert result["AP"] == pytest.approx((3 * loose + 7 * strict) / 10)
-    assert result["AP_S"] is None and result["AP_L"] is None
+    assert np.isnan(result["AP_S"]) and np.isnan(result["AP_L"])
     assert result["AR1"] == pytest.approx(0.5)
     assert result["AR100"] == pytest.approx((3 * 1 + 7 * 0.5) / 10)
 
@@ -141,8 +108,70 @@ def test_counted_by_hand() -> None:
 def test_nothing_found_is_zero_and_inputs_stay() -> None:
     truth = box_truth([0, 0, 40, 40])
     before = str(truth)
-    assert coco_ap(truth, [])["AP"] == 0.0
+    assert once(truth, [])["AP"] == 0.0
     found = [detection(1, 1, np.array([0, 0, 40, 40]), 0.5)]
     kept = str(found)
-    assert coco_ap(truth, found)["AP"] == pytest.approx(1.0)
+    assert once(truth, found)["AP"] == pytest.approx(1.0)
     assert str(truth) == before and str(found) == kept
+
+
+def repeated(truth: dict[str, Any], found: list[Any], times: list[int]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Image k occurs times[k] times, as new images beside each other."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    predictions: list[dict[str, Any]] = []
+    for image, count in zip(truth["images"], times, strict=True):
+        for _ in range(count):
+            new = {"image_id": len(images) + 1}
+            images.append({**image, "id": len(images) + 1})
+            for item in truth["annotations"]:
+                if item["image_id"] == image["id"]:
+                    annotations.append({**item, **new, "id": len(annotations) + 1})
+            predictions += [{**item, **new} for item in found if item["image_id"] == image["id"]]
+    return {"images": images, "annotations": annotations, "categories": truth["categories"]}, predictions
+
+
+def values(scores: dict[str, Any], index: int) -> list[float]:
+    return [-1.0 if np.isnan(scores[name][index]) else float(scores[name][index]) for name in METRICS]
+
+
+@pytest.mark.parametrize(("seed", "ties"), [(0, False), (1, False), (2, True), (3, True)])
+def test_equal_to_pycocotools_on_copied_images(seed: int, ties: bool) -> None:
+    """Crowds, all sizes, a class without objects; scores in steps of 0.1 tie within and across images."""
+    truth, found = random_set(seed)
+    if ties:
+        found = [{**item, "score": round(item["score"], 1)} for item in found]
+    rng = np.random.default_rng(seed)
+    sets = np.stack([np.ones(12, int), *rng.multinomial(12, np.full(12, 1 / 12), size=2)])
+    scores = CocoImages(truth, found).scores(sets)
+    for index, times in enumerate(sets):
+        assert values(scores, index) == pytest.approx(oracle(*repeated(truth, found, times)), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_image_once_equals_both_libraries(seed: int) -> None:
+    truth, found = random_set(seed)
+    ours = once(truth, found)
+    assert [-1 if np.isnan(ours[name]) else ours[name] for name in METRICS] == pytest.approx(
+        oracle(truth, found), abs=1e-12
+    )
+    ground = COCO_faster(copy.deepcopy(truth))
+    evaluation = COCOeval_faster(ground, ground.loadRes(copy.deepcopy(found)), "bbox", print_function=lambda *_: None)
+    evaluation.run()
+    precision = np.asarray(evaluation.eval["precision"])[:, :, :, 0, -1]  # IoU, recall, class
+    assert np.isnan(ours["AP of c3"])
+    for index in range(3):
+        assert ours[f"AP of c{index}"] == pytest.approx(precision[:, :, index].mean(), abs=1e-12)
+
+
+def test_many_sets_and_images_without_objects() -> None:
+    """More sets than are worked on at once; without an object or a detection there is NaN and 0, as in COCOeval."""
+    truth = box_truth([0, 0, 40, 40])
+    truth["images"].append({"id": 2, "width": 200, "height": 200, "file_name": "empty.jpg"})
+    sets = np.tile([[1, 0], [0, 2], [1, 5]], (30, 1))
+    nothing = CocoImages(truth, []).scores(sets)
+    assert np.array_equal(nothing["AP"], np.tile([0, np.nan, 0], 30), equal_nan=True)
+    found = [detection(1, 1, np.array([0, 0, 40, 40]), 0.5), detection(2, 1, np.array([0, 0, 40, 40]), 0.9)]
+    scores = CocoImages(truth, found).scores(sets)
+    assert scores["AP50"][[0, 2, 87, 89]] == pytest.approx([1, 1 / 6, 1, 1 / 6])
+    assert np.isnan(scores["AP_S"]).all() and scores["AR_M"][0] == 1

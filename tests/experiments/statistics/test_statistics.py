@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.metrics.coco_ap import coco_ap, coco_ap_per_class
+from experiments.cells.per_image import CrackImages, score_images, score_subsets
+from experiments.metrics.coco_ap import CocoImages
 from experiments.report.intervals import intervals
 from experiments.report.rows import Comparison, compare, read_run
 from experiments.report.tables import per_class
@@ -27,7 +28,7 @@ from segplug.metrics import AllMetrics
 @pytest.fixture(autouse=True)
 def _fewer_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """100 samples of images instead of 1000, for speed."""
-    monkeypatch.setattr("experiments.statistics.compared.image_samples", partial(image_samples, samples=100))
+    monkeypatch.setattr("experiments.report.resampled.image_samples", partial(image_samples, samples=100))
 
 
 def test_without_images_it_is_the_t_interval_of_the_seeds() -> None:
@@ -142,8 +143,7 @@ MakeRow = Callable[..., Path]
 def detection_cell(make_row: MakeRow, out: Path, label: str, seed: int, found: float) -> Path:
     truth, predictions = boxes(found, seed + 10 * len(label))
     files = {"per_image": ["ground_truth.json", "predictions.json"]}
-    changes = {"files": files, "per_class": coco_ap_per_class(truth, predictions)}
-    cell = make_row(out, label, seed, changes=changes, **coco_ap(truth, predictions))
+    cell = make_row(out, label, seed, changes={"files": files, **score_images(CocoImages(truth, predictions))})
     (cell / "ground_truth.json").write_text(json.dumps(truth))
     (cell / "predictions.json").write_text(json.dumps(predictions))
     return cell
@@ -263,9 +263,6 @@ def cracks(seed: int, shift: int) -> AllMetrics:
 
 
 def test_cracks_and_the_part_of_them_that_a_spec_names(tmp_path: Path, make_row: MakeRow) -> None:
-    from experiments.statistics.image_sets import CrackImages
-    from experiments.statistics.subsets import score_subsets
-
     for label, shift in (("base", 3), ("plug_in", 1)):
         for seed in range(3):
             total = cracks(seed + 10 * shift, shift)

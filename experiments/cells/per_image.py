@@ -1,5 +1,6 @@
-"""The per-image files of a finished cell, as one thing for both tasks: scores of any samples of its images."""
+"""What each evaluation image adds to a cell's scores, for both tasks: the scores of any choice of its images."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -7,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.cells.record import read_json
+from experiments.metrics.coco_ap import CLASS_AP, CocoImages
 from experiments.spec.strict import SpecError
 
-__all__ = ["CrackImages", "ImageSet", "open_images"]
+__all__ = ["CrackImages", "ImageSet", "open_images", "score_images", "score_subsets"]
 
 
 class ImageSet(Protocol):
@@ -49,6 +51,24 @@ def open_images(row: dict[str, Any], folder: Path) -> ImageSet | None:
     paths = [folder / name for name in row["files"].get("per_image", [])]
     if len(paths) != 2 or not all(path.is_file() for path in paths):
         return None
-    from experiments.metrics.coco_resampled import CocoImages
-
     return CocoImages(*(read_json(path, "the cell's row.json") for path in paths))
+
+
+def score_images(images: ImageSet, keep: NDArray[np.bool_] | None = None) -> dict[str, dict[str, float | None]]:
+    """A row's `metrics` and `per_class` (AP by class, of detection), of all images or those kept, (images,)."""
+    chosen = np.ones(len(images.names), dtype=bool) if keep is None else keep
+    scores = {name: float(values[0]) for name, values in images.scores(chosen[None].astype(np.int64)).items()}
+    numbers = {name: None if np.isnan(value) else value for name, value in scores.items()}
+    return {
+        "metrics": {name: value for name, value in numbers.items() if not name.startswith(CLASS_AP)},
+        "per_class": {n.removeprefix(CLASS_AP): value for n, value in numbers.items() if n.startswith(CLASS_AP)},
+    }
+
+
+def score_subsets(images: ImageSet, excluded: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+    """Name of the part -> the row's entry: images left out, number of those left, and their `score_images`."""
+    found = {}
+    for subset, names in excluded.items():
+        keep = np.array([name not in names for name in images.names])
+        found[subset] = {"excluded": list(names), "images": int(keep.sum()), **score_images(images, keep)}
+    return found
