@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segplug.data.read_image import read_image
+from segplug.data.images.reading import read_image
 from segplug.draw import draw_overlay
 from segplug.errors import SegplugError, unknown_name
 from segplug.inference.checkpoint import load_model

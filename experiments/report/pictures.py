@@ -14,7 +14,7 @@ from experiments.metrics.box_matching import by_image
 from experiments.report.choice import RUN_AGAIN, SCORE_NAME, choose, image_scores, matched
 from experiments.report.rows import Comparison
 from experiments.spec.strict import SpecError
-from segplug.data.read_image import UNREADABLE
+from segplug.data.images.reading import UNREADABLE
 
 __all__ = ["FALSE_ALARM", "HIT", "KEY", "MISSED", "Example", "examples", "how_chosen"]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,37 +11,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from segplug.data.labels import Label, MaskFile
-from segplug.data.mask_encoding import NO_LABEL, Encoding, MaskRules, Stored, find_encoding, refuse_inverted
-from segplug.data.read_image import read_image, read_mask, stored
+from segplug.data.labels import NO_LABEL
+from segplug.data.labels.mask_encoding import Encoding, MaskRules, Stored, find_encoding, refuse_inverted
+from segplug.data.labels.mask_file import MaskFile, stored
+from segplug.data.sample import Arrays, Sample, read_sample, valid_pixels
 from segplug.errors import SegplugError
 
-__all__ = ["CrackDataset", "EpochSampler", "Sample", "read_sample", "valid_pixels"]
+__all__ = ["CrackDataset", "EpochSampler"]
 
 CACHE_BYTES = 2 << 30
 
-Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 Transform = Callable[[NDArray[np.uint8], NDArray[np.uint8], int], Arrays]
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One labelled photograph, its `name` unlike any other of the split.
-
-    valid: mask file that is 0 where the label says nothing. group: source photograph, where the data names it.
-    """
-
-    name: str
-    image: Path
-    label: Label
-    valid: Path | None = None
-    group: str | None = None
-
-
 class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Pairs as (3, H, W) uint8 image and (1, H, W) uint8 mask: 0 background, 1 crack, 255 no label.
+    """Samples as (3, H, W) uint8 image and (1, H, W) uint8 mask: 0 background, 1 crack, 255 no label.
 
-    Every pair is read once in the constructor, so that bad files are refused before training; it stays in memory while
+    Each is read once in the constructor, so that bad files are refused before training; it stays in memory while
     `cache_bytes` lasts. `note` hears how the mask files are encoded. `transform(image, mask, seed)` gets a seed made of
     `seed`, the epoch and the index, so that an epoch's pictures depend on neither workers nor resumption. Index with i
     (epoch 0) or (epoch, i), see EpochSampler.
@@ -58,7 +42,7 @@ class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if not samples:
-            raise SegplugError("no image/mask pair left; check the split")
+            raise SegplugError("no labelled image left; check the split")
         self.samples = list(samples)
         self.transform = transform
         self.seed = seed
@@ -133,12 +117,6 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return iter([(self.epoch, int(i)) for i in mine])
 
 
-def read_sample(sample: Sample) -> Arrays:
-    """(H, W, 3) RGB image and (H, W) label values, those of a MaskFile as stored. Raises SegplugError with the file."""
-    image = read_image(sample.image)
-    return image, sample.label.values(image.shape[0], image.shape[1], sample.image)
-
-
 def _read_stored(sample: Sample) -> tuple[Arrays, Stored | None]:
     arrays = read_sample(sample)
     if sample.valid is not None:
@@ -153,14 +131,6 @@ def _encoding(samples: Sequence[Sample], files: Sequence[Stored]) -> Encoding | 
     encoding = find_encoding(files, rules)
     refuse_inverted(files, encoding, rules)
     return encoding
-
-
-def valid_pixels(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """(H, W): where the label counts. Raises SegplugError when the file is not of that shape."""
-    valid = read_mask(path) > 0
-    if valid.shape != shape:
-        raise SegplugError(f"{path}: {valid.shape[1]}x{valid.shape[0]} but its image is {shape[1]}x{shape[0]}; redo it")
-    return valid
 
 
 def _mix(seed: int, epoch: int, index: int) -> int:

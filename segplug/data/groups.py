@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
-from segplug.data.dataset import Sample
+from segplug.data.csv_table import read_table
+from segplug.data.sample import Sample
 from segplug.errors import SegplugError
 
-__all__ = ["by_source"]
+__all__ = ["by_source", "read_groups"]
 
 
 def by_source(samples: Sequence[Sample], rule: str | None) -> dict[str, list[Sample]]:
-    """Source -> its pairs. A pair's `group` comes first, then `rule`, else it is its own source.
+    """Source -> its samples. A sample's `group` comes first, then `rule`, else it is its own source.
 
     rule: regular expression matched at the start of a name; its first group (or the whole match) is the source.
     DeepCrack's crops: r"(.+?)(?:-\\d+)?$". Raises SegplugError when it is no regular expression.
@@ -28,3 +30,15 @@ def by_source(samples: Sequence[Sample], rule: str | None) -> dict[str, list[Sam
         named = match.group(1 if match.re.groups else 0) if match else None
         sources[sample.group or named or sample.name].append(sample)
     return dict(sources)
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """Image name as written in column `image` (its last part) -> column `group`."""
+    groups: dict[str, str] = {}
+    for row in read_table(path, ("image", "group")):
+        name = Path(row["image"]).name
+        if not name or not row["group"]:
+            raise SegplugError(f"{path}, line {row['line']}: image or group is empty; fill it")
+        if groups.setdefault(name, row["group"]) != row["group"]:
+            raise SegplugError(f"{path}, line {row['line']}: {name} has two groups; keep one")
+    return groups

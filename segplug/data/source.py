@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_type_hints
 
-from segplug.data.mask_encoding import MaskRules
+from segplug.data.labels.mask_encoding import MaskRules
 from segplug.settings import typed
 
 __all__ = ["DataFormat", "DataSource"]

@@ -1,4 +1,4 @@
-"""Take a validation set out of the training pairs, never cutting through one source photograph."""
+"""Take a validation set out of the training samples, never cutting through one source photograph."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from segplug.data.dataset import Sample
 from segplug.data.groups import by_source
 from segplug.data.readers import open_data
+from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 
@@ -40,9 +40,9 @@ def train_val_samples(
 def split_train_val(
     samples: Sequence[Sample], fraction: float, seed: int, source_rule: str | None = None
 ) -> tuple[list[Sample], list[Sample]]:
-    """(train, val) with about `fraction` of the pairs in val; the same seed gives the same split.
+    """(train, val) with about `fraction` of the samples in val; the same seed gives the same split.
 
-    Pairs of one source photograph stay together, see `by_source`. Raises SegplugError when a side would be empty.
+    Samples of one source photograph stay together, see `by_source`. Raises SegplugError when a side would be empty.
     """
     if not 0 < fraction < 1:
         raise SegplugError(f"val_split must lie between 0 and 1, got {fraction}")

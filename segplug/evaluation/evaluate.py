@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data.dataset import CrackDataset, Sample
-from segplug.data.exclude import kept_images
-from segplug.data.mask_encoding import NO_LABEL
+from segplug.data.dataset import CrackDataset
+from segplug.data.labels import NO_LABEL
 from segplug.data.readers import open_data
+from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
+from segplug.evaluation.exclude import kept_images
 from segplug.evaluation.saved_predictions import PredictionFolder, log_odds
 from segplug.evaluation.score_files import FILES, check_out, write_scores
 from segplug.evaluation.threshold import best_threshold, threshold_samples
@@ -34,7 +35,7 @@ CACHE_BYTES = 256 << 20
 Note = Callable[[str], None]
 # Of each image in turn: its place in the split, (H, W, 3) image, true and found cracks (H, W), False without a label.
 OnImage = Callable[[int, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]], None]
-# From a pair and its (H, W, 3) image: (H, W) probability, and (512, 512) logits for SCSegamba's protocol.
+# From a sample and its (H, W, 3) image: (H, W) probability, and (512, 512) logits for SCSegamba's protocol.
 Predict = Callable[[Sample, NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 

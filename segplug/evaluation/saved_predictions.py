@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data.dataset import Sample
-from segplug.data.image_files import by_stem, image_files
-from segplug.data.read_image import read_grey
+from segplug.data.images.listing import by_stem, image_files
+from segplug.data.labels.mask_file import read_grey
+from segplug.data.sample import Sample
 from segplug.errors import SegplugError
 
 __all__ = ["PredictionFolder", "log_odds"]
@@ -38,7 +38,7 @@ class _Stored:
 class PredictionFolder:
     """The predictions of `samples`, checked one by one in the constructor.
 
-    shapes: (height, width) of each pair's image. Raises SegplugError, with file and remedy, on a missing, additional,
+    shapes: (height, width) of each sample's image. Raises SegplugError, with file and remedy, on a missing, additional,
     unreadable, wrongly sized or ambiguous file.
     """
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data.dataset import CrackDataset, Sample
-from segplug.data.mask_encoding import NO_LABEL
+from segplug.data.dataset import CrackDataset
+from segplug.data.labels import NO_LABEL
 from segplug.data.readers import open_data
+from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.data.split import split_train_val
 from segplug.errors import SegplugError
@@ -21,7 +22,7 @@ __all__ = ["best_threshold", "threshold_samples"]
 
 
 def threshold_samples(data: DataSource, source: str, scored: Sequence[Sample], trained: dict[str, Any]) -> list[Sample]:
-    """The pairs of split `source` ("val" or "train") to choose a threshold on.
+    """The samples of split `source` ("val" or "train") to choose a threshold on.
 
     Where the folder has no val split, "val" is what training held out, by the settings `trained` of the checkpoint.
     Raises SegplugError when that is test, shares an image with `scored`, or cannot be had.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.data.dataset import CrackDataset
-from segplug.data.write_image import write_picture
+from segplug.data.images.writing import write_picture
 from segplug.draw import draw_comparison
 
 __all__ = ["WorstImages"]

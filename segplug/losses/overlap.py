@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from segplug.data.mask_encoding import NO_LABEL
+from segplug.data.labels import NO_LABEL
 
 __all__ = ["dice", "tversky"]
 

@@ -10,7 +10,7 @@ from segmentation_models_pytorch.losses import BINARY_MODE, FocalLoss, LovaszLos
 from torch import Tensor
 from torch.nn import functional as F
 
-from segplug.data.mask_encoding import NO_LABEL
+from segplug.data.labels import NO_LABEL
 
 __all__ = ["bce", "focal", "lovasz"]
 

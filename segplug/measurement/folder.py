@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data.image_files import by_stem, image_files
-from segplug.data.read_image import read_image, read_mask
-from segplug.data.write_image import write_picture
+from segplug.data.images.listing import by_stem, image_files
+from segplug.data.images.reading import read_image
+from segplug.data.images.writing import write_picture
+from segplug.data.labels.mask_file import read_mask
 from segplug.errors import SegplugError
 from segplug.measurement.crack import MaskMeasurement
 from segplug.measurement.mask import MIN_LENGTH_PX, measure_mask

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data.read_image import read_image
-from segplug.data.write_image import write_picture
+from segplug.data.images.reading import read_image
+from segplug.data.images.writing import write_picture
 from segplug.draw import draw_overlay
 from segplug.errors import SegplugError, UnreadableError
 from segplug.prediction.coco import crack_annotations

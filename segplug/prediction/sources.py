@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segplug.data.image_files import IMAGE_SUFFIXES
+from segplug.data.images.listing import IMAGE_SUFFIXES
 from segplug.errors import SegplugError
 
 __all__ = ["VIDEO_SUFFIXES", "Source", "find_sources"]

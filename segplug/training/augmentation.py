@@ -16,9 +16,9 @@ import albumentations as A
 import numpy as np
 from albumentations.augmentations.crops.transforms import CropSizeError
 
-from segplug.data.mask_encoding import NO_LABEL
+from segplug.data.labels import NO_LABEL
 from segplug.errors import SegplugError, unknown_name
-from segplug.training.config_file import read_yaml
+from segplug.yaml_file import read_yaml
 
 __all__ = ["DEFAULT", "build_transforms", "read_augment"]
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import yaml
-
 from segplug.errors import SegplugError, unknown_name
 from segplug.settings import typed
 from segplug.training.config import TrainConfig
+from segplug.yaml_file import read_yaml
 
-__all__ = ["read_settings", "read_yaml"]
+__all__ = ["read_settings"]
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -33,14 +31,3 @@ def read_settings(path: Path) -> dict[str, Any]:
         return {key: typed(key, value, hints[key]) for key, value in settings.items()}
     except SegplugError as error:
         raise SegplugError(f"{path}: {error}") from error
-
-
-def read_yaml(path: Path) -> Any:
-    """The plain contents of a YAML or JSON file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except FileNotFoundError as error:
-        raise SegplugError(f"{path}: no such file") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: bytes that are no text, broken JSON
-        raise SegplugError(f"{path}: not readable as YAML or JSON: {' '.join(str(error).split())}") from error

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data.mask_encoding import NO_LABEL
+from segplug.data.labels import NO_LABEL
 from segplug.training.augmentation import DEFAULT, build_transforms
 
 __all__ = ["TrainCrop"]

@@ -10,8 +10,8 @@ import lightning as L
 from torch import Tensor
 
 from segplug.data.dataset import CrackDataset
-from segplug.data.mask_encoding import NO_LABEL
-from segplug.data.write_image import write_picture
+from segplug.data.images.writing import write_picture
+from segplug.data.labels import NO_LABEL
 from segplug.draw import draw_comparison
 from segplug.metrics import count, iou_crack
 from segplug.page.palette import SERIES

@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from segplug.data.mask_encoding import NO_LABEL
+from segplug.data.labels import NO_LABEL
 from segplug.errors import SegplugError
 from segplug.inference.checkpoint import AVERAGE, FORMAT, MODEL
 from segplug.inference.probability import image_logits, normalise

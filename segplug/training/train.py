@@ -13,7 +13,8 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from segplug.data.dataset import CrackDataset, Sample
+from segplug.data.dataset import CrackDataset
+from segplug.data.sample import Sample
 from segplug.data.split import train_val_samples
 from segplug.errors import SegplugError
 from segplug.inference.checkpoint import AtomicCheckpointIO, read_checkpoint

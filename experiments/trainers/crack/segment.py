@@ -19,11 +19,11 @@ from experiments.spec.spec import Budget, Model, Protocol
 from experiments.spec.strict import SpecError, nearest
 from experiments.trainers.crack.callbacks import AddLoggers, ToLedger
 from experiments.trainers.crack.evaluation import FILES, METRIC, crack_row, pictures_of, val_source
-from segplug.data.exclude import kept_images
 from segplug.data.readers import open_data
 from segplug.data.split import train_val_samples
 from segplug.errors import SegplugError
 from segplug.evaluation.evaluate import evaluate
+from segplug.evaluation.exclude import kept_images
 from segplug.inference.checkpoint import load_model
 from segplug.models.create import create_model, encoder_for
 from segplug.training.train import TrainConfig, train

@@ -50,8 +50,8 @@ def check_data(cell: Cell) -> str:
 
 def listed_images(cell: Cell, listed: Path) -> list[str]:
     """Names of the val images that the text file lists. Raises SpecError on a name that is none of them."""
-    from segplug.data.exclude import kept_images
     from segplug.errors import SegplugError
+    from segplug.evaluation.exclude import kept_images
 
     images = data_of(cell).val
     try:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from experiments.cells.cell import Cell
 from experiments.spec.strict import SpecError
-from segplug.data.read_image import UNREADABLE
+from segplug.data.images.reading import UNREADABLE
 
 __all__ = ["DetectionData", "data_of", "ground_truth", "image_size", "label_file", "open_detection"]
 

@@ -24,11 +24,12 @@ from experiments.cells.record import write_text
 from experiments.spec.strict import SpecError
 from segplug.cli.command import add_command, note
 from segplug.cli.flags import add_flags, given_flags
-from segplug.data.dataset import CrackDataset, Sample
+from segplug.data.dataset import CrackDataset
+from segplug.data.images.writing import write_picture
 from segplug.data.readers import open_data
+from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.data.split import train_val_samples
-from segplug.data.write_image import write_picture
 from segplug.errors import SegplugError
 
 __all__ = ["crack_mask", "main", "outlines", "predict", "write_data"]

@@ -55,11 +55,11 @@ def shared_sources(images: Sequence[ImageFacts], rule: str | None) -> list[Findi
     for i, first in enumerate(order):
         for second in order[i + 1 :]:
             shared = {
-                name: [p for p in pairs if split_of[id(p)] == second]
-                for name, pairs in sources.items()
-                if {first, second} <= {split_of[id(p)] for p in pairs}
+                name: [p for p in samples if split_of[id(p)] == second]
+                for name, samples in sources.items()
+                if {first, second} <= {split_of[id(p)] for p in samples}
             }
-            leaking = sorted((p for pairs in shared.values() for p in pairs), key=lambda p: p.name)
+            leaking = sorted((p for samples in shared.values() for p in samples), key=lambda p: p.name)
             if leaking:
                 total = sum(image.split == second for image in images)
                 text = (

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data.dataset import Sample, read_sample, valid_pixels
-from segplug.data.labels import MaskFile
-from segplug.data.mask_encoding import NO_LABEL, Encoding, Stored
-from segplug.data.read_image import orientation, stored
+from segplug.data.images.reading import orientation
+from segplug.data.labels import NO_LABEL
+from segplug.data.labels.mask_encoding import Encoding, Stored
+from segplug.data.labels.mask_file import MaskFile, stored
+from segplug.data.sample import Sample, read_sample, valid_pixels
 from segplug.errors import SegplugError
 
 __all__ = ["ImageFacts", "LabelFacts", "image_facts", "label_facts"]

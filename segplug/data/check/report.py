@@ -13,7 +13,7 @@ import numpy as np
 from segplug.data.check.duplicates import NEAR_BITS, same_images, shared_sources, similar_images
 from segplug.data.check.image_facts import ImageFacts, LabelFacts, image_facts, label_facts
 from segplug.data.finding import Finding, some
-from segplug.data.mask_encoding import Encoding, find_encoding, refuse_inverted
+from segplug.data.labels.mask_encoding import Encoding, find_encoding, refuse_inverted
 from segplug.data.readers import open_data
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError

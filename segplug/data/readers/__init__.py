@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from segplug.data.dataset import Sample
 from segplug.data.finding import Finding, some
-from segplug.data.image_files import by_stem, image_files
+from segplug.data.groups import read_groups
+from segplug.data.images.listing import by_stem, image_files
 from segplug.data.labels import CrackFree
 from segplug.data.readers import cfd, coco, csv_list, folders, semantic, yolo
 from segplug.data.readers.found import SPLIT_NAMES, Found
-from segplug.data.readers.tables import read_groups
+from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 
@@ -21,7 +21,7 @@ __all__ = ["CrackData", "open_data"]
 
 
 class Reader(NamedTuple):
-    """recognises(path) says whether the data at `path` looks like its format; read(path, source) finds the pairs."""
+    """recognises(path) says whether the data at `path` looks like its format; read(path, source) finds the samples."""
 
     wanted: str
     recognises: Callable[[Path], bool]
@@ -50,7 +50,7 @@ class CrackData:
     notes: tuple[str, ...] = ()
 
     def samples(self, split: str) -> list[Sample]:
-        """The pairs of one split by name. Raises SegplugError on an unknown split and on anything wrong in it."""
+        """The samples of one split by name. Raises SegplugError on an unknown split and on anything wrong in it."""
         if split not in self.splits:
             found = ", ".join(self.splits)
             raise SegplugError(f"{self.root}: no split {split!r}; found: {found}; name one by --split")
@@ -66,7 +66,7 @@ class CrackData:
 def open_data(source: DataSource | Path | str) -> CrackData:
     """Find the labelled images; no picture is opened.
 
-    Raises SegplugError when nothing or more than one format is recognised. Broken pairs are kept as `findings`; asking
+    Raises SegplugError when nothing or more than one format is recognised. What is broken is kept as `findings`; asking
     for their split raises.
     """
     source = DataSource.of(source)
@@ -110,7 +110,7 @@ def _unique_names(samples: list[Sample]) -> None:
 
 
 def _with_valid(found: Found, split: str, source: DataSource, root: Path, notes: list[str]) -> list[Sample]:
-    """The pairs of a split with their masks of labelled pixels."""
+    """The samples of a split with their masks of labelled pixels."""
     samples = found.splits[split]
     folder = Path(source.ignore) if source.ignore is not None else found.valid.get(split)
     if folder is None:
@@ -134,7 +134,7 @@ def _with_valid(found: Found, split: str, source: DataSource, root: Path, notes:
 def _with_groups(
     splits: dict[str, list[Sample]], table: Path, findings: list[Finding], notes: list[str]
 ) -> dict[str, list[Sample]]:
-    """The pairs with the groups of the table; where training takes its images from, each must have one."""
+    """The samples with the groups of the table; where training takes its images from, each must have one."""
     groups = read_groups(table)
     result = {}
     for split, samples in splits.items():

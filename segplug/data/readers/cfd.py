@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segplug.data.dataset import Sample
 from segplug.data.finding import Finding
-from segplug.data.labels import CrackFree, MatFile
+from segplug.data.labels import CrackFree
+from segplug.data.labels.mat_file import MatFile
 from segplug.data.readers.found import Found, images_in
+from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 

@@ -7,11 +7,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from segplug.data.dataset import Sample
 from segplug.data.finding import Finding
-from segplug.data.labels import CocoShapes, CrackFree, Label
+from segplug.data.labels import CrackFree, Label
+from segplug.data.labels.outlines import CocoShapes
+from segplug.data.readers.data_yaml import crack_classes
 from segplug.data.readers.found import SPLIT_NAMES, Found
-from segplug.data.readers.yaml_file import crack_classes
+from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 
@@ -39,7 +40,7 @@ def read(path: Path, source: DataSource) -> Found:
 
 
 def _read_file(file: Path, split: str, source: DataSource, found: Found) -> set[str]:
-    """Add the pairs of one file; returns "polygons", "RLE" or both."""
+    """Add the samples of one file; returns "polygons", "RLE" or both."""
     about = _contents(file)
     wanted = source.class_list()
     crack = crack_classes(file, {c["id"]: str(c["name"]) for c in about["categories"]}, wanted)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segplug.data.dataset import Sample
+from segplug.data.csv_table import columns, read_table
 from segplug.data.finding import Finding
-from segplug.data.labels import CrackFree, Label, MaskFile
+from segplug.data.labels import CrackFree, Label
+from segplug.data.labels.mask_file import MaskFile
 from segplug.data.readers.found import SPLIT_NAMES, Found
-from segplug.data.readers.tables import columns, read_table
+from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segplug.data.dataset import Sample
 from segplug.data.finding import Finding
-from segplug.data.labels import CrackFree, MaskFile
+from segplug.data.labels import CrackFree
+from segplug.data.labels.mask_file import MaskFile
+from segplug.data.readers.data_yaml import data_yaml
 from segplug.data.readers.found import Found, images_in, split_folders
-from segplug.data.readers.yaml_file import data_yaml
+from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 

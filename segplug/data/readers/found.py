@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from segplug.data.dataset import Sample
 from segplug.data.finding import Finding
-from segplug.data.image_files import image_files
+from segplug.data.images.listing import image_files
+from segplug.data.sample import Sample
 
 __all__ = ["SPLIT_NAMES", "Found", "double_names", "images_in", "split_folders"]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from segplug.data.dataset import Sample
-from segplug.data.labels import CrackFree, MappedMask
-from segplug.data.mask_encoding import NO_LABEL
+from segplug.data.labels import NO_LABEL, CrackFree
+from segplug.data.labels.mask_file import MappedMask
+from segplug.data.readers.data_yaml import class_names, crack_classes, data_yaml, read_data_yaml, split_images, swapped
 from segplug.data.readers.found import Found
-from segplug.data.readers.yaml_file import class_names, crack_classes, data_yaml, read_data_yaml, split_images, swapped
+from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 
@@ -33,7 +33,7 @@ def read(path: Path, source: DataSource) -> Found:
     table = _table(file, about, source)
     found = Found("Ultralytics semantic masks", {})
     for split, images in split_images(file, about).items():
-        found.splits[split] = [_pair(image, str(about["masks_dir"]), table) for image in images]
+        found.splits[split] = [_sample(image, str(about["masks_dir"]), table) for image in images]
     return found
 
 
@@ -59,7 +59,7 @@ def _table(file: Path, about: dict[str, Any], source: DataSource) -> dict[int, i
     return table
 
 
-def _pair(image: Path, masks_dir: str, table: dict[int, int]) -> Sample:
+def _sample(image: Path, masks_dir: str, table: dict[int, int]) -> Sample:
     masks = (swapped(image, masks_dir, suffix) for suffix in MASK_SUFFIXES)
     mask = next((file for file in masks if file.is_file()), None)
     return Sample(image.stem, image, MappedMask(mask, table) if mask else CrackFree(image))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segplug.data.dataset import Sample
 from segplug.data.finding import Finding
-from segplug.data.image_files import image_files
-from segplug.data.labels import CrackFree, YoloFile
+from segplug.data.images.listing import image_files
+from segplug.data.labels import CrackFree
+from segplug.data.labels.outlines import YoloFile
+from segplug.data.readers.data_yaml import class_names, crack_classes, data_yaml, read_data_yaml, split_images, swapped
 from segplug.data.readers.found import Found, double_names, split_folders
-from segplug.data.readers.yaml_file import class_names, crack_classes, data_yaml, read_data_yaml, split_images, swapped
+from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 
@@ -38,7 +39,7 @@ def read(path: Path, source: DataSource) -> Found:
     for split, files in images.items():
         one_each, twice = double_names(files, split) if len({f.parent for f in files}) == 1 else ({}, [])
         found.findings += twice
-        found.splits[split] = [_pair(image, crack) for image in (one_each.values() if one_each else files)]
+        found.splits[split] = [_sample(image, crack) for image in (one_each.values() if one_each else files)]
         for folder in {swapped(image, "labels", ".txt").parent for image in files}:
             for text in sorted(folder.glob("*.txt")):
                 if text.stem not in {image.stem for image in files} and text.name != "classes.txt":
@@ -50,13 +51,13 @@ def read(path: Path, source: DataSource) -> Found:
     return found
 
 
-def _pair(image: Path, crack: frozenset[int] | None) -> Sample:
+def _sample(image: Path, crack: frozenset[int] | None) -> Sample:
     text = swapped(image, "labels", ".txt")
     return Sample(image.stem, image, YoloFile(text, crack) if text.is_file() else CrackFree(image))
 
 
 def _only_class(path: Path, found: Found, source: DataSource) -> None:
-    """Without a YAML the numbers in the labels are the classes; broken lines are left to the reading of the pairs."""
+    """Without a YAML the numbers in the labels are the classes; broken lines are left to the reading of the samples."""
     numbers: set[int] = set()
     labels = [p.label for samples in found.splits.values() for p in samples if isinstance(p.label, YoloFile)]
     for label in labels:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data.write_image import encode_picture
+from segplug.data.images.writing import encode_picture
 from segplug.draw import shrunk
 from segplug.measurement.crack import Crack, MaskMeasurement
 from segplug.measurement.scale import Scale

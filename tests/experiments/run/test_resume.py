@@ -20,7 +20,7 @@ from experiments.cells.storage import StorageFull, is_full
 from experiments.cli import main
 from experiments.run.run import run
 from experiments.trainers import TASKS
-from segplug.data.write_image import write_picture
+from segplug.data.images.writing import write_picture
 from segplug.errors import SegplugError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -156,7 +156,7 @@ def test_full_disk_is_known_from_what_torch_says(numbers: int) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
 def test_full_disk_is_known_from_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "segplug.data.write_image.write_bytes", lambda path, content: Path("/dev/full").write_bytes(content)
+        "segplug.data.images.writing.write_bytes", lambda path, content: Path("/dev/full").write_bytes(content)
     )
     with pytest.raises(OSError) as raised:
         write_picture(tmp_path / "a.png", np.zeros((64, 64), np.uint8))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from segplug.data.dataset import Sample
+from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.data.split import split_train_val, train_val_samples
 from segplug.errors import SegplugError

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from segplug.cli import main
-from segplug.data.read_image import read_image
+from segplug.data.images.reading import read_image
 from segplug.data.readers import open_data
 from segplug.data.source import DataSource
 from segplug.data.split import split_train_val

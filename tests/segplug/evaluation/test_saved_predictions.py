@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from segplug.data.dataset import Sample
+from segplug.data.sample import Sample
 from segplug.errors import SegplugError
 from segplug.evaluation.saved_predictions import PredictionFolder, log_odds
 
-PAIRS = [Sample(name, Path(f"{name}.jpg"), Path(f"{name}.png")) for name in ("a", "b")]
+SAMPLES = [Sample(name, Path(f"{name}.jpg"), Path(f"{name}.png")) for name in ("a", "b")]
 SHAPES = [(2, 3), (2, 3)]
 CRACK = np.array([[0, 1, 1], [0, 0, 0]])
 NOTHING = np.zeros((2, 3), dtype=np.uint8)
@@ -29,7 +29,7 @@ def saved(tmp_path: Path) -> Save:
                 np.save(tmp_path / f"{name}.npy", value)
             else:
                 assert cv2.imwrite(str(tmp_path / f"{name}{suffix}"), value)
-        return PredictionFolder(tmp_path, PAIRS, SHAPES)
+        return PredictionFolder(tmp_path, SAMPLES, SHAPES)
 
     return save
 
@@ -47,25 +47,25 @@ def saved(tmp_path: Path) -> Save:
     ],
 )
 def test_masks_of_every_encoding(saved: Save, values: NDArray[np.generic], suffix: str) -> None:
-    probability, _ = saved(suffix, a=values, b=NOTHING.astype(values.dtype)).probability(PAIRS[0])
+    probability, _ = saved(suffix, a=values, b=NOTHING.astype(values.dtype)).probability(SAMPLES[0])
     assert probability.dtype == np.float32 and np.array_equal(probability, CRACK)
 
 
 def test_probability_maps_keep_their_half(saved: Save) -> None:
     """127 of 255 lies below one half, 128 above."""
     values = np.array([[0, 127, 128], [254, 255, 3]], dtype=np.uint8)
-    probability, step = saved(a=values, b=NOTHING).probability(PAIRS[0])
+    probability, step = saved(a=values, b=NOTHING).probability(SAMPLES[0])
     assert (probability >= 0.5).tolist() == [[False, False, True], [True, True, False]]
     assert probability == pytest.approx(values / 255) and step == 1 / 255
 
 
 def test_sixteen_bits_and_floats(saved: Save) -> None:
     wide = np.array([[0, 20000, 40000], [65535, 1, 2]], dtype=np.uint16)
-    assert saved(a=wide, b=NOTHING).probability(PAIRS[0])[0] == pytest.approx(wide / 65535)
+    assert saved(a=wide, b=NOTHING).probability(SAMPLES[0])[0] == pytest.approx(wide / 65535)
 
 
 def test_all_empty_is_no_crack(saved: Save) -> None:
-    assert saved(a=NOTHING, b=NOTHING).probability(PAIRS[1])[0].max() == 0
+    assert saved(a=NOTHING, b=NOTHING).probability(SAMPLES[1])[0].max() == 0
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_files_that_do_not_match_are_named(saved: Save, tmp_path: Path) -> None:
 def test_the_folder_around_the_masks_is_recognised(tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     with pytest.raises(SegplugError, match=r"did you mean .*masks\?"):
-        PredictionFolder(tmp_path, PAIRS, SHAPES)
+        PredictionFolder(tmp_path, SAMPLES, SHAPES)
 
 
 def test_log_odds_are_finite_and_undo_the_sigmoid() -> None:

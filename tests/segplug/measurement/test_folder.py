@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from segplug.cli import main
-from segplug.data.read_image import read_image
+from segplug.data.images.reading import read_image
 from segplug.measurement import measure_mask
 from segplug.measurement.drawn import straight_crack
 from segplug.measurement.report.picture import draw_measurement, mask_background

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from segplug.data.write_image import encode_picture, write_picture
+from segplug.data.images.writing import encode_picture, write_picture
 from segplug.errors import SegplugError
 
 

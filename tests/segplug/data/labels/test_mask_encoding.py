@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from segplug.data.mask_encoding import NO_LABEL, Encoding, MaskRules, Stored, find_encoding, refuse_inverted
+from segplug.data.labels import NO_LABEL
+from segplug.data.labels.mask_encoding import Encoding, MaskRules, Stored, find_encoding, refuse_inverted
 from segplug.errors import SegplugError
 
 

@@ -102,7 +102,7 @@ def test_crops_of_one_source_leak_by_rule_and_by_table(sound: Path) -> None:
     assert [Path(f).stem for f in kinds(sound, groups=str(table))["leak: same source"].files] == ["p1-9"]
 
 
-def test_broken_files_and_pairs_are_all_listed_at_once(sound: Path) -> None:
+def test_broken_files_and_lonely_ones_are_all_listed_at_once(sound: Path) -> None:
     (sound / "train" / "images" / "p1-1.png").write_bytes(b"no picture")
     (sound / "train" / "masks" / "p1-2.png").unlink()
     (sound / "train" / "images" / "p2-1.png").unlink()

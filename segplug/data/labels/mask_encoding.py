@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.data.labels import NO_LABEL
 from segplug.errors import SegplugError
 
-__all__ = ["NO_LABEL", "Encoding", "MaskRules", "Stored", "find_encoding", "refuse_inverted"]
+__all__ = ["Encoding", "MaskRules", "Stored", "find_encoding", "refuse_inverted"]
 
-NO_LABEL = 255  # in every mask that leaves this package: 0 background, 1 crack, 255 no label
 CUT = 127
 FEW_VALUES = 16  # up to here values may be class ids; grey edges have more
 DARK, BRIGHT = 64, 192  # a soft mask's modes: below, from

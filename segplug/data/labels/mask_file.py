@@ -1,52 +1,54 @@
-"""Read an image or a crack mask from a file, and refuse what cannot be read for certain."""
+"""Mask pictures: their stored values, and what these mean."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from segplug.data.mask_encoding import MaskRules, Stored, find_encoding
+from segplug.data.images.reading import UNREADABLE, decode, is_lossy
+from segplug.data.labels.mask_encoding import MaskRules, Stored, find_encoding
+from segplug.data.labels.size import sized
 from segplug.errors import SegplugError
 
-__all__ = [
-    "UNREADABLE",
-    "is_lossy",
-    "orientation",
-    "read_grey",
-    "read_image",
-    "read_mask",
-    "read_mask_values",
-    "stored",
-]
-
-LOSSY_SUFFIXES = {".jpg", ".jpeg", ".webp"}
-DIM_16_BIT = 1 << 14
-# Beside Ultralytics, which patches Pillow, an unknown file asks for pi-heif: ImportError where that is missing.
-UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, ImportError)
-EXIF_ORIENTATION = 0x0112
+__all__ = ["MappedMask", "MaskFile", "read_grey", "read_mask", "read_mask_values", "stored"]
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB uint8; the camera's orientation tag is applied, grey becomes three channels, alpha is dropped.
+@dataclass(frozen=True)
+class MaskFile:
+    """A picture of stored values that the encoding found for the whole data set turns into 0, 1 and 255."""
 
-    Of 16 bits the upper 8 are kept. Raises SegplugError on a file that is no image or would come out black.
-    """
-    pixels: NDArray[Any] = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if pixels.dtype == np.uint16:
-        if pixels.max() < DIM_16_BIT:
-            raise SegplugError(
-                f"{path}: 16-bit image whose highest value is {pixels.max()} of 65535, near black in 8 bits; "
-                "stretch it to 0-255 and save it with 8 bits"
-            )
-        pixels = (pixels >> 8).astype(np.uint8)
-    if pixels.dtype != np.uint8:
-        raise SegplugError(f"{path}: image has {pixels.dtype} pixels; save it with 8 bits a channel")
-    return np.ascontiguousarray(pixels[..., ::-1])
+    path: Path
+    rules: MaskRules
+
+    def values(self, height: int, width: int, image: Path) -> NDArray[np.uint8]:
+        return sized(read_mask_values(self.path), self.path, height, width, image)
+
+
+@dataclass(frozen=True)
+class MappedMask:
+    """A picture of class ids: stored value -> 0, 1 or 255. Other values are refused."""
+
+    path: Path
+    table: Mapping[int, int]
+
+    def values(self, height: int, width: int, image: Path) -> NDArray[np.uint8]:
+        stored = sized(read_mask_values(self.path), self.path, height, width, image)
+        for value in np.flatnonzero(np.bincount(stored.ravel(), minlength=256)):
+            if int(value) not in self.table:
+                raise SegplugError(
+                    f"{self.path}: mask value {value} is no class id of the data set; add "
+                    f"`label_mapping: {{{value}: 1}}` to its YAML if it is crack, 0 if background"
+                )
+        table = np.zeros(256, dtype=np.uint8)
+        table[list(self.table)] = list(self.table.values())
+        return table[stored]
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
@@ -74,27 +76,13 @@ def read_mask_values(path: Path) -> NDArray[np.uint8]:
 
 def read_grey(path: Path) -> NDArray[Any]:
     """(H, W) values as stored, of whatever type. Raises SegplugError on a colour or transparent file, or no image."""
-    pixels = _decode(path, cv2.IMREAD_UNCHANGED)
+    pixels = decode(path, cv2.IMREAD_UNCHANGED)
     return _single_channel(pixels, path) if pixels.ndim == 3 else pixels
 
 
 def stored(path: Path, values: NDArray[np.uint8]) -> Stored:
     """What `find_encoding` asks of a mask file."""
     return Stored(path, np.bincount(values.ravel(), minlength=256), is_lossy(path))
-
-
-def is_lossy(path: Path) -> bool:
-    """Whether the file's format changes grey values."""
-    return path.suffix.lower() in LOSSY_SUFFIXES
-
-
-def orientation(path: Path) -> int:
-    """The camera's EXIF orientation, 1 (upright) where there is none."""
-    try:
-        with Image.open(path) as image:
-            return int(image.getexif().get(EXIF_ORIENTATION, 1))
-    except UNREADABLE:  # pictures of which Pillow knows no metadata
-        return 1
 
 
 def _palette_indices(path: Path) -> NDArray[np.uint8] | None:
@@ -113,14 +101,6 @@ def _palette_indices(path: Path) -> NDArray[np.uint8] | None:
     colours[: len(known)] = known
     used = colours[np.unique(indices)]
     return colours[:, 0][indices] if (used == used[:, :1]).all() else indices
-
-
-def _decode(path: Path, flags: int) -> NDArray[np.uint8]:
-    raw = np.fromfile(path, dtype=np.uint8)  # not cv2.imread: that fails on non-ASCII Windows paths and hides why
-    pixels: Any = cv2.imdecode(raw, flags) if raw.size else None
-    if pixels is None:
-        raise SegplugError(f"{path}: not a readable image ({raw.size} bytes); restore or remove the file")
-    return pixels
 
 
 def _single_channel(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Pictures as files that are either whole or absent. `segplug.data.read_image` reads them."""
+"""Pictures as files that are either whole or absent. `segplug.data.images.reading` reads them."""
 
 from __future__ import annotations
 

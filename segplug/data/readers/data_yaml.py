@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from segplug.data.image_files import IMAGE_SUFFIXES, image_files
+from segplug.data.images.listing import IMAGE_SUFFIXES, image_files
 from segplug.errors import SegplugError
-from segplug.training.config_file import read_yaml
+from segplug.yaml_file import read_yaml
 
 __all__ = ["class_names", "crack_classes", "data_yaml", "read_data_yaml", "split_images", "swapped"]
 

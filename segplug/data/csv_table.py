@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segplug.errors import SegplugError
 
-__all__ = ["columns", "read_groups", "read_table"]
+__all__ = ["columns", "read_table"]
 
 
 def columns(path: Path) -> list[str]:
@@ -45,15 +45,3 @@ def read_table(path: Path, wanted: Sequence[str]) -> list[dict[str, str]]:
     if not rows:
         raise SegplugError(f"{path}: no row under the column names; add one an image")
     return rows
-
-
-def read_groups(path: Path) -> dict[str, str]:
-    """Image name as written in column `image` (its last part) -> column `group`."""
-    groups: dict[str, str] = {}
-    for row in read_table(path, ("image", "group")):
-        name = Path(row["image"]).name
-        if not name or not row["group"]:
-            raise SegplugError(f"{path}, line {row['line']}: image or group is empty; fill it")
-        if groups.setdefault(name, row["group"]) != row["group"]:
-            raise SegplugError(f"{path}, line {row['line']}: {name} has two groups; keep one")
-    return groups

@@ -1,0 +1,1 @@
+"""Image files: which files of a folder are images, how one is read, how one is written."""
