@@ -1,7 +1,7 @@
 """Crack segmentation: GBC models beside smp's, training, evaluation and prediction. Imports no Ultralytics.
 
 Entry points: `segplug.GBCNet`, `segplug.SCSegamba`, `segplug.create_model(name, …)`,
-`segplug.training.train.train(TrainConfig(…))`, `segplug.evaluation.evaluate.evaluate(checkpoint, data)`,
+`segplug.training.run.train(TrainConfig(…))`, `segplug.evaluation.run.evaluate(checkpoint, data)`,
 `segplug.prediction.predict(checkpoint, source, out)`, the command `segplug`.
 """
 

@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from segplug.evaluation.evaluate import evaluate, evaluate_predictions
+    from segplug.evaluation.run import evaluate, evaluate_predictions
     from segplug.evaluation.score_files import score_table
 
     if (args.checkpoint is None) == (args.predictions is None):

@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-    from segplug.training.train import train
+    from segplug.training.run import train
 
     settings = read_settings(args.config) if "config" in args else {}
     given = given_flags(args, TrainConfig)

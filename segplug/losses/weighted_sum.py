@@ -12,9 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from segplug.errors import SegplugError, unknown_name
-from segplug.losses.cldice import cldice
 from segplug.losses.overlap import dice, tversky
 from segplug.losses.pixels import bce, focal, lovasz
+from segplug.losses.topology import cldice
 
 __all__ = ["LOSSES", "LossSum"]
 

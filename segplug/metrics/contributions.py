@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.errors import SegplugError
-from segplug.metrics.cldice import cldice
 from segplug.metrics.counts import Counts, f1, iou_crack, miou, precision, recall
 from segplug.metrics.curve import AP_BINS, CurveSum, best_counts
 from segplug.metrics.scs_compat import scs_scores
 from segplug.metrics.tolerance import TOLERANCES_PX, ToleranceCounts, f1_tolerance
+from segplug.metrics.topology import cldice
 from yoloplug.files import write
 
 __all__ = ["Contributions", "Multiplicity", "near_scores", "pixel_scores"]

@@ -8,13 +8,13 @@ from dataclasses import asdict, astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.metrics.cldice import cldice, count_skeletons
 from segplug.metrics.contributions import Contributions, near_scores, pixel_scores
 from segplug.metrics.counts import Counts, count, iou_crack, miou
 from segplug.metrics.curve import CurveSum, histogram
 from segplug.metrics.distance import distance_to_outline, hd95_px
 from segplug.metrics.scs_compat import ScsCounts, scs_counts
 from segplug.metrics.tolerance import TOLERANCES_PX, ToleranceCounts, count_within
+from segplug.metrics.topology import cldice, count_skeletons
 
 __all__ = ["AllMetrics", "MetricSum"]
 

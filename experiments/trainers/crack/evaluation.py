@@ -16,7 +16,7 @@ from experiments.cells.pictures import kept, save_masks, save_picture, shrink_ma
 from experiments.cells.record import write_json
 from experiments.metrics.crack_errors import CrackErrors
 from segplug.data.readers import open_data
-from segplug.evaluation.evaluate import OnImage
+from segplug.evaluation.run import OnImage
 
 __all__ = ["FILES", "METRIC", "crack_row", "pictures_of", "val_source"]
 

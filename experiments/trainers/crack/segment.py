@@ -22,11 +22,11 @@ from experiments.trainers.crack.evaluation import FILES, METRIC, crack_row, pict
 from segplug.data.readers import open_data
 from segplug.data.split import train_val_samples
 from segplug.errors import SegplugError
-from segplug.evaluation.evaluate import evaluate
 from segplug.evaluation.exclude import kept_images
+from segplug.evaluation.run import evaluate
 from segplug.inference.checkpoint import load_model
 from segplug.models.create import create_model, encoder_for
-from segplug.training.train import TrainConfig, train
+from segplug.training.run import TrainConfig, train
 
 __all__ = [
     "check_cell",

@@ -24,7 +24,7 @@ from experiments.trainers.yolo.train import CURVES, measure_cost, read_curves, t
 from segplug.data.source import DataSource
 from segplug.data.split import train_val_samples
 from segplug.errors import SegplugError
-from segplug.evaluation.evaluate import evaluate_predictions
+from segplug.evaluation.run import evaluate_predictions
 from segplug.training.config import TrainConfig
 
 __all__ = ["check_semantic_data", "input_px", "run_semantic"]

@@ -27,7 +27,7 @@ def test_train_eval_predict(cracks: Path, tmp_path: Path, capsys: pytest.Capture
 
 def test_flags_win_over_the_config_file(cracks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[TrainConfig] = []
-    monkeypatch.setattr("segplug.training.train.train", lambda config: seen.append(config) or Path(config.out))
+    monkeypatch.setattr("segplug.training.run.train", lambda config: seen.append(config) or Path(config.out))
     file = tmp_path / "run.yaml"
     file.write_text(
         "data: here\nlr: 1e-4\nencoder_weights: imagenet\nresume: true\noptions: {gate: sigmoid, groups: 4}\n"

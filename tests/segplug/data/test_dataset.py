@@ -10,7 +10,7 @@ import pytest
 from segplug.data.dataset import CrackDataset, EpochSampler
 from segplug.data.readers import open_data
 from segplug.errors import SegplugError
-from segplug.training.crop import TrainCrop
+from segplug.training.crops.crop import TrainCrop
 
 
 def test_both_split_layouts_give_the_same_names(cracks: Path, tmp_path: Path) -> None:

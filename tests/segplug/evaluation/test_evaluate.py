@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from segplug.errors import SegplugError
-from segplug.evaluation.evaluate import evaluate
+from segplug.evaluation.run import evaluate
 from segplug.inference.checkpoint import load_model, read_checkpoint
 from segplug.metrics import Counts, f1, iou_crack
 from segplug.prediction import predict
 from segplug.training.config import TrainConfig
-from segplug.training.train import train
+from segplug.training.run import train
 
 
 @pytest.fixture

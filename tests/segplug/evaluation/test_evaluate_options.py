@@ -16,13 +16,14 @@ from segplug.data.readers import open_data
 from segplug.data.source import DataSource
 from segplug.data.split import split_train_val
 from segplug.errors import SegplugError
-from segplug.evaluation.evaluate import evaluate, evaluate_predictions
+from segplug.evaluation.run import evaluate, evaluate_predictions
 from segplug.inference.checkpoint import load_model
 from segplug.inference.probability import crack_probability, fast_layout, image_logits
 from segplug.metrics import DEFINITIONS, Contributions, MetricSum
+from segplug.page.palette import FALSE_ALARM, HIT, MISS, rgb
 from segplug.prediction import predict
 from segplug.training.config import TrainConfig
-from segplug.training.train import train
+from segplug.training.run import train
 
 AddCrack = Callable[..., None]
 CPU = torch.device("cpu")
@@ -178,9 +179,9 @@ def test_a_folder_of_scores(cracks: Path, tmp_path: Path, capsys: pytest.Capture
     assert np.array_equal(picture[:, :75], read_image(cracks / "test" / "images" / "b.png"))
     assert np.array_equal(picture[:, 75:150, 0] > 0, truth)
     for where, colour in (
-        (found & truth, (60, 180, 75)),
-        (found & ~truth, (230, 60, 40)),
-        (~found & truth, (60, 110, 255)),
+        (found & truth, rgb(HIT)),
+        (found & ~truth, rgb(FALSE_ALARM)),
+        (~found & truth, rgb(MISS)),
     ):
         assert where.any() and np.array_equal((picture[:, 150:] == colour).all(axis=2), where)
 

@@ -10,7 +10,7 @@ import pytest
 from segplug.inference.checkpoint import load_model, read_checkpoint
 from segplug.inference.predictor import load_predictor
 from segplug.training.config import TrainConfig
-from segplug.training.train import train
+from segplug.training.run import train
 
 FORMAT1 = Path(__file__).parent.parent / "recorded" / "format1"
 """best.ckpt (epoch 2), last.ckpt (epoch 3 of 4, with moving average and optimizer), best.onnx; expected.npz: a photo

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from segplug.evaluation.evaluate import evaluate_predictions
+from segplug.evaluation.run import evaluate_predictions
 from segplug.metrics import saved_prediction, scs_counts, scs_scores
 
 SIZES = ((90, 120), (140, 100), (64, 64), (200, 150))

@@ -19,7 +19,7 @@ import segplug.inference.checkpoint
 from segplug.errors import SegplugError
 from segplug.inference.checkpoint import read_checkpoint
 from segplug.training.config import TrainConfig
-from segplug.training.train import train
+from segplug.training.run import train
 
 Tiny = Callable[..., TrainConfig]
 
@@ -102,7 +102,7 @@ def check_two_parts(config: TrainConfig, first: int, out: Path) -> None:
 KILLED = """
 import os, signal, sys, json, torch, lightning as L
 from segplug.training.config import TrainConfig
-from segplug.training.train import train
+from segplug.training.run import train
 torch.set_num_threads(1)
 class Kill(L.Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, index):

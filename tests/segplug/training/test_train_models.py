@@ -12,11 +12,11 @@ import torch
 
 from segplug.cli import main
 from segplug.errors import SegplugError
-from segplug.evaluation.evaluate import evaluate
+from segplug.evaluation.run import evaluate
 from segplug.inference.checkpoint import load_model
 from segplug.prediction import predict
 from segplug.training.config import TrainConfig
-from segplug.training.train import train
+from segplug.training.run import train
 
 Tiny = Callable[..., TrainConfig]
 WIDTHS = {"encoder_depth": 4, "decoder_channels": [32, 16, 16], "detail_channels": 8}

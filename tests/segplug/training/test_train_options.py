@@ -19,11 +19,11 @@ from segplug.errors import SegplugError
 from segplug.inference.checkpoint import AVERAGE, load_model, read_checkpoint
 from segplug.inference.probability import crack_probability
 from segplug.metrics import MetricSum
-from segplug.training.callbacks import EpochRecord, best_row
+from segplug.training.callbacks.epoch_record import EpochRecord, best_row
+from segplug.training.callbacks.pictures import draw_curves
 from segplug.training.config import TrainConfig
 from segplug.training.ema import moving_average
-from segplug.training.figures import draw_curves
-from segplug.training.train import train
+from segplug.training.run import train
 
 Tiny = Callable[..., TrainConfig]
 

@@ -20,7 +20,7 @@ from experiments.run.run import run
 from experiments.spec.spec import Model, read_spec
 from experiments.spec.strict import SpecError
 from experiments.trainers.yolo import train as yolo_train
-from segplug.evaluation.evaluate import evaluate_predictions
+from segplug.evaluation.run import evaluate_predictions
 
 SPEC = """\
 name: tiny

@@ -18,7 +18,7 @@ from segplug.data.readers import open_data
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 from segplug.training.config import TrainConfig
-from segplug.training.train import train
+from segplug.training.run import train
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,12 @@ from segplug.errors import SegplugError
 from segplug.inference.checkpoint import AtomicCheckpointIO, read_checkpoint
 from segplug.inference.probability import fast_layout, pick_device
 from segplug.models.create import create_model, encoder_for, parameters
-from segplug.training.augmentation import read_augment
-from segplug.training.callbacks import EpochRecord, Progress
+from segplug.training.callbacks.epoch_record import EpochRecord
+from segplug.training.callbacks.pictures import Curves, ValidationPictures
+from segplug.training.callbacks.progress import Progress
 from segplug.training.config import TrainConfig
-from segplug.training.crop import TrainCrop
-from segplug.training.figures import Curves, ValidationPictures
+from segplug.training.crops.augmentation import read_augment
+from segplug.training.crops.crop import TrainCrop
 from segplug.training.loaders import train_loader, val_loader
 from segplug.training.module import CrackModule
 from segplug.training.quiet import quiet_lightning

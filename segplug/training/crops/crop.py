@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.data.labels import NO_LABEL
-from segplug.training.augmentation import DEFAULT, build_transforms
+from segplug.training.crops.augmentation import DEFAULT, build_transforms
 
 __all__ = ["TrainCrop"]
 
@@ -20,7 +20,7 @@ class TrainCrop:
     """Crop of `size` pixels, a share of them laid around a crack pixel, then augmented.
 
     crack_share: share of the crops that hold crack wherever the image has any; the others are laid at random. augment:
-    transforms as `segplug.training.augmentation` reads them, None for its DEFAULT. Images smaller than the crop are
+    transforms as `crops.augmentation` reads them, None for its DEFAULT. Images smaller than the crop are
     mirrored at their borders. The result depends only on the arrays and `seed`.
     """
 

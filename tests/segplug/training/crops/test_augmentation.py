@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from segplug.errors import SegplugError
-from segplug.training.augmentation import DEFAULT, build_transforms, read_augment
-from segplug.training.crop import TrainCrop
+from segplug.training.crops.augmentation import DEFAULT, build_transforms, read_augment
+from segplug.training.crops.crop import TrainCrop
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 

@@ -15,7 +15,7 @@ from segplug.data.labels import NO_LABEL
 from segplug.draw import draw_comparison
 from segplug.metrics import count, iou_crack
 from segplug.page.palette import SERIES
-from segplug.training.callbacks import EpochRecord, best_row
+from segplug.training.callbacks.epoch_record import EpochRecord, best_row
 from segplug.training.ranks import rank, world
 from yoloplug.files import write
 

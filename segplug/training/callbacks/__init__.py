@@ -1,0 +1,1 @@
+"""What happens beside the optimisation: the table of epochs, checkpoints, printed lines, pictures."""

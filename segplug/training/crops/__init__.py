@@ -1,0 +1,1 @@
+"""What the network is trained on: square crops, augmented."""
