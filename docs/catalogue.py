@@ -28,7 +28,7 @@ import ultralytics
 
 import yoloplug
 from yoloplug import BLOCKS
-from yoloplug.block_page import page
+from yoloplug.cli.block_page import page
 from yoloplug.registry import Block
 
 DOCS = Path(__file__).resolve().parent
@@ -74,8 +74,8 @@ def main(argv: list[str] | None = None) -> int:
 def measure(names: list[str], threads: int) -> dict[str, Row]:
     """One row a block, from a run of the tests and a run of the clock."""
     from yoloplug.cost.blocks import block_costs, lone_seat
+    from yoloplug.cost.flops import count_parameters
     from yoloplug.cost.timing import Protocol
-    from yoloplug.flops import count_parameters
 
     errors = run_tests(names)
     torch.set_num_threads(threads)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from yoloplug import BLOCKS
-from yoloplug.shipped_yamls import model_yamls
+from yoloplug.bridge.yaml_files import model_yamls
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("yoloplug", "segplug", "experiments")
@@ -22,7 +22,7 @@ FORBIDDEN = {
     "yoloplug/names": ("torch", "ultralytics", "numpy", "yoloplug", "segplug", "experiments"),
     "yoloplug/registry": ("torch", "ultralytics", "yoloplug"),
     "yoloplug/blocks": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
-    "yoloplug/flops": ("ultralytics", "yoloplug.bridge", "segplug", "experiments"),
+    "yoloplug/cost/flops": ("ultralytics", "yoloplug.bridge", "segplug", "experiments"),
     "yoloplug/look/": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/hosts": ("yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/bridge": ("yoloplug.cli", "segplug", "experiments"),

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from yoloplug import BLOCKS
-from yoloplug.block_page import formula_value, page
 from yoloplug.cli import main
+from yoloplug.cli.block_page import formula_value, page
 
 DOCS = Path(__file__).parent.parent / "docs"
 REMEDY = "run python docs/catalogue.py --pages-only"

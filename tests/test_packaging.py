@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from yoloplug.shipped_yamls import model_yamls
+from yoloplug.bridge.yaml_files import model_yamls
 
 ROOT = Path(__file__).parent.parent
 

@@ -28,7 +28,7 @@ class Block:
 
     params, macs: formulas of the parameters and of the multiply-adds for one image, as Python expressions over the
     constructor's parameters, P = H_out * W_out, H and W (input size), ceil, floor, log2, min, max. `macs` counts what
-    `yoloplug.flops.count_flops` counts: convolutions, matrix products, sampling (4 a value), Fourier transforms.
+    `yoloplug.cost.flops.count_flops` counts: convolutions, matrix products, sampling (4 a value), Fourier transforms.
     conditioned: the row may have a second input, `[[-1, 4], 1, X, [...]]`; its width arrives as option `c_condition`
     and its features as second argument of forward.
     """

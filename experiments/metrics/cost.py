@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from experiments.spec.spec import Budget, Protocol
-from yoloplug.flops import count_flops, count_parameters, latency_ms
+from yoloplug.cost.flops import count_flops, count_parameters, latency_ms
 
 __all__ = ["cost"]
 

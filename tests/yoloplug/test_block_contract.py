@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 import yoloplug.blocks  # noqa: F401  (fills the registry)
-from yoloplug.flops import count_flops, count_parameters
+from yoloplug.cost.flops import count_flops, count_parameters
 from yoloplug.registry import BLOCKS
 
 RECORDED = Path(__file__).parent / "recorded"

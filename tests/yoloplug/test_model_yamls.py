@@ -13,8 +13,8 @@ from ultralytics import YOLO
 from ultralytics.cfg import get_cfg
 from ultralytics.nn.modules import Conv
 
+from yoloplug.bridge.yaml_files import find, model_yamls
 from yoloplug.hosts import ConvLike
-from yoloplug.shipped_yamls import find, model_yamls
 
 NAMES = sorted(model_yamls())
 

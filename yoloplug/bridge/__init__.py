@@ -11,7 +11,8 @@ def patch(module: ModuleType) -> None:
     """Teach the freshly executed `ultralytics.nn.tasks` our names. Nothing on disk changes."""
     from ultralytics.utils import callbacks, checks, torch_utils
 
-    from yoloplug.bridge import annealing, checkpoints, flops, fusion, parse, yaml_files
+    from yoloplug.bridge import yaml_files
+    from yoloplug.bridge.patches import annealing, checkpoints, flops, fusion, parse
 
     yaml_files.patch(checks)
     parse.patch(module)

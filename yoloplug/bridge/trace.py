@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from yoloplug.flops import count_flops, count_parameters
+from yoloplug.cost.flops import count_flops, count_parameters
 
 __all__ = ["Model", "RowError", "RowTrace", "Shape", "build", "builds", "scaling", "trace"]
 

@@ -1,8 +1,9 @@
-"""Our model YAMLs are found by bare name, from any directory, as Ultralytics' own are."""
+"""The model YAMLs that come with yoloplug, found by bare name from any directory, as Ultralytics' own are."""
 
 from __future__ import annotations
 
 import functools
+import os
 import re
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +11,10 @@ from typing import Any
 
 from yoloplug.names import did_you_mean
 
-__all__ = ["known_names", "locate", "patch"]
+__all__ = ["find", "known_names", "locate", "model_yamls", "patch"]
+
+_IN_WHEEL = Path(__file__).parents[1] / "model_yamls"
+_IN_SOURCE_TREE = Path(__file__).parents[2] / "model_yamls"
 
 
 def patch(checks: ModuleType) -> None:
@@ -18,11 +22,28 @@ def patch(checks: ModuleType) -> None:
 
     @functools.wraps(stock)
     def check_file(file: Any, *args: Any, **kwargs: Any) -> Any:
-        from yoloplug.shipped_yamls import find
-
         return stock(find(str(file)) or file, *args, **kwargs)
 
     setattr(checks, stock.__name__, check_file)
+
+
+def model_yamls() -> dict[str, Path]:
+    """File name -> path of every shipped YAML; the names carry no scale letter (`yolov8-C2f_gnConv.yaml`)."""
+    folder = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_SOURCE_TREE
+    return {path.name: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def find(name: str) -> str | None:
+    """The shipped file behind a bare name such as `yolov8n-C2f_gnConv.yaml` or without the `n`.
+
+    None where the name has a directory, exists in the working directory, or is not ours.
+    """
+    if not name.endswith(".yaml") or os.path.basename(name) != name or os.path.exists(name):
+        return None
+    shipped = model_yamls()
+    without_scale = re.sub(r"^(yolov?\d+)[nslmx](?=[-.])", r"\1", name)
+    path = shipped.get(name) or shipped.get(without_scale)
+    return str(path) if path else None
 
 
 def locate(name: str) -> tuple[Path, str]:
@@ -44,8 +65,6 @@ def locate(name: str) -> tuple[Path, str]:
 def known_names() -> list[str]:
     """File names of the stock model YAMLs and of ours, without scale letters."""
     import ultralytics
-
-    from yoloplug.shipped_yamls import model_yamls
 
     stock = (Path(ultralytics.__file__).parent / "cfg" / "models").rglob("*.yaml")
     return sorted({path.name for path in stock} | set(model_yamls()))

@@ -84,7 +84,7 @@ _ARGUMENTS = {
 
 def _blocks(args: argparse.Namespace) -> None:
     from yoloplug import BLOCKS
-    from yoloplug.block_page import KINDS
+    from yoloplug.cli.block_page import KINDS
 
     for block in sorted(BLOCKS.values(), key=lambda b: b.name.lower()):
         print(f"{block.name}: {block.summary}")
@@ -96,14 +96,14 @@ def _blocks(args: argparse.Namespace) -> None:
 
 def _show(args: argparse.Namespace) -> None:
     from yoloplug import blocks  # noqa: F401
-    from yoloplug.block_page import page
+    from yoloplug.cli.block_page import page
     from yoloplug.registry import block
 
     print(page(block(args.name)), end="")
 
 
 def _models(args: argparse.Namespace) -> None:
-    from yoloplug.shipped_yamls import model_yamls
+    from yoloplug.bridge.yaml_files import model_yamls
 
     for name, path in model_yamls().items():
         first_line = path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")

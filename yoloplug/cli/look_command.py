@@ -50,11 +50,11 @@ def place(text: str) -> tuple[float, float]:
 
 def run(args: argparse.Namespace) -> None:
     """Write pictures, or without a row list the rows. Raises OSError for missing files, ValueError for wrong names."""
-    from yoloplug.bridge.look import Look
+    from yoloplug.bridge.look.inspection import Inspection
 
-    look = Look(args.model, args.image, args.imgsz, args.conf, args.device, args.top)
+    inspection = Inspection(args.model, args.image, args.imgsz, args.conf, args.device, args.top)
     if not args.block and args.what != "cam":
-        print(look.summary())
+        print(inspection.summary())
         return
-    for file in look.draw(args.out, args.block, args.what, args.label, args.at, args.format, args.save_arrays):
+    for file in inspection.draw(args.out, args.block, args.what, args.label, args.at, args.format, args.save_arrays):
         print(f"wrote {file}")

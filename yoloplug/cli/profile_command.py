@@ -40,12 +40,12 @@ def run(args: argparse.Namespace) -> None:
 
     from yoloplug.cost.blocks import block_costs, blocks_in, lone_seat
     from yoloplug.cost.models import load, model_costs
-    from yoloplug.cost.report import block_table, model_table, save_chart, write_csv
-    from yoloplug.cost.timing import Protocol
+    from yoloplug.cost.report import block_table, model_table, save_chart, write_tables
+    from yoloplug.cost.timing import TimingProtocol
     from yoloplug.modelfile.check import check
     from yoloplug.registry import BLOCKS
 
-    protocol = Protocol(args.imgsz, args.batch, args.device, args.threads, args.runs)
+    protocol = TimingProtocol(args.imgsz, args.batch, args.device, args.threads, args.runs)
     if protocol.threads:
         torch.set_num_threads(protocol.threads)
     for file in args.models:
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
     if blocks:
         print(block_table(blocks))
         print("each against a 3x3 Conv-BatchNorm-SiLU of its shape, the two taking turns")
-    written = [] if args.csv is None else write_csv(args.csv, costs, blocks, protocol)
+    written = [] if args.csv is None else write_tables(args.csv, costs, blocks, protocol)
     if args.plot is not None:
         save_chart(args.plot, costs, blocks, protocol)
         written.append(args.plot)

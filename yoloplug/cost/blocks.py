@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from ultralytics.nn.modules import Conv
 from ultralytics.utils.torch_utils import fuse_conv_and_bn
 
-from yoloplug.cost.timing import Protocol, interleaved_ms, training_step
-from yoloplug.flops import LatencyMs, count_parameters
+from yoloplug.cost.flops import LatencyMs, count_parameters
+from yoloplug.cost.timing import TimingProtocol, interleaved_ms, training_step
 from yoloplug.hosts import ConvLike, host
 
 __all__ = ["BlockCost", "Seat", "block_costs", "blocks_in", "lone_seat"]
@@ -81,11 +81,11 @@ def blocks_in(model: nn.Module, images: Tensor) -> list[Seat]:
     return list(seats.values())
 
 
-def block_costs(seats: Iterable[Seat], protocol: Protocol) -> list[BlockCost]:
+def block_costs(seats: Iterable[Seat], protocol: TimingProtocol) -> list[BlockCost]:
     return [_block_cost(seat, protocol) for seat in seats]
 
 
-def _block_cost(seat: Seat, protocol: Protocol) -> BlockCost:
+def _block_cost(seat: Seat, protocol: TimingProtocol) -> BlockCost:
     block = copy.deepcopy(seat.module).cpu()
     with torch.inference_mode():
         c2, h, w = block.eval()(_on("cpu", seat.input)).shape[1:]

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from yoloplug.bridge.yaml_files import locate
-from yoloplug.cost.timing import Protocol, interleaved_ms, peak_mib, training_step
-from yoloplug.flops import Flops, LatencyMs, count_flops, count_parameters
+from yoloplug.cost.flops import Flops, LatencyMs, count_flops, count_parameters
+from yoloplug.cost.timing import TimingProtocol, interleaved_ms, peak_mib, training_step
 from yoloplug.names import did_you_mean
 
 __all__ = ["ModelCost", "load", "model_costs"]
@@ -38,7 +38,7 @@ class ModelCost:
     peak_mib: float
 
 
-def model_costs(models: dict[str, nn.Module], protocol: Protocol) -> list[ModelCost]:
+def model_costs(models: dict[str, nn.Module], protocol: TimingProtocol) -> list[ModelCost]:
     """models: file (as Ultralytics takes it) -> what `load` gave. They take turns in every round of timing."""
     images = torch.rand(protocol.batch, 3, protocol.imgsz, protocol.imgsz, device=protocol.device)
     flops = {file: count_flops(model, torch.rand(1, *images.shape[1:])) for file, model in models.items()}
@@ -86,7 +86,7 @@ def _fused(model: nn.Module) -> nn.Module:
     return ready
 
 
-def _peak_in_child(file: str, protocol: Protocol) -> float:
+def _peak_in_child(file: str, protocol: TimingProtocol) -> float:
     arguments = (file, protocol.imgsz, protocol.batch, protocol.device, torch.get_num_threads())
     run = subprocess.run(
         [sys.executable, "-m", "yoloplug.cost.models", *map(str, arguments)], capture_output=True, text=True

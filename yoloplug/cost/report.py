@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from yoloplug import files
 from yoloplug.cost.blocks import BlockCost
+from yoloplug.cost.flops import LatencyMs
 from yoloplug.cost.models import ModelCost
-from yoloplug.cost.timing import Protocol
-from yoloplug.flops import LatencyMs
+from yoloplug.cost.timing import TimingProtocol
 
-__all__ = ["block_table", "model_table", "save_chart", "write_csv"]
+__all__ = ["block_table", "model_table", "save_chart", "write_tables"]
 
 
 def model_table(costs: Sequence[ModelCost], imgsz: int) -> str:
@@ -66,23 +66,21 @@ def block_table(costs: Sequence[BlockCost]) -> str:
     return _aligned([head, *rows])
 
 
-def write_csv(file: Path, models: Sequence[ModelCost], blocks: Sequence[BlockCost], protocol: Protocol) -> list[Path]:
+def write_tables(
+    file: Path, models: Sequence[ModelCost], blocks: Sequence[BlockCost], protocol: TimingProtocol
+) -> list[Path]:
     """Models go to `file`, blocks to its sibling NAME-blocks.csv; returns what was written. Times in ms."""
-    written = []
-    for path, rows in (
-        (file, [_model_row(cost) for cost in models]),
-        (file.with_name(f"{file.stem}-blocks{file.suffix}"), [_block_row(cost) for cost in blocks]),
-    ):
-        if rows:
-            with path.open("w", newline="", encoding="utf-8") as lines:
-                writer = csv.DictWriter(lines, [*rows[0], "protocol"])
-                writer.writeheader()
-                writer.writerows(row | {"protocol": str(protocol)} for row in rows)
-            written.append(path)
-    return written
+    tables = {
+        file: [_model_row(cost) for cost in models],
+        file.with_name(f"{file.stem}-blocks{file.suffix}"): [_block_row(cost) for cost in blocks],
+    }
+    written = {path: rows for path, rows in tables.items() if rows}
+    for path, rows in written.items():
+        files.write_csv(path, [*rows[0], "protocol"], (row | {"protocol": str(protocol)} for row in rows))
+    return list(written)
 
 
-def save_chart(file: Path, models: Sequence[ModelCost], blocks: Sequence[BlockCost], protocol: Protocol) -> None:
+def save_chart(file: Path, models: Sequence[ModelCost], blocks: Sequence[BlockCost], protocol: TimingProtocol) -> None:
     """Bars: times of the models left, times of the blocks in units of a plain Conv right (logarithmic)."""
     from matplotlib.figure import Figure
 
@@ -96,7 +94,7 @@ def save_chart(file: Path, models: Sequence[ModelCost], blocks: Sequence[BlockCo
     for axes, draw in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         draw(axes)
     figure.supxlabel(f"{protocol.machine}, batch {protocol.batch}, {protocol.imgsz} px; medians", fontsize=8)
-    figure.savefig(file, dpi=150)
+    files.write(file, lambda part: figure.savefig(part, dpi=150))
 
 
 def _model_bars(axes: Any, costs: Sequence[ModelCost]) -> None:

@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from yoloplug.flops import LatencyMs
+from yoloplug.cost.flops import LatencyMs
 
-__all__ = ["Protocol", "interleaved_ms", "peak_mib", "tensors", "training_step"]
+__all__ = ["TimingProtocol", "interleaved_ms", "peak_mib", "tensors", "training_step"]
 
 
 @dataclass(frozen=True)
-class Protocol:
+class TimingProtocol:
     """How times are taken. runs: timed forward passes; training steps take a fifth of them. threads: 0 for torch's."""
 
     imgsz: int = 640

@@ -15,9 +15,9 @@ from typing import Any, Literal, NamedTuple
 from yoloplug.modelfile.file import ModelFile, ModelFileError
 from yoloplug.modelfile.translate import FAMILIES
 
-__all__ = ["TOLERANCE", "Budget", "Cost", "Match", "find", "with_change"]
+__all__ = ["TOLERANCE", "Cost", "CostMetric", "Matched", "find", "with_change"]
 
-Budget = Literal["params", "flops"]
+CostMetric = Literal["params", "flops"]
 TOLERANCE = 0.02
 """Largest relative difference that still counts as the same budget."""
 
@@ -43,7 +43,7 @@ class Change(NamedTuple):
     hidden: tuple[tuple[int, float], ...] = ()
 
 
-class Match(NamedTuple):
+class Matched(NamedTuple):
     """off: relative difference of the matched budget to the stock model's. refused: why a nearby change fell out."""
 
     change: Change
@@ -52,7 +52,7 @@ class Match(NamedTuple):
     refused: str | None
 
 
-def find(file: ModelFile, budget: Budget, stock: Cost, rows: set[int], imgsz: int = 640) -> Match:
+def find(file: ModelFile, budget: CostMetric, stock: Cost, rows: set[int], imgsz: int = 640) -> Matched:
     """The change of `file`'s model, of whose rows `rows` were swapped, whose cost is nearest to the stock model's.
 
     Changes that a block refuses are passed over. Raises ModelFileError where none can be built. Deterministic.
@@ -85,7 +85,7 @@ def find(file: ModelFile, budget: Budget, stock: Cost, rows: set[int], imgsz: in
         return max(off(change), TOLERANCE), both, change
 
     best = min(valid, key=rank)
-    return Match(best, valid[best], getattr(valid[best], budget) / wish - 1, _refusal(file, tried))
+    return Matched(best, valid[best], getattr(valid[best], budget) / wish - 1, _refusal(file, tried))
 
 
 def with_change(file: ModelFile, change: Change) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from yoloplug.modelfile.file import ModelFile, ModelFileError, parse
 from yoloplug.modelfile.match_budget import Change, with_change, with_e
 from yoloplug.modelfile.translate import FAMILIES, translate
 
-__all__ = ["call_name", "change_written", "command_line", "edited", "verified", "write"]
+__all__ = ["call_name", "change_written", "command_line", "edited", "verified"]
 
 
 def edited(
@@ -137,10 +137,3 @@ def call_name(output: Path, file: ModelFile, force: bool) -> str:
             f"{output}: Ultralytics reads the scale from the name and would build {built}, not {scale}{proposal}"
         )
     return str(output)
-
-
-def write(output: Path, text: str) -> None:
-    try:
-        output.write_bytes(text.encode("utf-8"))
-    except OSError as error:
-        raise ModelFileError(f"{output}: cannot be written: {error.strerror}") from None

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from yoloplug.bridge.trace import RowError, build, scaling
+from yoloplug.files import write_text
 from yoloplug.modelfile import rewrite
 from yoloplug.modelfile.check import level, traced, validate
 from yoloplug.modelfile.file import ModelFile, ModelFileError, parse, read
-from yoloplug.modelfile.match_budget import TOLERANCE, Budget, Cost, Match, find
+from yoloplug.modelfile.match_budget import TOLERANCE, Cost, CostMetric, Matched, find
 from yoloplug.modelfile.translate import translatable
 from yoloplug.names import did_you_mean
 
@@ -47,8 +48,8 @@ class Swapped(NamedTuple):
 
 
 def swap(
-    name: str, pairs: Pairs, where: str = "all", options: Mapping[str, Any] | None = None, match: Budget | None = None,
-    imgsz: int = 640, output: str | Path | None = None, force: bool = False,
+    name: str, pairs: Pairs, where: str = "all", options: Mapping[str, Any] | None = None,
+    match: CostMetric | None = None, imgsz: int = 640, output: str | Path | None = None, force: bool = False,
 ) -> Swapped:  # fmt: skip
     """Replace modules by blocks, {"C2f": "C2f_gnConv"}, in the rows that `where` names.
 
@@ -96,7 +97,7 @@ def swap(
             f"nothing within {TOLERANCE:.0%} of the stock {match}{why}; --force takes the nearest:\n{told}"
         )
     if output is not None:
-        rewrite.write(Path(output), text)
+        write_text(Path(output), text)
     return result
 
 
@@ -191,7 +192,7 @@ def _scales_that_fail(new: ModelFile) -> list[str]:
     return notes
 
 
-def _match_text(file: ModelFile, match: Budget, found: Match) -> str:
+def _match_text(file: ModelFile, match: CostMetric, found: Matched) -> str:
     scale = f"scale {file.model['scale']}: " if file.model.get("scales") else ""
     width, hidden = scaling(file.model)[1], found.change.hidden
     done = f"width {width:g} -> {found.change.width:g}"

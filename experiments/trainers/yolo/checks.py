@@ -9,9 +9,9 @@ from typing import Any
 
 from experiments.spec.spec import Model
 from experiments.spec.strict import SpecError, nearest
+from yoloplug.bridge.yaml_files import find, model_yamls  # importing yoloplug makes its names known to Ultralytics
 from yoloplug.modelfile.check import validate
 from yoloplug.modelfile.file import ModelFileError, read
-from yoloplug.shipped_yamls import find, model_yamls  # importing yoloplug makes its names known to Ultralytics
 
 __all__ = ["check_options", "check_yolo", "quiet"]
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from yoloplug.blocks import DCNv1, DCNv2, deform_conv2d
 from yoloplug.blocks.parts.deformable import deform_conv2d as deform_op
-from yoloplug.flops import count_flops
+from yoloplug.cost.flops import count_flops
 from yoloplug.registry import BLOCKS
 
 

@@ -52,7 +52,7 @@ def test_attention_of_one_pixel_sees_a_cross_of_the_half_map():
 
 
 def test_attention_costs_as_the_formula_says():
-    from yoloplug.flops import count_flops, count_parameters
+    from yoloplug.cost.flops import count_flops, count_parameters
 
     module, x = GhostModule(8, 12, attention=True), torch.randn(1, 8, 13, 17)
     plain = GhostModule(8, 12)

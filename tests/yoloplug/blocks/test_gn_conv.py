@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from yoloplug.blocks import GlobalLocalFilter, LayerNorm2d, gnConv
-from yoloplug.flops import count_flops, count_parameters
+from yoloplug.cost.flops import count_flops, count_parameters
 from yoloplug.registry import BLOCKS
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from yoloplug.blocks import HorBlock, HorDownsample, HorStem
-from yoloplug.flops import count_parameters
+from yoloplug.cost.flops import count_parameters
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from yoloplug import boot
-from yoloplug.bridge import parse
+from yoloplug.bridge.patches import parse
 
 BUILD = "from ultralytics import YOLO; print(type(YOLO('yolov8n-C2f_gnConv.yaml').model.model[2]).__name__)"
 

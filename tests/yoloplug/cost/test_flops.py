@@ -11,7 +11,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from yoloplug.flops import count_flops, count_parameters, latency_ms
+from yoloplug.cost.flops import count_flops, count_parameters, latency_ms
 
 
 class Deform(nn.Module):
@@ -147,5 +147,5 @@ def test_latency_refuses_no_runs(runs: int, warmup: int) -> None:
 
 
 def test_profile_needs_no_ultralytics() -> None:
-    code = "import sys, yoloplug.flops; assert 'ultralytics' not in sys.modules"
+    code = "import sys, yoloplug.cost.flops; assert 'ultralytics' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -16,11 +16,11 @@ from ultralytics.nn.tasks import DetectionModel
 from yoloplug import BLOCKS, hosts
 from yoloplug.cli import main
 from yoloplug.cost.blocks import block_costs, blocks_in, lone_seat
+from yoloplug.cost.flops import LatencyMs, count_parameters
 from yoloplug.cost.models import load
-from yoloplug.cost.timing import Protocol, interleaved_ms, peak_mib, tensors, training_step
-from yoloplug.flops import LatencyMs, count_parameters
+from yoloplug.cost.timing import TimingProtocol, interleaved_ms, peak_mib, tensors, training_step
 
-QUICK = Protocol(imgsz=64, runs=2, warmup=0)
+QUICK = TimingProtocol(imgsz=64, runs=2, warmup=0)
 
 
 def test_the_compared_take_turns():

@@ -10,7 +10,7 @@ from experiments.run.plan import plan
 from experiments.spec.spec import Model
 from experiments.spec.strict import SpecError
 from experiments.trainers.yolo.capacity_control import scaled, write_scaled
-from yoloplug.flops import count_flops, count_parameters
+from yoloplug.cost.flops import count_flops, count_parameters
 
 TINY = """\
 nc: 80

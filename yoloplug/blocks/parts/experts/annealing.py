@@ -2,7 +2,7 @@
 
 Paper: Chen et al. 2020 (dynamic convolution), https://arxiv.org/abs/1912.03458, section 3.3: 30 -> 1, linearly, over
 the first 10 epochs. Under stock `yolo train` and `YOLO(...).train(...)` it happens by itself
-(`yoloplug.bridge.annealing`). A training loop of your own calls the hook at the start of every epoch:
+(`yoloplug.bridge.patches.annealing`). A training loop of your own calls the hook at the start of every epoch:
 
     for epoch in range(epochs):
         anneal_temperature(model, epoch)

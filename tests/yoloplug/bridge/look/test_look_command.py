@@ -11,7 +11,7 @@ import yaml
 from torch import nn
 from ultralytics.utils import plotting
 
-from yoloplug.bridge.look import Look
+from yoloplug.bridge.look.inspection import Inspection
 from yoloplug.cli import main
 
 SIZE = (60, 100)
@@ -97,7 +97,7 @@ def test_one_view_one_class_another_format(checkpoint, image, tmp_path):
 
 
 def test_fused_or_not_the_views_are_the_same(checkpoint, image):
-    look = Look(checkpoint, image, imgsz=64)
+    look = Inspection(checkpoint, image, imgsz=64)
     own = ultralytics.YOLO(str(checkpoint)).model.float().eval()
     assert any(isinstance(m, nn.BatchNorm2d) for m in own.model[0].modules())
     assert not any(isinstance(m, nn.BatchNorm2d) for m in look.inside.network.model[0].modules())
@@ -115,7 +115,7 @@ def test_the_heads_heat_map_is_ultralytics_own(checkpoint, image, tmp_path, monk
     monkeypatch.setattr(plotting.cv2, "applyColorMap", lambda c, *args: drawn.append(c) or colour(c, *args))
     model = ultralytics.YOLO(str(checkpoint))
     model.predict(str(image), imgsz=64, conf=0.25, visualize=True, verbose=False, project=str(tmp_path))
-    look = Look(checkpoint, image, imgsz=64)
+    look = Inspection(checkpoint, image, imgsz=64)
     from yoloplug.look.layer_cam import heat_map, outputs_of
 
     modules = [look.inside.rows[row] for row in look.inside.head_sources()]
@@ -173,7 +173,7 @@ def test_refuses_files_that_are_none(checkpoint, image, tmp_path, capsys):
 def test_every_task_has_a_heat_map(name, image, tmp_path):
     wrapper = ultralytics.RTDETR if "rtdetr" in name else ultralytics.YOLO
     wrapper(f"{name}.yaml").save(tmp_path / "model.pt")
-    look = Look(tmp_path / "model.pt", image, imgsz=96, conf=0.001, top=2)
+    look = Inspection(tmp_path / "model.pt", image, imgsz=96, conf=0.001, top=2)
     picture, numbers = look.draw(tmp_path / "out", what="cam", arrays=True)
     data = np.load(numbers)
     assert data["heat"].max() == pytest.approx(1) and picture.suffix == ".png"
@@ -189,7 +189,7 @@ def test_every_task_has_a_heat_map(name, image, tmp_path):
 @pytest.mark.slow
 def test_a_depth_model_says_that_it_has_no_classes(image, tmp_path):
     ultralytics.YOLO("yolo26n-depth.yaml").save(tmp_path / "model.pt")
-    look = Look(tmp_path / "model.pt", image, imgsz=96)
+    look = Inspection(tmp_path / "model.pt", image, imgsz=96)
     with pytest.raises(ValueError, match="no class scores"):
         look.draw(tmp_path / "out", what="cam")
     assert len(look.draw(tmp_path / "out", [2])) == 1

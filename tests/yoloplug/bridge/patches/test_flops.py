@@ -12,7 +12,7 @@ from ultralytics.nn.tasks import ClassificationModel, DetectionModel
 from ultralytics.utils import LOGGER, torch_utils
 
 from yoloplug import BLOCKS
-from yoloplug.flops import count_flops
+from yoloplug.cost.flops import count_flops
 
 STOCK = torch_utils.get_flops.__wrapped__
 WIDTH = 32

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from yoloplug.bridge.inside import Inside, look_inside
+from yoloplug.bridge.look.inside import Inside, look_inside
 from yoloplug.look import KINDS
 from yoloplug.look.album import Album
 from yoloplug.look.figures import Scene
@@ -16,14 +16,14 @@ from yoloplug.look.layer_cam import heat_map, outputs_of
 from yoloplug.look.views import View, views_of
 from yoloplug.names import choices
 
-__all__ = ["Look"]
+__all__ = ["Inspection"]
 
 Place = tuple[float, float]
 
 _PLACES = 3
 
 
-class Look:
+class Inspection:
     """One checkpoint and one image. imgsz: the checkpoint's own by default; conf: of detections drawn and
     explained. top: how many of them heat maps explain at most; each costs a backward pass.
 

@@ -15,7 +15,7 @@ from ultralytics.utils import callbacks
 
 from yoloplug.blocks import DynamicConv, ODConv
 from yoloplug.blocks.parts.experts.annealing import Annealed
-from yoloplug.bridge.annealing import on_train_epoch_start
+from yoloplug.bridge.patches.annealing import on_train_epoch_start
 
 
 def temperatures(model: nn.Module) -> set[float]:

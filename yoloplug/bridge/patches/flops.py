@@ -3,7 +3,7 @@
 Ultralytics counts with thop, which has a rule for a module's class and knows no operation: a deformable convolution, a
 functional convolution and a Fourier transform count 0. It runs an image of one stride (32 pixels) and extrapolates by
 area, which is wrong for what does not grow with the area. So while `get_flops` runs, our blocks have a rule: count the
-block alone, as `yoloplug.flops` does, at the size that it has in the full image, and report the share that becomes
+block alone, as `yoloplug.cost.flops` does, at the size that it has in the full image, and report the share that becomes
 that number when extrapolated. The count runs on the meta device, without arithmetic. The rule replaces the counts of
 the block's children. Models without our blocks never reach it.
 """
@@ -103,7 +103,7 @@ def _rule(full: Size, seen: list[Size]) -> Rule:
 
 def _macs(module: nn.Module, given: list[Any]) -> int:
     """Multiply-adds of the block alone, without the hooks that thop put on it."""
-    from yoloplug.flops import count_flops
+    from yoloplug.cost.flops import count_flops
 
     tensors = [*module.parameters(), *module.buffers()]
     on_meta = {id(t): nn.Parameter(t.to("meta")) if isinstance(t, nn.Parameter) else t.to("meta") for t in tensors}

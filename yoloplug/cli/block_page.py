@@ -16,8 +16,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 import torch
 import yaml
 
+from yoloplug.bridge.yaml_files import model_yamls
 from yoloplug.registry import Block
-from yoloplug.shipped_yamls import model_yamls
 
 __all__ = ["KINDS", "formula_value", "page", "yamls_with"]
 

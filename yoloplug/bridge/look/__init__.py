@@ -1,0 +1,1 @@
+"""`yoloplug look` on an Ultralytics checkpoint."""

@@ -1,0 +1,1 @@
+"""What is changed in the imported Ultralytics, in memory; nothing on disk."""
