@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from segplug.measurement.accuracy import accuracy_table
+    from segplug.measurement.accuracy.table import accuracy_table
     from segplug.measurement.folder import measure_folder
     from segplug.measurement.scale import Scale
 

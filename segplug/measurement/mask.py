@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.errors import SegplugError
-from segplug.measurement.centre_line import CentreLine, centre_lines
 from segplug.measurement.crack import Crack, MaskMeasurement
-from segplug.measurement.skeleton_graph import prune_spurs, skeleton_graph
-from segplug.measurement.width_profile import measure_widths
+from segplug.measurement.skeleton.centre_line import CentreLine, centre_lines
+from segplug.measurement.skeleton.graph import prune_spurs, skeleton_graph
+from segplug.measurement.skeleton.width_profile import measure_widths
 
 __all__ = ["MIN_LENGTH_PX", "measure_mask"]
 

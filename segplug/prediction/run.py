@@ -8,14 +8,14 @@ from pathlib import Path
 from segplug.errors import FilesFailed, SegplugError, UnreadableError
 from segplug.inference.predictor import load_predictor
 from segplug.inference.tiling import OVERLAP
-from segplug.prediction.coco import dataset
+from segplug.prediction.formats.coco import dataset
 from segplug.prediction.job import SAVED, Job, Result
-from segplug.prediction.photo import predict_photo
+from segplug.prediction.media.photo import predict_photo
+from segplug.prediction.media.raster import is_raster, predict_raster
+from segplug.prediction.media.video import predict_video
 from segplug.prediction.progress import Note, Progress
-from segplug.prediction.raster import is_raster, predict_raster
 from segplug.prediction.records import Record, Records
 from segplug.prediction.sources import Source, find_sources
-from segplug.prediction.video import predict_video
 from yoloplug import files
 
 __all__ = ["predict"]

@@ -14,7 +14,7 @@ import pytest
 from segplug.cli import main
 from segplug.data.images.reading import read_image
 from segplug.measurement import measure_mask
-from segplug.measurement.drawn import straight_crack
+from segplug.measurement.accuracy.drawn import straight_crack
 from segplug.measurement.report.picture import draw_measurement, mask_background
 
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from segplug.errors import SegplugError
 from segplug.measurement import Scale, measure_mask
-from segplug.measurement.accuracy import accuracy_table, drawn_cracks, errors_of
-from segplug.measurement.drawn import arc_crack, sine_crack, straight_crack
+from segplug.measurement.accuracy.drawn import arc_crack, sine_crack, straight_crack
+from segplug.measurement.accuracy.table import accuracy_table, drawn_cracks, errors_of
 
 WIDTH_LIMIT_PX = 0.5
 LENGTH_LIMIT_PERCENT = 3

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from rasterio.features import rasterize
 
-from segplug.prediction.geojson import feature_collection
-from segplug.prediction.outlines import OutlineTracer
+from segplug.prediction.formats.geojson import feature_collection
+from segplug.prediction.formats.outlines import OutlineTracer
 
 
 def traced(mask: np.ndarray, rows: int) -> list:

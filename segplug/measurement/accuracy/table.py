@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from segplug.measurement.drawn import DrawnCrack, arc_crack, sine_crack, straight_crack
+from segplug.measurement.accuracy.drawn import DrawnCrack, arc_crack, sine_crack, straight_crack
 from segplug.measurement.mask import measure_mask
 
 __all__ = ["ANGLES_DEG", "Errors", "accuracy_table", "drawn_cracks", "errors_of"]

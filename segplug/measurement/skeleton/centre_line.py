@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.measurement.skeleton_graph import SkeletonGraph
+from segplug.measurement.skeleton.graph import SkeletonGraph
 
 __all__ = ["CentreLine", "centre_lines"]
 

@@ -1,6 +1,7 @@
 """The centre line of a mask as a graph: branches of pixels between junctions and ends, without spurs.
 
-Thinning: Lee et al. 1994, https://doi.org/10.1006/cgip.1994.1042, by scikit-image.
+Thinning: Lee et al. 1994, https://doi.org/10.1006/cgip.1994.1042, by scikit-image. The graph is not skan's: it parts
+junctions whose pixels touch (4 of 79 DeepCrack cracks got other figures, 8 junctions for 5) and compiles for 16 s.
 """
 
 from __future__ import annotations

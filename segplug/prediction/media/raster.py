@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from segplug.draw import draw_overlay
 from segplug.errors import UnreadableError
 from segplug.inference.tiling import ALIGN_PX, probability_strips, tile_count
-from segplug.prediction.geojson import feature_collection
+from segplug.prediction.formats.geojson import feature_collection
+from segplug.prediction.formats.outlines import OutlineTracer
 from segplug.prediction.job import Job, Result
-from segplug.prediction.outlines import OutlineTracer
 from segplug.prediction.progress import Progress
 from segplug.prediction.sources import Source
 from yoloplug.files import atomic_path, write_json

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.prediction.outlines import Crack
+from segplug.prediction.formats.outlines import Crack
 
 __all__ = ["feature_collection"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.measurement.centre_line import CentreLine
+from segplug.measurement.skeleton.centre_line import CentreLine
 
 __all__ = ["MIN_STRETCH_PX", "Widths", "measure_widths"]
 

@@ -10,10 +10,10 @@ from segplug.data.images.reading import read_image
 from segplug.data.images.writing import write_picture
 from segplug.draw import draw_overlay
 from segplug.errors import SegplugError, UnreadableError
-from segplug.prediction.coco import crack_annotations
-from segplug.prediction.geojson import feature_collection
+from segplug.prediction.formats.coco import crack_annotations
+from segplug.prediction.formats.geojson import feature_collection
+from segplug.prediction.formats.outlines import OutlineTracer
 from segplug.prediction.job import Job, Result
-from segplug.prediction.outlines import OutlineTracer
 from segplug.prediction.sources import Source
 from yoloplug.files import write_json
 

@@ -1,0 +1,1 @@
+"""The self-check: how far measured width and length lie from those of drawn cracks."""

@@ -1,0 +1,1 @@
+"""Cracks as outlines along pixel edges, as GeoJSON and as COCO annotations."""

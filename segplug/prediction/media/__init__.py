@@ -1,0 +1,1 @@
+"""One source of each medium: a photo, a georeferenced raster, a video."""
