@@ -17,9 +17,10 @@ class Crack:
 
     `number` counts from 1, longest first. `length_px`: all branches, end to end. `mean_width_px`: area by length away
     from ends and junctions. `max_width_px`: the widest stretch, which is `max(5 px, mean width)` long and away from
-    junctions; its middle lies at `max_width_at_px`, x and y. `orientation_deg`: main axis, 0 horizontal, 90 vertical,
-    45 rising to the right, below 180; None where there is none (a ring). `loops`: enclosed pieces of wall.
-    `bbox_px`: left, top, width, height. `centre_lines_px`: a branch each, (N, 2) x and y, pixel centres whole numbers.
+    junctions; bounded by the largest circle in the mask there; its middle lies at `max_width_at_px`, x and y.
+    `orientation_deg`: main axis, 0 horizontal, 90 vertical, 45 rising to the right, below 180; None where there is none
+    (a ring). `loops`: enclosed pieces of wall. `bbox_px`: left, top, width, height. `centre_lines_px`: a branch each,
+    (N, 2) x and y, pixel centres whole numbers.
     """
 
     number: int

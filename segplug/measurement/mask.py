@@ -79,7 +79,7 @@ def _measure_component(inside: NDArray[np.bool_], left: int, top: int, mm_per_px
     distance = _distance(solid)
     graph = prune_spurs(skeleton_graph(solid), distance)
     lines = centre_lines(graph, solid, distance)
-    widths = measure_widths(lines, solid)
+    widths = measure_widths(lines, solid, _distance(padded))
     shift = np.array([left - 1, top - 1])
     branches, junctions, ends, loops = graph.topology(distance)
     return Crack(

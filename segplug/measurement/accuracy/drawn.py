@@ -1,13 +1,14 @@
-"""Drawn cracks of known width and length, to check the measurement: pixels are set where their centre lies inside."""
+"""Drawn cracks of known width and length, and some of a known widest place. Set are pixels whose centre lies inside."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DrawnCrack", "arc_crack", "sine_crack", "straight_crack"]
+__all__ = ["DrawnCrack", "arc_crack", "sine_crack", "straight_crack", "uneven_cracks"]
 
 MARGIN_PX = 6
 
@@ -45,6 +46,46 @@ def sine_crack(
     cos, sin = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
     length = float(np.hypot(np.diff(x), np.diff(y)).sum())
     return _strip(np.stack([x * cos - y * sin, -x * sin - y * cos], axis=1), width_px, length, seed)
+
+
+def uneven_cracks(max_width_px: float, angle_deg: float, seed: int = 0) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Names and (H, W) masks of cracks that are this wide, from 8 px up, at one place, where a thin one leaves them.
+
+    A hair crack leaves a wide one near its end, the same where the wide one goes on beyond the picture, a wide stump at
+    the end of a crack with a hair crack at it, a round spall that lies beside a thin crack.
+    """
+    wide, hair = max_width_px, max(2.0, max_width_px / 8)
+    aside = (0.5 * wide + 60) / wide
+    near_end = [(0, 0, 5, 0, wide), (4.2, 0, 4.2, aside, hair)]
+    stump = [(0, 0, 1.4, 0, wide), (1, 0, 6, 0, wide / 3), (0.8, 0, 0.8, aside, hair)]
+    yield "hair near an end", _union(near_end, [], wide, angle_deg, seed)
+    beyond = _union([(0, 0, 9, 0, wide), near_end[1]], [], wide, 0, seed)
+    yield "hair near the border", beyond[:, : MARGIN_PX + round(5 * wide)]
+    yield "stump with a hair", _union(stump, [], wide, angle_deg, seed)
+    yield "spall beside", _union([(0, 0, 8, 0, wide / 6)], [(4, 0.35, wide)], wide, angle_deg, seed)
+
+
+def _union(
+    strips: Sequence[tuple[float, ...]], discs: Sequence[tuple[float, ...]], unit_px: float, angle_deg: float, seed: int
+) -> NDArray[np.bool_]:
+    """Strips (x, y, to x, to y, width px) and discs (x, y, diameter px), x and y in units; turned, then shifted."""
+    turn = np.exp(1j * np.deg2rad(angle_deg))
+    ends = [(complex(x, y) * unit_px * turn, complex(tx, ty) * unit_px * turn, w) for x, y, tx, ty, w in strips]
+    ends += [(complex(x, y) * unit_px * turn, complex(x, y) * unit_px * turn, w) for x, y, w in discs]
+    corners = np.array([[end + side * w * (1 + 1j) for side in (-0.5, 0.5)] for *both, w in ends for end in both])
+    shift = np.random.default_rng(seed).uniform(0, 1, 2)
+    low = np.array([corners.real.min(), corners.imag.min()]) - MARGIN_PX - shift
+    size = np.ceil(np.array([corners.real.max(), corners.imag.max()]) - low + MARGIN_PX).astype(int)
+    rows, columns = np.mgrid[: size[1], : size[0]]
+    at = columns + low[0] + 1j * (rows + low[1])
+    mask = np.zeros(at.shape, dtype=bool)
+    for start, end, width in ends:
+        if start == end:
+            mask |= abs(at - start) <= width / 2
+            continue
+        local = (at - start) / (end - start)
+        mask |= (local.real >= 0) & (local.real <= 1) & (abs(local.imag) * abs(end - start) <= width / 2)
+    return mask
 
 
 def _strip(centre: NDArray[np.float64], width_px: float, length_px: float, seed: int) -> DrawnCrack:

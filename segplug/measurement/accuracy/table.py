@@ -9,24 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from segplug.measurement.accuracy.drawn import DrawnCrack, arc_crack, sine_crack, straight_crack
+from segplug.measurement.accuracy.drawn import DrawnCrack, arc_crack, sine_crack, straight_crack, uneven_cracks
 from segplug.measurement.mask import measure_mask
 
-__all__ = ["ANGLES_DEG", "Errors", "accuracy_table", "drawn_cracks", "errors_of"]
+__all__ = ["ANGLES_DEG", "Errors", "accuracy_table", "drawn_cracks", "errors_of", "uneven_errors"]
 
 ANGLES_DEG = (0, 1, 3, 7, 11, 15, 20, 26.6, 30, 37, 45, 52, 60, 68, 75, 83, 90, 113, 135, 150, 171)
+UNEVEN_ANGLES_DEG = (0, 20, 45, 75)
 WIDTHS_PX = tuple(range(1, 21))
+MIN_UNEVEN_PX = 8
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Measured less true, of one drawn crack; `mask_width_px`: area of the mask by true length, less true width."""
+    """Measured less true, of one drawn crack; `mask_width_px`: area of the mask by true length, less true width.
+
+    Of an uneven crack only the maximum width is known.
+    """
 
     shape: str
-    mean_width_px: float
-    mask_width_px: float
     max_width_px: float
-    length_percent: float
+    mean_width_px: float | None = None
+    mask_width_px: float | None = None
+    length_percent: float | None = None
 
 
 def drawn_cracks(width_px: float, seed: int) -> Iterator[tuple[str, DrawnCrack]]:
@@ -48,21 +53,32 @@ def errors_of(shape: str, drawn: DrawnCrack) -> Errors:
     (crack,) = measure_mask(drawn.mask, min_length_px=0).cracks
     return Errors(
         shape,
+        crack.max_width_px - drawn.width_px,
         crack.mean_width_px - drawn.width_px,
         drawn.mask.sum() / drawn.length_px - drawn.width_px,
-        crack.max_width_px - drawn.width_px,
         100 * (crack.length_px / drawn.length_px - 1),
     )
+
+
+def uneven_errors(max_width_px: float, seed: int) -> Iterator[Errors]:
+    """Of cracks that are wide at one place only."""
+    for angle in UNEVEN_ANGLES_DEG:
+        for shape, mask in uneven_cracks(max_width_px, angle, seed):
+            widest = measure_mask(mask, min_length_px=0).widest
+            assert widest is not None
+            yield Errors(shape, widest.max_width_px - max_width_px)
 
 
 def accuracy_table(
     widths_px: Sequence[int] = WIDTHS_PX, seeds: int = 2, note: Callable[[str], None] = lambda text: None
 ) -> str:
-    """Mean size of the error, and the worst one, for every width and for every shape."""
+    """Mean size of the error, and the worst one, for every width and for every shape; uneven ones twice as wide."""
     found: list[tuple[int, Errors]] = []
+    uneven: list[Errors] = []
     for width in widths_px:
         for seed in range(seeds):
             found += [(width, errors_of(shape, drawn)) for shape, drawn in drawn_cracks(width, seed)]
+            uneven += list(uneven_errors(2 * width, seed)) if 2 * width >= MIN_UNEVEN_PX else []
         note(f"width {width} px: done")
     heads = ("mean width, px", "the mask's own share, px", "max. width, px", "length, %")
     lines = [f"| drawn | cracks | {' | '.join(f'{head}: mean, worst' for head in heads)} |", "|---" * 6 + "|"]
@@ -71,12 +87,14 @@ def accuracy_table(
     for shape in dict.fromkeys(e.shape for _, e in found):
         lines.append(_line(shape, [e for _, e in found if e.shape == shape]))
     lines.append(_line("all", [e for _, e in found]))
+    for shape in dict.fromkeys(e.shape for e in uneven):
+        lines.append(_line(shape, [e for e in uneven if e.shape == shape]))
     return "\n".join(lines)
 
 
 def _line(name: str, errors: Sequence[Errors]) -> str:
     cells = []
     for part in ("mean_width_px", "mask_width_px", "max_width_px", "length_percent"):
-        sizes = [abs(getattr(e, part)) for e in errors]
-        cells.append(f"{sum(sizes) / len(sizes):.2f}, {max(sizes):.2f}")
+        sizes = [abs(value) for e in errors if (value := getattr(e, part)) is not None]
+        cells.append(f"{sum(sizes) / len(sizes):.2f}, {max(sizes):.2f}" if sizes else "–")  # noqa: RUF001
     return f"| {name} | {len(errors)} | {' | '.join(cells)} |"

@@ -22,6 +22,7 @@ __all__ = ["Report", "picture_data"]
 LONGEST_PX = 1400
 ERROR_PX = 0.5
 DIAGONAL_ERROR_PX = 0.7
+MAX_WIDTH_ERROR_PX = 1.5
 NONE = Cell("–")  # noqa: RUF001
 
 
@@ -76,6 +77,7 @@ class Report:
             error_px=ERROR_PX,
             error_in_mm=f" ({ERROR_PX * (scales.pop() or 0):.2g} mm here)" if len(scales) == 1 else "",
             diagonal_error_px=DIAGONAL_ERROR_PX,
+            max_width_error_px=MAX_WIDTH_ERROR_PX,
         )
 
     def _totals(self) -> list[dict[str, str]]:

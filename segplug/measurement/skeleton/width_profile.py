@@ -1,7 +1,8 @@
 """The width along a crack: the pixels nearest to a stretch of its centre line, by the length of that stretch.
 
 Pixel counts are unbiased in any direction, where twice the distance transform is off by half a pixel and reads 2 on an
-oblique line of 1 px.
+oblique line of 1 px. Where a stretch of line owns pixels that are none of its width, such as those of a stump whose own
+line was pruned as a spur, their number says too much: no stretch is wider than the largest circle in the mask there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.measurement.skeleton.centre_line import CentreLine
+from segplug.measurement.skeleton.thickness import local_thickness
 
 __all__ = ["MIN_STRETCH_PX", "Widths", "measure_widths"]
 
@@ -28,16 +30,18 @@ class Widths:
     widest_at: tuple[float, float]
 
 
-def measure_widths(lines: list[CentreLine], mask: NDArray[np.bool_]) -> Widths:
+def measure_widths(lines: list[CentreLine], mask: NDArray[np.bool_], distance_px: NDArray[np.float32]) -> Widths:
     """Mean width and widest stretch of one component, `mask` (H, W), with its centre lines.
 
+    `distance_px`: distance transform of the component with its pinholes, which the mask may lack.
     Blurred ends of the lines count for neither, unless nothing else is left: then both are area by length.
     """
+    from scipy.ndimage import maximum_filter1d
     from scipy.spatial import cKDTree
 
-    pixels = np.argwhere(mask)
-    nearest = cKDTree(np.concatenate([line.points for line in lines])).query(pixels)[1]
-    counts = np.bincount(nearest, minlength=sum(len(line.points) for line in lines))
+    pixels, points = np.argwhere(mask), np.concatenate([line.points for line in lines])
+    counts = np.bincount(cKDTree(points).query(pixels)[1], minlength=len(points))
+    thicknesses = local_thickness(points, distance_px)
     rough = len(pixels) / sum(line.length_px for line in lines)
     used_px = used_pixels = widest = 0.0
     longest = max(lines, key=lambda line: line.length_px).points
@@ -45,6 +49,7 @@ def measure_widths(lines: list[CentreLine], mask: NDArray[np.bool_]) -> Widths:
     first = 0
     for line in lines:
         owned = counts[first : first + len(line.points)].astype(np.float64)
+        thickness = thicknesses[first : first + len(line.points)]
         first += len(line.points)
         step = line.length_px / (len(line.points) - 1)
         along = np.arange(len(line.points)) * step
@@ -53,22 +58,22 @@ def measure_widths(lines: list[CentreLine], mask: NDArray[np.bool_]) -> Widths:
             continue
         used_px += step * float(np.count_nonzero(clear))
         used_pixels += float(owned[clear].sum())
-        profile = _averaged(owned, clear, max(MIN_STRETCH_PX, rough), step)
-        best = int(np.argmax(profile))
+        half = round(max(MIN_STRETCH_PX, rough) / step)
+        inscribed = maximum_filter1d(np.where(clear, thickness, 0), 2 * half + 1, mode="constant")
+        profile = np.minimum(_averaged(owned, clear, half, step), inscribed)
+        depth = distance_px[tuple(np.rint(line.points).astype(int).T)]
+        best = int(np.lexsort((depth, profile))[-1])
         if profile[best] > widest:
             widest, widest_at = float(profile[best]), line.points[best]
-    mean = used_pixels / used_px if used_px > min(MIN_STRETCH_PX, rough) else rough
+    mean = min(used_pixels / used_px if used_px > min(MIN_STRETCH_PX, rough) else rough, 2 * float(distance_px.max()))
     return Widths(mean, max(mean, widest), (float(widest_at[0]), float(widest_at[1])))
 
 
-def _averaged(
-    owned: NDArray[np.float64], clear: NDArray[np.bool_], stretch_px: float, step_px: float
-) -> NDArray[np.float64]:
-    """Width around each point over the clear points of a Hann window of this half-value width; 0 where few are clear.
+def _averaged(owned: NDArray[np.float64], clear: NDArray[np.bool_], half: int, step_px: float) -> NDArray[np.float64]:
+    """Width around each point over the clear points of a Hann window, `half` steps to each side; 0 where few are clear.
 
     A box would let whole columns of pixels in and out at its ends, half a pixel of width.
     """
-    half = round(stretch_px / step_px)
     window = np.hanning(2 * half + 1)
     pixels = np.convolve(np.where(clear, owned, 0), window)[half : half + len(owned)]
     points = np.convolve(clear.astype(np.float64), window)[half : half + len(owned)]
