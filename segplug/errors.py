@@ -6,13 +6,20 @@ from collections.abc import Iterable
 
 from yoloplug.names import choices
 
-__all__ = ["FilesFailed", "SegplugError", "UnreadableError", "unknown_name"]
+__all__ = ["FilesFailed", "NonFiniteLoss", "SegplugError", "UnreadableError", "unknown_name"]
 
 
 class SegplugError(ValueError):
-    """Names the value or file at fault and the remedy."""
+    """The message is the fault, which names the value or file, and behind a semicolon the remedy.
+
+    key: the setting at fault, where it is one.
+    """
 
     exit_code = 2
+
+    def __init__(self, fault: str, remedy: str = "", key: str = "") -> None:
+        super().__init__(f"{fault}; {remedy}" if remedy else fault)
+        self.fault, self.remedy, self.key = fault, remedy, key
 
 
 class UnreadableError(SegplugError):
@@ -23,6 +30,23 @@ class FilesFailed(SegplugError):
     """The work is done, except for files that could not be used."""
 
     exit_code = 1
+
+
+class NonFiniteLoss(SegplugError):
+    """epoch and step count from 1; step: None in validation. value: NaN where it was another device's that went wrong."""
+
+    def __init__(self, epoch: int, step: int | None, value: float, lr: float) -> None:
+        where = "validation" if step is None else f"step {step}"
+        super().__init__(
+            f"loss became {value} in epoch {epoch}, {where}; last.ckpt still holds the epoch before",
+            f"lower lr (now {lr:g}) or raise warmup_epochs",
+            "lr",
+        )
+        self.epoch, self.step, self.value = epoch, step, value
+        self._given = (epoch, step, value, lr)
+
+    def __reduce__(self) -> tuple[type[NonFiniteLoss], tuple[object, ...]]:
+        return type(self), self._given
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], limit: int = 40) -> SegplugError:

@@ -24,13 +24,13 @@ from yoloplug.look.layer_cam import heat_map, outputs_of
 from yoloplug.look.views import View, views_of
 from yoloplug.names import nearest
 
-__all__ = ["Look"]
+__all__ = ["Inspection"]
 
 LARGEST_PX = 1024
 Crop = tuple[int, int, int, int]
 
 
-class Look:
+class Inspection:
     """One checkpoint and one photo. crop: left, top, width and height of the part to look at, pixels.
 
     Raises SegplugError for a file that cannot be read, and for a part larger than LARGEST_PX on a side: every layer's

@@ -34,9 +34,9 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from segplug.look import Look
+    from segplug.look import Inspection
 
-    look = Look(args.checkpoint, args.image, args.threshold, args.crop and tuple(args.crop), args.device)
+    look = Inspection(args.checkpoint, args.image, args.threshold, args.crop and tuple(args.crop), args.device)
     if args.layer is None and args.what != "cam":
         print(look.summary())
         return

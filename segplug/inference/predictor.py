@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segplug.errors import SegplugError
+from segplug.inference.tiling import OVERLAP, tiled_probability
 
-__all__ = ["Predictor", "load_predictor"]
+__all__ = ["Predictor", "load"]
 
 DEFAULT_THRESHOLD = 0.5
 EXPORTED = {".pt2", ".torchscript"}
@@ -20,32 +21,49 @@ EXPORTED = {".pt2", ".torchscript"}
 
 @dataclass(frozen=True)
 class Predictor:
-    """probability_of: (H, W, 3) RGB uint8 of any size -> (H, W) probability of crack.
+    """Called with a photo it gives the probability of crack of each pixel.
 
-    digest: of the model's file, 16 hexadecimal digits. threshold: the one stored with the model.
+    digest: of the model's file, 16 hexadecimal digits. threshold: the one stored with the model. network: the file's
+    contents as a function of one (H, W, 3) photo.
     """
 
     path: Path
     digest: str
     threshold: float
-    probability_of: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    network: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+    def __call__(self, image: NDArray[np.uint8], tile: int | None = None) -> NDArray[np.float32]:
+        """(H, W, 3) RGB uint8 of any size -> (H, W). tile: a larger image goes through in blended tiles of this side.
+
+        Raises SegplugError on another array, on a tile too small, and when the network gives NaN.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+            raise SegplugError(f"a photo must be (H, W, 3) RGB uint8, got {image.dtype} {image.shape}")
+        if tile is not None and tile < 2 * OVERLAP:
+            raise SegplugError(f"tile must be at least {2 * OVERLAP} px, got {tile}")
+        probability = tiled_probability(image, self.network, tile or max(image.shape))
+        if not np.isfinite(probability).all():
+            raise SegplugError(f"{self.path}: the model gives NaN; its weights are broken, train again")
+        return probability
 
     def with_flips(self) -> Predictor:
         """The same, averaged over the image and its mirror images left-right, up-down and both: four times the work."""
 
         def averaged(image: NDArray[np.uint8]) -> NDArray[np.float32]:
             turns = ((1, 1), (1, -1), (-1, 1), (-1, -1))
-            return np.mean([self.probability_of(image[::y, ::x])[::y, ::x] for y, x in turns], axis=0, dtype=np.float32)
+            return np.mean([self.network(image[::y, ::x])[::y, ::x] for y, x in turns], axis=0, dtype=np.float32)
 
-        return Predictor(self.path, self.digest, self.threshold, averaged)
+        return replace(self, network=averaged)
 
 
-def load_predictor(path: Path, device: str = "auto") -> Predictor:
-    """Load a model file. Raises SegplugError on one that is missing, unreadable or not of segplug.
+def load(path: Path | str, device: str = "auto") -> Predictor:
+    """Load a model file: `load("best.ckpt")(photo)`.
 
     .onnx runs in onnxruntime and imports no torch; .pt2 and .torchscript run in torch on the CPU without segplug's
-    model code; every other file is a checkpoint.
+    model code; every other file is a checkpoint. Raises SegplugError on a file that is missing, unreadable or not of
+    segplug.
     """
+    path = Path(path)
     if not path.is_file():
         raise SegplugError(f"{path}: no such model file")
     if path.suffix == ".onnx":

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.errors import SegplugError
 from segplug.inference.predictor import Predictor
-from segplug.inference.tiling import tiled_probability
 from segplug.prediction.progress import Note
 from segplug.prediction.sources import Source
 
@@ -39,14 +37,7 @@ class Job:
 
     def probability(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(H, W, 3) -> (H, W)"""
-        return tiled_probability(image, self.tile_probability, self.tile)
-
-    def tile_probability(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Of an image of at most one tile. Raises SegplugError on NaN."""
-        probability = self.predictor.probability_of(image)
-        if not np.isfinite(probability).all():
-            raise SegplugError(f"{self.predictor.path}: the model gives NaN; its weights are broken, train again")
-        return probability
+        return self.predictor(image, self.tile)
 
 
 @dataclass(frozen=True)

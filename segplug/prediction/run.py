@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segplug.errors import FilesFailed, SegplugError, UnreadableError
-from segplug.inference.predictor import load_predictor
+from segplug.inference.predictor import load
 from segplug.inference.tiling import OVERLAP
 from segplug.prediction.formats.coco import dataset
 from segplug.prediction.job import SAVED, Job, Result
@@ -49,7 +49,7 @@ def predict(
     _check(save, threshold, tile, every)
     paths = [sources] if isinstance(sources, (str, Path)) else list(sources)
     found = find_sources(paths)
-    predictor = load_predictor(Path(model), device)
+    predictor = load(model, device)
     job = Job(
         predictor.with_flips() if flips else predictor,
         Path(out),

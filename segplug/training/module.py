@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite, nan
 from typing import Any
 
 import lightning as L
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from segplug.data.labels import NO_LABEL
-from segplug.errors import SegplugError
+from segplug.errors import NonFiniteLoss
 from segplug.inference.checkpoint import AVERAGE, FORMAT, MODEL
 from segplug.inference.probability import image_logits, normalise
 from segplug.losses import LossSum
@@ -52,7 +53,7 @@ class CrackModule(L.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         images, masks = batch
         loss = supervised_loss(self.loss, self.model(normalise(images, preprocessing_of(self.model))), masks)
-        self._check_finite(loss, f"step {index + 1}")
+        self._check_finite(loss, index + 1)
         self._train_losses.append(loss.detach())
         return loss
 
@@ -70,7 +71,7 @@ class CrackModule(L.LightningModule):
         images, masks = batch
         logits = image_logits(self.model if self.average is None else self.average.module, images)
         loss = self.loss(logits, masks)
-        self._check_finite(loss, "validation")
+        self._check_finite(loss, None)
         if index * world() + rank() >= len(self.trainer.val_dataloaders.dataset):  # type: ignore[union-attr]
             return None
         self._val_losses.append(loss.item())
@@ -128,12 +129,10 @@ class CrackModule(L.LightningModule):
                 MODEL + name.removeprefix(AVERAGE): weights[name] for name in weights if name.startswith(AVERAGE)
             }
 
-    def _check_finite(self, loss: Tensor, where: str) -> None:
+    def _check_finite(self, loss: Tensor, step: int | None) -> None:
         if not any_rank(~torch.isfinite(loss.detach())):  # all stop together, else the others would wait for ever
             return
         if rank() > 0:
             raise SystemExit(2)  # rank 0 says why
-        raise SegplugError(
-            f"loss became {loss.item() if world() == 1 else 'nan or infinite'} in epoch {self.current_epoch + 1}, "
-            f"{where}; last.ckpt still holds the epoch before. Lower lr (now {self.config.lr:g}) or raise warmup_epochs"
-        )
+        value = loss.item()
+        raise NonFiniteLoss(self.current_epoch + 1, step, nan if isfinite(value) else value, self.config.lr)

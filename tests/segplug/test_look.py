@@ -9,7 +9,7 @@ import torch
 
 from segplug.cli import main
 from segplug.inference.checkpoint import FORMAT, MODEL
-from segplug.look import Look
+from segplug.look import Inspection
 from segplug.models.create import create_model
 
 MODEL_SETTINGS = {
@@ -68,7 +68,7 @@ def test_a_layer_shows_all_it_has(checkpoint, photo, tmp_path):
 
 def test_the_heat_map_is_that_of_the_found_pixels(checkpoint, photo):
     """By hand: gradient of the sum of the crack pixels' logits at the encoder's deepest map."""
-    look = Look(checkpoint, photo, threshold=0.4, device="cpu")
+    look = Inspection(checkpoint, photo, threshold=0.4, device="cpu")
     kept = []
     hook = look.model.encoder.register_forward_hook(lambda m, x, y: kept.append(y[-1].requires_grad_()))
     from segplug.inference.probability import image_logits
@@ -115,4 +115,4 @@ def test_files_that_are_none(checkpoint, photo, tmp_path, capsys):
     ):
         assert main(["look", str(model), str(image)]) == 2
         assert message in capsys.readouterr().err
-    assert Look(checkpoint, large, crop=(50, 0, 100, 10)).scene.image.shape == (10, 100, 3)
+    assert Inspection(checkpoint, large, crop=(50, 0, 100, 10)).scene.image.shape == (10, 100, 3)

@@ -21,7 +21,7 @@ from experiments.trainers.crack.callbacks import AddLoggers, ToLedger
 from experiments.trainers.crack.evaluation import FILES, METRIC, crack_row, pictures_of, val_source
 from segplug.data.readers import open_data
 from segplug.data.split import train_val_samples
-from segplug.errors import SegplugError
+from segplug.errors import NonFiniteLoss, SegplugError
 from segplug.evaluation.exclude import kept_images
 from segplug.evaluation.run import evaluate
 from segplug.inference.checkpoint import load_model
@@ -46,7 +46,6 @@ _FROM_SPEC = {"data", "model", "encoder", "encoder_weights", "epochs", "batch", 
     "patience",
     "tensorboard",
 }
-_NAN_MESSAGE = "loss became"
 
 
 def check_model(model: Model) -> None:
@@ -132,9 +131,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     memory = PeakMemory(config.device)
     try:
         folder = train(config, [ToLedger(epochs), AddLoggers(cell)])
-    except SegplugError as error:
-        if _NAN_MESSAGE not in str(error):
-            raise
+    except NonFiniteLoss as error:
         return {"metrics": {}, "diverged": True, "reason": str(error), "cost": {}, "method": {}, "files": {}} | {
             "train": _training(Path(config.out), training)
         }

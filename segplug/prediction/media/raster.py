@@ -110,7 +110,7 @@ def _strips(raster: DatasetReader, bands: list[int], job: Job, source: Source) -
         progress.tick()
         return _pixels(raster, bands, *window) if _valid(raster, *window).any() else None
 
-    for strip in probability_strips(read, size, job.tile_probability, job.tile):
+    for strip in probability_strips(read, size, job.predictor, job.tile):
         for top in range(0, len(strip), ROWS):
             yield strip[top : top + ROWS]
 

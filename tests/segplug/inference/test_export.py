@@ -19,7 +19,7 @@ from segplug.cli import main
 from segplug.errors import SegplugError
 from segplug.inference.checkpoint import FORMAT
 from segplug.inference.export import TOLERANCE, export_model
-from segplug.inference.predictor import load_predictor
+from segplug.inference.predictor import load
 from segplug.models.create import create_model
 from tests.segplug.conftest import draw_crack
 
@@ -47,7 +47,7 @@ def untrained(tmp_path: Path) -> Save:
 def same_on_photos(one: Path, other: Path, smallest: int = 1) -> None:
     for size in ((61, 90), (33, 128), (5, 7)):
         photo = draw_crack(0, *size)[0] if min(size) > 8 else np.full((*size, 3), 90, np.uint8)
-        found, expected = (load_predictor(path, "cpu").probability_of(photo) for path in (one, other))
+        found, expected = (load(path, "cpu")(photo) for path in (one, other))
         assert found.dtype == np.float32 and found.shape == size
         if min(size) >= smallest:
             np.testing.assert_allclose(found, expected, atol=TOLERANCE)
@@ -60,7 +60,7 @@ def test_onnx_equals_the_checkpoint_at_any_size(untrained: Save, options: dict[s
     assert done.path == checkpoint.with_suffix(".onnx") and done.size_multiple_px == 1
     assert len(done.difference) == 2 and max(done.difference) < TOLERANCE
     same_on_photos(done.path, checkpoint)
-    assert load_predictor(done.path, "cpu").threshold == 0.3
+    assert load(done.path, "cpu").threshold == 0.3
     about = {e.key: json.loads(e.value) for e in onnx.load(done.path).metadata_props}
     assert about["segplug.model"] == "gbcnet" and about["segplug.data"] == "bridge"
     assert about["segplug.stride_px"] == 32 and about["segplug.normalisation"]["mean"] == [0.485, 0.456, 0.406]
@@ -152,16 +152,16 @@ def test_missing_packages_are_one_message(monkeypatch: pytest.MonkeyPatch, tmp_p
         export_model("best.ckpt")
     (tmp_path / "m.onnx").write_bytes(b"")
     with pytest.raises(SegplugError, match="onnxruntime is not installed"):
-        load_predictor(tmp_path / "m.onnx")
+        load(tmp_path / "m.onnx")
 
 
 @pytest.mark.parametrize("name", ["m.onnx", "m.pt2", "m.torchscript"])
 def test_a_broken_model_file_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(SegplugError, match="no such model file"):
-        load_predictor(tmp_path / name)
+        load(tmp_path / name)
     (tmp_path / name).write_bytes(b"broken")
     with pytest.raises(SegplugError, match=rf"{name}: not a readable .*model .*; export it again"):
-        load_predictor(tmp_path / name, "cpu")
+        load(tmp_path / name, "cpu")
 
 
 def test_models_of_other_programs_are_refused(tmp_path: Path) -> None:
@@ -171,13 +171,13 @@ def test_models_of_other_programs_are_refused(tmp_path: Path) -> None:
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
     onnx.save(model, tmp_path / "m.onnx")
     with pytest.raises(SegplugError, match=r"m\.onnx: no model of `segplug export`"):
-        load_predictor(tmp_path / "m.onnx", "cpu")
+        load(tmp_path / "m.onnx", "cpu")
     with pytest.raises(SegplugError, match="unknown device 'tpu' for ONNX"):
-        load_predictor(tmp_path / "m.onnx", "tpu")
+        load(tmp_path / "m.onnx", "tpu")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         torch.jit.save(torch.jit.trace(torch.nn.ReLU(), torch.zeros(1)), str(tmp_path / "m.torchscript"))
     with pytest.raises(SegplugError, match=r"m\.torchscript: no model of `segplug export`"):
-        load_predictor(tmp_path / "m.torchscript", "cpu")
+        load(tmp_path / "m.torchscript", "cpu")
     with pytest.raises(SegplugError, match="runs where it was traced, on the cpu, not on 'cuda'"):
-        load_predictor(tmp_path / "m.torchscript", "cuda")
+        load(tmp_path / "m.torchscript", "cuda")

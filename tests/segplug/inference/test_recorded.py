@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from segplug.inference.checkpoint import load_model, read_checkpoint
-from segplug.inference.predictor import load_predictor
+from segplug.inference.predictor import load
 from segplug.training.config import TrainConfig
 from segplug.training.run import train
 
@@ -20,8 +20,8 @@ and the probabilities that the first two gave."""
 @pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt", "best.onnx"])
 def test_a_recorded_file_predicts_what_it_predicted(name: str) -> None:
     expected = np.load(FORMAT1 / "expected.npz")
-    predictor = load_predictor(FORMAT1 / name, "cpu")
-    found = predictor.probability_of(expected["photo"])
+    predictor = load(FORMAT1 / name, "cpu")
+    found = predictor(expected["photo"])
     np.testing.assert_allclose(found, expected[name.partition(".")[0]], atol=2e-5)
     assert predictor.threshold == 0.5
 

@@ -10,7 +10,7 @@ import torch
 from segplug.errors import SegplugError
 from segplug.inference.checkpoint import load_model
 from segplug.inference.export import export_model
-from segplug.inference.predictor import load_predictor
+from segplug.inference.predictor import load
 from segplug.inference.probability import crack_probability, image_logits
 from segplug.models.create import create_model
 from segplug.models.encoders import efficientnet_lite
@@ -115,7 +115,7 @@ def test_kept_from_training_to_prediction_and_export(cracks, package, tmp_path):
     wanted = torch.sigmoid(expected)[0, 0].numpy()
     files = [checkpoint, *(export_model(checkpoint, kind).path for kind in ("onnx", "torchscript"))]
     for file in files:
-        assert np.allclose(load_predictor(file, "cpu").probability_of(photo), wanted, atol=1e-4), file
+        assert np.allclose(load(file, "cpu")(photo), wanted, atol=1e-4), file
     model.preprocessing = IMAGENET
     assert np.abs(crack_probability(model, photo, torch.device("cpu")) - wanted).max() > 1e-3
 

@@ -28,10 +28,10 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
         seen.append(image.shape)
         return darkness(image)
 
-    def load(path: Path, device: str) -> Predictor:
-        return Predictor(path, path.name, 0.5, probability_of)
+    def load(path: Path | str, device: str) -> Predictor:
+        return Predictor(Path(path), str(path), 0.5, probability_of)
 
-    monkeypatch.setattr("segplug.prediction.run.load_predictor", load)
+    monkeypatch.setattr("segplug.prediction.run.load", load)
 
     def call(sources: Any, **options: Any) -> list[dict[str, Any]]:
         return predict(options.pop("model", "dark"), sources, tmp_path / "found", tile=256, **options)

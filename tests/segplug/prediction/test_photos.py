@@ -176,7 +176,7 @@ def test_wrong_settings_are_named(find: Find, tmp_path: Path, options: dict[str,
 
 def test_a_network_that_gives_nan_is_refused(tmp_path: Path, find: Find, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Predictor(Path("m.ckpt"), "0", 0.5, lambda image: np.full(image.shape[:2], np.nan, np.float32))
-    monkeypatch.setattr("segplug.prediction.run.load_predictor", lambda *_: broken)
+    monkeypatch.setattr("segplug.prediction.run.load", lambda *_: broken)
     with pytest.raises(SegplugError, match=r"m\.ckpt: the model gives NaN"):
         find(save(tmp_path / "a.png", draw()[0]))
 
@@ -185,5 +185,5 @@ def test_flips_average_the_four_mirror_images() -> None:
     image = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
     ramp = np.arange(24, dtype=np.float32).reshape(4, 6)
     sloped = Predictor(Path("m"), "0", 0.5, lambda part: darkness(part) + ramp)
-    found = sloped.with_flips().probability_of(image)
+    found = sloped.with_flips()(image)
     np.testing.assert_allclose(found, darkness(image) + ramp.mean(), rtol=1e-6)

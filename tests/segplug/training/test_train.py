@@ -2,7 +2,9 @@
 
 import csv
 import json
+import math
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -16,10 +18,11 @@ import pytest
 import torch
 
 import segplug.inference.checkpoint
-from segplug.errors import SegplugError
+from segplug.errors import NonFiniteLoss, SegplugError
 from segplug.inference.checkpoint import read_checkpoint
 from segplug.training.config import TrainConfig
 from segplug.training.run import train
+from yoloplug.files import WriteError
 
 Tiny = Callable[..., TrainConfig]
 
@@ -103,6 +106,7 @@ KILLED = """
 import os, signal, sys, json, torch, lightning as L
 from segplug.training.config import TrainConfig
 from segplug.training.run import train
+from yoloplug.files import WriteError
 torch.set_num_threads(1)
 class Kill(L.Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, index):
@@ -148,8 +152,10 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_last(tiny: Tiny) -> None:
                 next(pl_module.parameters()).data.fill_(float("nan"))
 
     config = tiny()
-    with pytest.raises(SegplugError, match=r"loss became nan in epoch 2, step 1;.*Lower lr \(now 0\.001\)"):
+    with pytest.raises(NonFiniteLoss, match=r"loss became nan in epoch 2, step 1;.*lower lr \(now 0\.001\)") as caught:
         train(config, [Poison()])
+    error = pickle.loads(pickle.dumps(caught.value))  # as a worker hands it on
+    assert str(error) == str(caught.value) and (error.epoch, error.step) == (2, 1) and math.isnan(error.value)
     assert all(w.isfinite().all() for w in weights(Path(config.out)).values())
 
 
@@ -164,7 +170,7 @@ def test_a_full_disk_is_reported_and_the_old_checkpoint_kept(tiny: Tiny, monkeyp
         raise RuntimeError(full)
 
     monkeypatch.setattr(segplug.inference.checkpoint.torch, "save", save)
-    with pytest.raises(SegplugError, match=r"cannot write .*last\.ckpt .*No space left.*earlier last\.ckpt is kept"):
+    with pytest.raises(WriteError, match=r"cannot write .*last\.ckpt .*No space left.*earlier last\.ckpt is kept"):
         segplug.inference.checkpoint.AtomicCheckpointIO().save_checkpoint({}, out / "last.ckpt")
     assert (out / "last.ckpt").read_bytes() == before
     assert not list(out.glob(".*part"))
