@@ -33,7 +33,7 @@ class FilesFailed(SegplugError):
 
 
 class NonFiniteLoss(SegplugError):
-    """epoch and step count from 1; step: None in validation. value: NaN where it was another device's that went wrong."""
+    """epoch and step count from 1; step: None in validation. value: NaN where another device's was wrong."""
 
     def __init__(self, epoch: int, step: int | None, value: float, lr: float) -> None:
         where = "validation" if step is None else f"step {step}"

@@ -30,6 +30,28 @@ FORBIDDEN = {
     "segplug": ("ultralytics", "experiments"),
 }
 
+# Room of segplug -> the rooms that its files may import, and whether torch. What is not listed is above it.
+PLAIN = {"errors", "settings", "yaml_file"}
+ROOMS: dict[str, tuple[set[str], bool]] = {
+    "errors": (set(), False),
+    "settings": ({"errors"}, False),
+    "yaml_file": ({"errors"}, False),
+    "page": ({"errors"}, False),
+    "draw": ({"errors", "page"}, False),
+    "data": (PLAIN, True),
+    "metrics": ({"errors"}, False),
+    "models": ({"errors"}, True),
+    "losses": ({"errors", "data"}, True),
+    "inference": ({"errors", "models"}, True),
+    "training": (PLAIN | {"data", "draw", "inference", "losses", "metrics", "models", "page"}, True),
+    "evaluation": (PLAIN | {"data", "draw", "inference", "metrics", "models"}, False),
+    "prediction": (PLAIN | {"data", "draw", "inference", "page"}, False),
+    "measurement": (PLAIN | {"data", "draw", "page", "prediction"}, False),
+    "look": ({"errors", "data", "draw", "inference"}, True),
+}
+FLAT = 10
+"""Files of one folder of segplug, beside `__init__.py` and `__main__.py`."""
+
 
 def imported(path: Path) -> set[str]:
     """Absolute names of the modules that a file imports, anywhere in it."""
@@ -61,6 +83,26 @@ def test_segplug_uses_little_of_yoloplug() -> None:
         if path.is_relative_to(ROOT / "segplug"):
             wrong = {name for name in imported(path) if name.startswith("yoloplug") and not allowed.fullmatch(name)}
             assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_of_segplug_know_what_is_below_them(room: str) -> None:
+    below, torch = ROOMS[room]
+    files = [p for p in FILES if p.relative_to(ROOT).with_suffix("").parts[:2] == ("segplug", room)]
+    assert files, "no such room"
+    for path in files:
+        names = imported(path)
+        rooms = {n.split(".")[1] for n in names if n.startswith("segplug.")}
+        assert rooms <= below | {room}, f"{path.relative_to(ROOT)} imports {sorted(rooms - below - {room})}"
+        assert torch or "torch" not in {n.partition(".")[0] for n in names}, f"{path.relative_to(ROOT)} imports torch"
+
+
+def test_every_room_of_segplug_has_its_rule_and_no_heap() -> None:
+    rooms = {p.relative_to(ROOT).with_suffix("").parts[1] for p in FILES if p.relative_to(ROOT).parts[0] == "segplug"}
+    assert rooms == {*ROOMS, "cli", "__init__", "__main__"}
+    for folder in {p.parent for p in FILES if p.relative_to(ROOT).parts[0] == "segplug"}:
+        flat = [p.name for p in folder.glob("*.py") if not p.name.startswith("__")]
+        assert len(flat) <= FLAT, f"{folder.relative_to(ROOT)}: {len(flat)} flat files: which room is missing?"
 
 
 @pytest.mark.parametrize("name", sorted(BLOCKS))
