@@ -1,11 +1,13 @@
-"""`did you mean …?`: what a message about an unknown name ends with, everywhere in the project."""
+"""Names in messages and reports: `did you mean …?`, and file names that hold no control characters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from unicodedata import category
 
-__all__ = ["choices", "did_you_mean", "nearest"]
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+__all__ = ["choices", "did_you_mean", "nearest", "printable"]
 
 
 def nearest(name: object, known: Iterable[str], most: int = 3, cutoff: float = 0.6) -> list[str]:
@@ -28,3 +30,14 @@ def choices(name: object, known: Iterable[str], limit: int = 40) -> str:
     names = sorted(known)
     listed = names if len(names) <= limit else [*nearest(name, names, 12, 0.0), f"… ({len(names)} in all)"]
     return f"{did_you_mean(name, names)} (valid: {', '.join(listed)})"
+
+
+def printable(text: str) -> str:
+    r"""Control characters (ESC, those that turn the direction of writing) as `\x1b`, so that a terminal obeys no name.
+
+    Line feeds and tabs stay.
+    """
+    return "".join(
+        c.encode("unicode_escape").decode() if (category(c) in ("Cc", "Cs") and c not in "\n\t") or c in _TURNING else c
+        for c in text
+    )

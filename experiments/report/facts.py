@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from experiments.report.rows import Comparison, Run
+from experiments.report.comparison import Comparison
+from experiments.report.rows import Run
 
 __all__ = ["Facts", "environment_facts", "method_facts", "reproduce", "unfinished"]
 

@@ -10,7 +10,9 @@ import math
 from pathlib import Path
 from statistics import mean, median
 
-from experiments.report.rows import HEADLINE, Comparison, compare, read_run
+from experiments.report.comparison import HEADLINE, Comparison, compare
+from experiments.report.forms.escape import csv_text
+from experiments.report.rows import read_run
 from experiments.spec.strict import SpecError
 
 __all__ = ["BEGIN", "END", "results_block", "update_readme"]
@@ -133,7 +135,8 @@ def _judged(path: Path, again: str) -> _Lines:
 
 
 def _key(comparison: Comparison, label: str, against: str) -> tuple[str, ...]:
-    return (comparison.rows[0]["name"], comparison.rows[0]["dataset"], comparison.subset or "", label, against)
+    row = comparison.rows[0]
+    return tuple(map(csv_text, (row["name"], row["dataset"], comparison.subset or "", label, against)))
 
 
 def _mean(comparison: Comparison, label: str, metric: str) -> float | None:

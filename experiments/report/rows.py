@@ -1,25 +1,17 @@
-"""Read what runs left behind: rows, failures, unfinished cells, spec texts; grouped into fair comparisons."""
+"""Read what runs left behind: rows, failures, unfinished cells, spec texts."""
 
-import json
-from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments.cells.cell import cell_keys
 from experiments.cells.record import ROW_SCHEMA, read_json
-from experiments.metrics.coco_ap import CLASS_AP
-from experiments.report.resampled import Resampled
 from experiments.spec.spec import read_spec
 from experiments.spec.strict import SpecError, read_at
-from experiments.statistics import CellKey, Pair, Sampled, Statistics, Verdict, verdicts
 
-__all__ = ["HEADLINE", "Comparison", "Run", "compare", "read_run"]
+__all__ = ["Row", "Run", "read_run"]
 
 Row = dict[str, Any]
-HEADLINE = {"detect": "AP", "segment": "iou_crack"}  # what verdicts are about
-# What must be equal for two rows to stand in one table.
-_SAME = ("name", "task", "dataset", "dataset_hash", "split", "budget", "protocol", "options", "baseline")
 
 
 @dataclass(frozen=True)
@@ -31,110 +23,6 @@ class Run:
     failed: dict[str, str]
     missing: list[str]
     spec_text: str | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Rows of one dataset under one budget and protocol. `subset`: name of the part of its images that is scored."""
-
-    rows: list[Row]
-    folders: dict[str, Path] = field(repr=False)  # cell -> its folder
-    subset: str | None = None
-
-    @property
-    def task(self) -> str:
-        return str(self.rows[0]["task"])
-
-    @property
-    def title(self) -> str:
-        part = f", {self.subset}" if self.subset else ""
-        return f"{self.rows[0]['name']} on {self.rows[0]['dataset']}{part}"
-
-    @property
-    def split(self) -> str:
-        """What was scored, in words."""
-        named = next((str(row["method"]["split"]) for row in self.rows if "split" in row["method"]), "no split named")
-        if self.subset is None:
-            return named
-        return f"{named}; {self.subset}: {self._part['images']} of them"
-
-    @property
-    def _part(self) -> Row:
-        """What the rows say of the subset's images."""
-        return next(dict(row["subsets"][self.subset]) for row in self.rows if self.subset in row.get("subsets", {}))
-
-    @property
-    def baseline(self) -> str:
-        return str(self.rows[0]["baseline"])
-
-    @property
-    def labels(self) -> list[str]:
-        """Models in the order of their rows, the baseline first."""
-        found = dict.fromkeys(row["label"] for row in self.rows)
-        return sorted(found, key=lambda label: label != self.baseline)
-
-    def of(self, label: str) -> list[Row]:
-        """This model's rows by seed."""
-        return sorted((row for row in self.rows if row["label"] == label), key=lambda row: row["seed"])
-
-    def values(self, label: str, metric: str) -> dict[int, float]:
-        """Seed -> value of a metric or of `AP of <class>`; seeds without one (diverged, undefined) are left out."""
-        numbers = {row["seed"]: _numbers(row) for row in self.of(label)}
-        return {seed: found[metric] for seed, found in numbers.items() if metric in found}
-
-    @cached_property
-    def subsets(self) -> list["Comparison"]:
-        """The same rows scored on the parts of the images that their spec names; diverged ones have no scores."""
-        names = dict.fromkeys(name for row in self.rows for name in row.get("subsets", {}))
-        parts = {
-            name: [row for row in self.rows if name in row.get("subsets", {}) or row["diverged"]] for name in names
-        }
-        return [replace(self, subset=name, rows=[_part(row, name) for row in rows]) for name, rows in parts.items()]
-
-    @cached_property
-    def statistics(self) -> Statistics:
-        """Intervals of this comparison's means and differences."""
-        rows: dict[CellKey, Row] = {(row["label"], row["seed"]): row for row in self.rows}
-        resampled = Resampled(self._part["excluded"] if self.subset else ())
-
-        @cache
-        def sampled(cell: CellKey) -> Sampled | None:
-            return resampled.of(rows[cell], self.folders[rows[cell]["cell"]])
-
-        return Statistics({cell: _numbers(row) for cell, row in rows.items()}, sampled)
-
-    @cached_property
-    def verdicts(self) -> dict[str, Verdict]:
-        """Of every model but the baseline, by its headline metric."""
-        found = self._judge([(label, self.baseline) for label in self.labels if label != self.baseline])
-        return {label: verdict for (label, _), verdict in found.items()}
-
-    @cached_property
-    def at_equal_size(self) -> dict[Pair, Verdict]:
-        """(model, the spec's stock model scaled to its size) -> of the first against the second, as `verdicts`."""
-        labels = {row["model"]["model"]: row["label"] for row in self.rows if not row["model"].get("matched_to")}
-        scaled = {row["label"]: row["model"].get("matched_to") for row in self.rows}
-        return self._judge([(labels[to], stock) for stock, to in scaled.items() if to in labels])
-
-    def _judge(self, pairs: list[Pair]) -> dict[Pair, Verdict]:
-        diverged = {str(row["label"]) for row in self.rows if row["diverged"]}
-        return verdicts(self.statistics, pairs, HEADLINE[self.task], diverged)
-
-    def differences(self, label: str, metric: str, against: str | None = None) -> list[float]:
-        """Model less `against` (default: the baseline) on every seed that both have."""
-        mine, base = self.values(label, metric), self.values(against or self.baseline, metric)
-        return [mine[seed] - base[seed] for seed in sorted(mine.keys() & base.keys())]
-
-
-def _numbers(row: Row) -> dict[str, float]:
-    """Metrics, and AP by class under the name `AP of <class>`, where they are defined."""
-    classes = {CLASS_AP + name: value for name, value in row.get("per_class", {}).items()}
-    return {name: float(value) for name, value in (classes | row["metrics"]).items() if value is not None}
-
-
-def _part(row: Row, subset: str) -> Row:
-    part = row.get("subsets", {}).get(subset, {"metrics": {}})
-    return row | {"metrics": part["metrics"], "per_class": part.get("per_class", {})}
 
 
 def read_run(folder: Path) -> Run:
@@ -159,21 +47,6 @@ def read_run(folder: Path) -> Run:
         with read_at(spec):
             missing = [cell for cell in cell_keys(asked) if cell not in done and cell not in failed]
     return Run(folder, rows, failed, missing, text)
-
-
-def compare(runs: list[Run]) -> list[Comparison]:
-    """Rows that share dataset content, budget, protocol and baseline, in the order of the runs."""
-    groups: dict[str, tuple[list[Row], dict[str, Path]]] = {}
-    for run in runs:
-        for row in run.rows:
-            rows, folders = groups.setdefault(json.dumps([row.get(key) for key in _SAME], sort_keys=True), ([], {}))
-            if row["cell"] in folders:
-                raise SpecError(
-                    f"{run.folder} and {folders[row['cell']]} both hold cell {row['cell']}; give one of them"
-                )
-            rows.append(row)
-            folders[row["cell"]] = run.folder / "cells" / row["cell"]
-    return [Comparison(rows, folders) for rows, folders in groups.values()]
 
 
 def _read_row(path: Path) -> Row:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from experiments.cells.record import write_files
-from experiments.report.page import page
-from experiments.report.plots import PLOTS, draw_plots
-from experiments.report.rows import compare, read_run
-from experiments.report.text import csv_table, latex, markdown
+from experiments.report.comparison import compare
+from experiments.report.figures.draw import PLOTS, draw_plots
+from experiments.report.forms.document import document
+from experiments.report.forms.render import html, latex, markdown
+from experiments.report.forms.table_csv import csv_table
+from experiments.report.rows import read_run
 from experiments.spec.strict import SpecError
 
 __all__ = ["write_report"]
@@ -21,12 +23,12 @@ def write_report(folders: list[Path], out: Path) -> Path:
     runs = [read_run(folder) for folder in folders]
     comparisons = compare(runs)
     drawn = [draw_plots(comparison) for comparison in comparisons]
-    html, plots = out / "report.html", out / "plots"
+    content, page, plots = document(runs, comparisons, drawn), out / "report.html", out / "plots"
     files = {
-        out / "report.md": markdown(runs, comparisons, drawn).encode(),
-        out / "table.tex": latex(comparisons).encode(),
+        out / "report.md": markdown(content).encode(),
+        out / "table.tex": latex(content).encode(),
         out / "table.csv": csv_table(comparisons).encode(),
-        html: page(runs, comparisons, drawn).encode(),
+        page: html(content).encode(),
     }
     for index, pictures in enumerate(drawn, start=1):
         for name, picture in pictures.items():
@@ -37,4 +39,4 @@ def write_report(folders: list[Path], out: Path) -> Path:
             old.unlink()
     except OSError as error:
         raise SpecError(f"cannot write the report to {out}: {error}; give another --out, or free some space") from error
-    return html
+    return page

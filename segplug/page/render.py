@@ -9,12 +9,13 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from segplug.page import palette
+from yoloplug.names import printable
 
-__all__ = ["Cell", "data_uri", "render"]
+__all__ = ["Entry", "data_uri", "render"]
 
 
 @dataclass(frozen=True)
-class Cell:
+class Entry:
     """Of a table: a value, below it in small print what belongs to it, a line each; `link` makes it a link."""
 
     value: str
@@ -30,6 +31,7 @@ def render(template: Path, **values: object) -> str:
     environment = Environment(
         loader=FileSystemLoader([template.parent, Path(__file__).parent]),
         autoescape=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

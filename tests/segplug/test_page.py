@@ -9,7 +9,7 @@ from jinja2 import UndefinedError
 
 from segplug.draw import draw_comparison, draw_overlay
 from segplug.page import palette
-from segplug.page.render import Cell, data_uri, render
+from segplug.page.render import Entry, data_uri, render
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,13 +29,13 @@ def template(tmp_path: Path) -> Path:
 def test_every_value_is_escaped(template: Path) -> None:
     evil = "<script>alert('1')</script>\"&"
     page = render(
-        template, title=evil, rows=[[Cell(evil, evil, evil), Cell(evil, evil)]], pairs=[(evil, evil)], lines=[evil]
+        template, title=evil, rows=[[Entry(evil, evil, evil), Entry(evil, evil)]], pairs=[(evil, evil)], lines=[evil]
     )
     assert "<script" not in page and page.count("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&#34;&amp;") == 10
 
 
 def test_a_page_loads_nothing_and_knows_both_grounds(template: Path) -> None:
-    page = render(template, title="t", rows=[[Cell("my_long_name"), Cell("1")]], pairs=[], lines=[])
+    page = render(template, title="t", rows=[[Entry("my_long_name"), Entry("1")]], pairs=[], lines=[])
     assert not re.findall(r"https?://|url\(|<link|<script", page) and "my_<wbr>long_<wbr>name" in page
     for colours in (palette.LIGHT, palette.DARK):
         assert all(f"--{name}: {colour};" in page for name, colour in colours.items())

@@ -15,7 +15,7 @@ from segplug.data.images.writing import encode_picture
 from segplug.draw import shrunk
 from segplug.measurement.crack import Crack, MaskMeasurement
 from segplug.measurement.scale import Scale
-from segplug.page.render import Cell, data_uri, render
+from segplug.page.render import Entry, data_uri, render
 
 __all__ = ["Report", "picture_data"]
 
@@ -23,7 +23,7 @@ LONGEST_PX = 1400
 ERROR_PX = 0.5
 DIAGONAL_ERROR_PX = 0.7
 MAX_WIDTH_ERROR_PX = 1.5
-NONE = Cell("–")  # noqa: RUF001
+NONE = Entry("–")  # noqa: RUF001
 
 
 def picture_data(picture: NDArray[np.uint8]) -> str:
@@ -37,7 +37,7 @@ class _Image:
     measured: MaskMeasurement
     picture: str
     facts: str
-    rows: list[list[Cell]]
+    rows: list[list[Entry]]
 
 
 class Report:
@@ -84,17 +84,17 @@ class Report:
         masks = [image.measured for image in self._images]
         known_mm = [mask.length_mm for mask in masks if mask.length_mm is not None]
         length = _both(sum(mask.length_px for mask in masks), sum(known_mm) if known_mm else None, 0)
-        boxes = [("Images", Cell(str(len(masks)))), ("Cracks", Cell(str(sum(len(mask.cracks) for mask in masks))))]
+        boxes = [("Images", Entry(str(len(masks)))), ("Cracks", Entry(str(sum(len(mask.cracks) for mask in masks))))]
         boxes.append(("Total length", length))
         widest = [(image.measured.widest, image.name) for image in self._images if image.measured.widest is not None]
         if widest:  # by millimetres where there are some: pictures may differ in scale
             crack, name = max(widest, key=lambda sample: sample[0].max_width_mm or sample[0].max_width_px)
             cell = _both(crack.max_width_px, crack.max_width_mm, 2)
             where = f"crack {crack.number} in {name}"
-            boxes.append(("Widest place", Cell(cell.value, f"{cell.small}, {where}" if cell.small else where)))
+            boxes.append(("Widest place", Entry(cell.value, f"{cell.small}, {where}" if cell.small else where)))
         if pixels := sum(mask.height_px * mask.width_px for mask in masks):
             share = 100 * sum(mask.crack_pixels for mask in masks) / pixels
-            boxes.append(("Crack share of area", Cell(f"{share:.2f} %")))
+            boxes.append(("Crack share of area", Entry(f"{share:.2f} %")))
         return [{"name": name, "value": cell.value, "small": cell.small} for name, cell in boxes]
 
 
@@ -102,37 +102,37 @@ CRACK_COLUMNS = ("Crack", "Length", "Mean width", "Max. width", "Orientation", "
 IMAGE_COLUMNS = ("Image", "Cracks", "Length", "Mean width", "Max. width", "Crack share", "Density, m/m²")
 
 
-def _crack_row(crack: Crack) -> list[Cell]:
+def _crack_row(crack: Crack) -> list[Entry]:
     return [
-        Cell(str(crack.number)),
+        Entry(str(crack.number)),
         _both(crack.length_px, crack.length_mm, 1),
         _both(crack.mean_width_px, crack.mean_width_mm, 2),
         _both(crack.max_width_px, crack.max_width_mm, 2),
-        NONE if crack.orientation_deg is None else Cell(f"{crack.orientation_deg:.0f}°"),
+        NONE if crack.orientation_deg is None else Entry(f"{crack.orientation_deg:.0f}°"),
         _both(crack.area_px, crack.area_mm2, 0, " mm²"),
-        *(Cell(str(count)) for count in (crack.branches, crack.junctions, crack.loops)),
+        *(Entry(str(count)) for count in (crack.branches, crack.junctions, crack.loops)),
     ]
 
 
-def _image_row(number: int, image: _Image) -> list[Cell]:
+def _image_row(number: int, image: _Image) -> list[Entry]:
     m = image.measured
     return [
-        Cell(image.name, link=f"#image-{number}"),
-        Cell(str(len(m.cracks))),
+        Entry(image.name, link=f"#image-{number}"),
+        Entry(str(len(m.cracks))),
         _both(m.length_px, m.length_mm, 0),
         _both(m.mean_width_px, m.mean_width_mm, 2),
         _both(m.max_width_px, m.max_width_mm, 2),
-        Cell(f"{100 * m.crack_share:.2f} %"),
-        NONE if m.density_mm_per_mm2 is None else Cell(f"{1000 * m.density_mm_per_mm2:.3g}"),
+        Entry(f"{100 * m.crack_share:.2f} %"),
+        NONE if m.density_mm_per_mm2 is None else Entry(f"{1000 * m.density_mm_per_mm2:.3g}"),
     ]
 
 
-def _both(px: float | None, mm: float | None, digits: int, unit: str = " mm") -> Cell:
+def _both(px: float | None, mm: float | None, digits: int, unit: str = " mm") -> Entry:
     """Millimetres with the pixels below, or the pixels alone."""
     if px is None:
         return NONE
     in_px = f"{px:.{min(digits, 1)}f} px"
-    return Cell(in_px) if mm is None else Cell(f"{mm:.{digits}f}{unit}", in_px)
+    return Entry(in_px) if mm is None else Entry(f"{mm:.{digits}f}{unit}", in_px)
 
 
 def _version() -> str:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from experiments.cli import main
+from experiments.report.comparison import compare
+from experiments.report.forms.table_csv import csv_table
 from experiments.report.readme import BEGIN, END, results_block
-from experiments.report.rows import compare, read_run
-from experiments.report.text import csv_table
+from experiments.report.rows import read_run
 from experiments.spec.strict import SpecError
 
 

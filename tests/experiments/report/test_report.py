@@ -16,13 +16,18 @@ from PIL import Image
 
 from experiments.cli import main
 from experiments.report import write_report
-from experiments.report.choice import image_scores
+from experiments.report.comparison import compare
+from experiments.report.examples.choice import image_scores
 from experiments.report.facts import method_facts, unfinished
-from experiments.report.rows import compare, read_run
-from experiments.report.tables import Cell, cost_table, quality_table
-from experiments.report.text import csv_table, latex, markdown
-from experiments.report.verdict_tables import sentences, verdict_table
+from experiments.report.forms.document import document
+from experiments.report.forms.render import latex, markdown
+from experiments.report.forms.table_csv import csv_table
+from experiments.report.rows import read_run
+from experiments.report.tables.cost import cost_table
+from experiments.report.tables.quality import quality_table
+from experiments.report.tables.verdicts import sentences, verdict_table
 from experiments.spec.strict import SpecError
+from segplug.page.render import Entry
 
 SPEC = """\
 name: made-detect
@@ -74,11 +79,11 @@ def test_differences_are_paired_by_seed(tmp_path: Path, make_row: Any) -> None:
     assert comparison.labels == ["base", "plug_in"]
     assert comparison.differences("plug_in", "AP") == pytest.approx([0.03, 0.02])
     assert str(comparison.verdicts["plug_in"]) == "insufficient evidence (2 shared seeds, 3 needed)"
-    assert quality_table(comparison).rows[1][:2] == [Cell("plug_in", "seed 0, 1"), Cell("0.375", "+0.025\n± 0.064")]
+    assert quality_table(comparison).rows[1][:2] == [Entry("plug_in", "seed 0, 1"), Entry("0.375", "+0.025\n± 0.064")]
     make_row(tmp_path, "plug_in", 2, AP=0.45)
     (comparison,) = compare([read_run(tmp_path)])
-    assert verdict_table(comparison).rows[1][-1] == Cell("insufficient evidence", "per-image file missing")
-    assert verdict_table(comparison).rows[0][1:3] == [Cell("0.400"), Cell("-", "per-image file missing")]
+    assert verdict_table(comparison).rows[1][-1] == Entry("insufficient evidence", "per-image file missing")
+    assert verdict_table(comparison).rows[0][1:3] == [Entry("0.400"), Entry("-", "per-image file missing")]
     assert "difference +0.000; insufficient" in sentences(comparison)[0]
 
 
@@ -145,7 +150,7 @@ def test_a_diverged_baseline_is_marked_on_all_images_and_on_parts(tmp_path: Path
     for found in (comparison, subset):
         table = verdict_table(found)
         assert table.rows[0][0].small == "baseline, seed 0 (NaN), 1, 2"
-        assert table.rows[1][-1] == Cell("insufficient evidence", "base diverged")
+        assert table.rows[1][-1] == Entry("insufficient evidence", "base diverged")
     assert subset.split == "val, 5 images; part: 3 of them"
 
 
@@ -205,7 +210,7 @@ def test_csv_is_long_and_exact(tmp_path: Path, make_row: Any) -> None:
 def test_latex_is_escaped_and_balanced(tmp_path: Path, make_row: Any) -> None:
     make_row(tmp_path, "base", AP=0.4)
     make_row(tmp_path, "plug_in", 0, AP=0.5)
-    text = latex(compare([read_run(tmp_path)]))
+    text = latex(document([], compare([read_run(tmp_path)]), [{}]))
     assert r"plug\_in" in text and not re.search(
         r"(?<!\\)[_%#&](?![^\n]*\\\\)", text.replace("% needs", "").replace("{%\n", "")
     )
@@ -221,7 +226,7 @@ def test_markdown_tables_are_rectangular(tmp_path: Path, make_row: Any) -> None:
     make_row(tmp_path, "base", AP=0.4)
     make_row(tmp_path, "plug_in", AP=0.5)
     runs = [read_run(tmp_path)]
-    lines = [line for line in markdown(runs, compare(runs), [{}]).splitlines() if line.startswith("|")]
+    lines = [line for line in markdown(document(runs, compare(runs), [{}])).splitlines() if line.startswith("|")]
     assert len(lines) == 20 and all(len({line.count("|") for line in lines[k : k + 4]}) == 1 for k in range(0, 20, 4))
 
 

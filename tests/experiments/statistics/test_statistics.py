@@ -12,11 +12,14 @@ from scipy import stats
 
 from experiments.cells.per_image import CrackImages, score_images, score_subsets
 from experiments.metrics.coco_ap import CocoImages
-from experiments.report.intervals import intervals
-from experiments.report.rows import Comparison, compare, read_run
-from experiments.report.tables import per_class
-from experiments.report.text import csv_table, markdown
-from experiments.report.verdict_tables import equal_size_table, sentences, verdict_table
+from experiments.report.comparison import Comparison, compare
+from experiments.report.figures.intervals import intervals
+from experiments.report.forms.document import document
+from experiments.report.forms.render import markdown
+from experiments.report.forms.table_csv import csv_table
+from experiments.report.rows import read_run
+from experiments.report.tables.quality import per_class
+from experiments.report.tables.verdicts import equal_size_table, sentences, verdict_table
 from experiments.spec.strict import SpecError
 from experiments.statistics.coverage import SCENARIOS, coverage, line
 from experiments.statistics.false_claims import Scenario, false_claims
@@ -216,7 +219,7 @@ def test_a_model_is_also_judged_against_stock_at_its_size(detections: Path, make
     assert table and [cell.value for cell in table.rows[0]][:1] == ["finder"] and len(table.rows) == 1
     assert table.rows[0][2].small == "params +0.4%" and table.rows[0][-1].value == "insufficient evidence"
     assert "of base-as-finder-params, difference" in sentences(comparison)[-1]
-    assert table.caption in markdown([read_run(detections)], [comparison], [{}])
+    assert table.caption in markdown(document([read_run(detections)], [comparison], [{}]))
     assert ",finder,base-as-finder-params,AP,fraction,3," in csv_table([comparison])
 
 
@@ -247,7 +250,7 @@ def test_a_missing_file_is_said_and_stops_nothing(detections: Path) -> None:
     for path in (detections / "cells").glob("finder-*/predictions.json"):
         path.unlink()
     runs = [read_run(detections)]
-    text = markdown(runs, compare(runs), [{}])
+    text = markdown(document(runs, compare(runs), [{}]))
     assert "insufficient evidence (per-image file missing)" in text and "0 lies in the interval" in text
 
 

@@ -6,12 +6,12 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from experiments.report.curves import loss, monitor
-from experiments.report.dots import MOST_CLASSES, classes, errors, metrics
-from experiments.report.intervals import Intervals, intervals
-from experiments.report.rows import Comparison
-from experiments.report.scatter import latency, size
-from experiments.report.theme import render
+from experiments.report.comparison import Comparison
+from experiments.report.figures.curves import loss, monitor
+from experiments.report.figures.differences import MOST_CLASSES, classes, errors, metrics
+from experiments.report.figures.intervals import Intervals, intervals
+from experiments.report.figures.scatter import latency, size
+from experiments.report.figures.theme import render
 
 __all__ = ["PLOTS", "Drawn", "Picture", "draw_plots"]
 

@@ -8,9 +8,9 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.report.intervals import Intervals
-from experiments.report.rows import Comparison
-from experiments.report.theme import colour, legend, panel
+from experiments.report.comparison import Comparison
+from experiments.report.figures.intervals import Intervals
+from experiments.report.figures.theme import colour, legend, panel
 
 __all__ = ["loss", "monitor"]
 

@@ -10,13 +10,15 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from experiments.report.curves import loss
-from experiments.report.dots import MOST_CLASSES, classes, errors, metrics
-from experiments.report.errors import error_table
-from experiments.report.plots import draw_plots
-from experiments.report.rows import Comparison, compare, read_run
-from experiments.report.scatter import latency, pareto
-from experiments.report.theme import PALETTE, colour, render
+from experiments.report.comparison import Comparison, compare
+from experiments.report.figures.curves import loss
+from experiments.report.figures.differences import MOST_CLASSES, classes, errors, metrics
+from experiments.report.figures.draw import draw_plots
+from experiments.report.figures.scatter import latency, pareto
+from experiments.report.figures.theme import colour, render
+from experiments.report.rows import read_run
+from experiments.report.tables.errors import error_table
+from segplug.page.palette import SERIES
 
 
 def comparison(folder: Path) -> Comparison:
@@ -124,7 +126,7 @@ def test_equal_rows_give_equal_bytes(tmp_path: Path, make_row: Any) -> None:
 
 
 def test_colours_follow_the_order_of_the_models(tmp_path: Path, make_row: Any) -> None:
-    labels = ["base", *(f"m{i}" for i in range(len(PALETTE)))]
+    labels = ["base", *(f"m{i}" for i in range(len(SERIES)))]
     for label in labels:
         make_row(tmp_path, label, AP=0.4)
     figure = loss(comparison(tmp_path), {})

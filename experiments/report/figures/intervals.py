@@ -1,8 +1,8 @@
 """Intervals of differences to the baseline, by model and metric, as the plots want them."""
 
 from experiments.metrics.coco_ap import CLASS_AP
-from experiments.report.rows import Comparison
-from experiments.report.tables import METRICS
+from experiments.report.comparison import Comparison
+from experiments.report.tables.table import METRICS
 from experiments.statistics import Interval
 
 __all__ = ["Intervals", "intervals"]

@@ -3,9 +3,11 @@
 from collections.abc import Collection
 from statistics import mean
 
-from experiments.report.rows import HEADLINE, Comparison
-from experiments.report.tables import Cell, Table, quality_table, seeds, span
+from experiments.report.comparison import HEADLINE, Comparison
+from experiments.report.tables.quality import quality_table
+from experiments.report.tables.table import Table, seeds, span
 from experiments.statistics import Interval, Verdict
+from segplug.page.render import Entry
 
 __all__ = ["equal_size_table", "quality_tables", "sentences", "verdict_table"]
 
@@ -32,10 +34,10 @@ def equal_size_table(comparison: Comparison) -> Table | None:
     columns = ["Model", metric, "Stock at its size", metric, "Difference", "95 % interval", "p (Holm)", "Verdict"]
     lines = [
         [
-            Cell(label),
-            Cell(_mean(comparison, label, metric)),
-            Cell(stock, _size(comparison, stock)),
-            Cell(_mean(comparison, stock, metric)),
+            Entry(label),
+            Entry(_mean(comparison, label, metric)),
+            Entry(stock, _size(comparison, stock)),
+            Entry(_mean(comparison, stock, metric)),
             *_judged(comparison.differences(label, metric, stock), verdict),
         ]
         for (label, stock), verdict in comparison.at_equal_size.items()
@@ -56,26 +58,26 @@ def sentences(comparison: Comparison) -> list[str]:
     ]
 
 
-def _line(comparison: Comparison, label: str, metric: str) -> list[Cell]:
+def _line(comparison: Comparison, label: str, metric: str) -> list[Entry]:
     own = comparison.statistics.interval(label, metric) if comparison.values(label, metric) else ""
     cells = [
-        Cell(label, seeds(comparison, label)),
-        Cell(_mean(comparison, label, metric)),
-        Cell(span(own)) if isinstance(own, Interval) else Cell("-", own),
+        Entry(label, seeds(comparison, label)),
+        Entry(_mean(comparison, label, metric)),
+        Entry(span(own)) if isinstance(own, Interval) else Entry("-", own),
     ]
     if label == comparison.baseline:
-        return cells + [Cell("-")] * 4
+        return cells + [Entry("-")] * 4
     return [*cells, *_judged(comparison.differences(label, metric), comparison.verdicts[label])]
 
 
-def _judged(apart: list[float], verdict: Verdict) -> list[Cell]:
+def _judged(apart: list[float], verdict: Verdict) -> list[Entry]:
     """Difference, interval, p and verdict."""
     found, p = verdict.difference, verdict.p_holm
     return [
-        Cell(f"{mean(apart):+.3f}" if apart else "-"),
-        Cell(span(found, "+") if found else "-"),
-        Cell("-" if p is None else _p(p)),
-        Cell(verdict.word, verdict.reason),
+        Entry(f"{mean(apart):+.3f}" if apart else "-"),
+        Entry(span(found, "+") if found else "-"),
+        Entry("-" if p is None else _p(p)),
+        Entry(verdict.word, verdict.reason),
     ]
 
 

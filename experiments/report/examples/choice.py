@@ -14,7 +14,7 @@ import numpy as np
 from experiments.cells.pictures import SHOWN_CONFIDENCE, kept
 from experiments.cells.record import read_json
 from experiments.metrics.box_matching import box_iou, by_image, match_boxes, same_class
-from experiments.report.rows import Comparison
+from experiments.report.comparison import Comparison
 
 __all__ = ["RUN_AGAIN", "SCORE_NAME", "Choice", "ImageScores", "choose", "image_scores", "matched"]
 

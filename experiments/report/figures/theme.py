@@ -1,4 +1,4 @@
-"""How every plot looks, in one place; what style.css is to the page. SVGs are transparent, PNGs white."""
+"""How every plot looks, in one place; what segplug.page is to the page. SVGs are transparent, PNGs white."""
 
 import io
 from collections.abc import Callable
@@ -9,18 +9,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-__all__ = ["PALETTE", "colour", "legend", "marker", "panel", "render"]
+from segplug.page.palette import DARK, LIGHT, SERIES
 
-# Okabe and Ito: told apart by colour-blind readers, and on light and dark ground. Markers differ as well, for print.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
-_MARKERS = "osD^vPX"
+__all__ = ["colour", "legend", "marker", "panel", "render"]
+
+_MARKERS = "osD^vPX"  # beside the colours, for print
 _WIDTH, _HEIGHT, _LEGEND_LINE = 4.6, 3.1, 0.17  # inches
-_INK = {False: "#1f2933", True: "#d8dee9"}
 
 
 def render(draw: Callable[[], Figure | None], dark: bool = False, kind: str = "svg") -> bytes | None:
     """The figure as SVG or PNG; None when there is nothing to draw. Equal figures give equal bytes."""
-    ink = _INK[dark]
+    ink = (DARK if dark else LIGHT)["ink"]
     style: Any = {
         "figure.facecolor": "white" if kind == "png" else "none",
         "axes.facecolor": "none",
@@ -42,6 +41,7 @@ def render(draw: Callable[[], Figure | None], dark: bool = False, kind: str = "s
         "axes.grid": True,
         "grid.alpha": 0.13,
         "grid.linewidth": 0.6,
+        "text.parse_math": False,  # a `$` of a class name is a `$`
         "legend.frameon": False,
         "legend.handlelength": 1.6,
         "svg.hashsalt": "report",
@@ -76,7 +76,7 @@ def legend(figure: Figure, axes: Any) -> Figure:
 
 def colour(index: int) -> str:
     """Of the model at this place in the comparison; the baseline is 0."""
-    return PALETTE[index % len(PALETTE)]
+    return SERIES[index % len(SERIES)]
 
 
 def marker(index: int) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from experiments.report.intervals import Intervals
-from experiments.report.rows import HEADLINE, Comparison
-from experiments.report.theme import colour, legend, marker, panel
+from experiments.report.comparison import HEADLINE, Comparison
+from experiments.report.figures.intervals import Intervals
+from experiments.report.figures.theme import colour, legend, marker, panel
 
 __all__ = ["latency", "pareto", "size"]
 

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 
 from experiments.cells.pictures import KEPT, SIDE_PX, kept, save_masks, save_picture, save_pictures, shrink_mask
-from experiments.report.choice import choose, image_scores
-from experiments.report.pictures import FALSE_ALARM, HIT, MISSED, examples
-from experiments.report.rows import Comparison, compare, read_run
+from experiments.report.comparison import Comparison, compare
+from experiments.report.examples.choice import choose, image_scores
+from experiments.report.examples.pictures import examples
+from experiments.report.rows import read_run
 from experiments.spec.strict import SpecError
+from segplug.page.palette import FALSE_ALARM, HIT, MISS
 
 
 def comparison(folder: Path) -> Comparison:
@@ -40,7 +42,7 @@ def test_mask_colours(tmp_path: Path, make_row: Any) -> None:
     (truth, _), (caption, panel) = example.panels
     assert (truth, caption) == ("Ground truth", "base, IoU 0.33")
     found = colours(panel, 20, 7, 12, 17)
-    assert [near(pixel, colour) for pixel, colour in zip(found, (MISSED, HIT, FALSE_ALARM), strict=True)] == [True] * 3
+    assert [near(pixel, colour) for pixel, colour in zip(found, (MISS, HIT, FALSE_ALARM), strict=True)] == [True] * 3
 
 
 def test_box_colours(tmp_path: Path, make_row: Any) -> None:
@@ -51,7 +53,7 @@ def test_box_colours(tmp_path: Path, make_row: Any) -> None:
     (_, truth), (good, hit), (bad, miss) = first.panels
     assert (good, bad) == ("base, F1 1.00", "plug_in, F1 0.00")  # the box with confidence 0.1 is not drawn
     assert near(colours(truth, 10, 5)[0], HIT) and near(colours(hit, 10, 6)[0], HIT)
-    assert near(colours(miss, 10, 5)[0], MISSED) and near(colours(miss, 10, 11)[0], FALSE_ALARM)
+    assert near(colours(miss, 10, 5)[0], MISS) and near(colours(miss, 10, 11)[0], FALSE_ALARM)
 
 
 def test_chosen_by_paired_difference(tmp_path: Path, make_row: Any) -> None:

@@ -4,8 +4,9 @@ from statistics import mean
 
 from experiments.metrics.crack_errors import CRACK_ERRORS, EDGE_PX
 from experiments.metrics.tide import ERROR_TYPES
-from experiments.report.rows import Comparison
-from experiments.report.tables import Cell, Table
+from experiments.report.comparison import Comparison
+from experiments.report.tables.table import Table
+from segplug.page.render import Entry
 
 __all__ = ["error_table", "mean_errors"]
 
@@ -44,8 +45,8 @@ def error_table(comparison: Comparison) -> Table | None:
             apart = (
                 f"{errors.get(kind, 0.0) - base.get(kind, 0.0):+.3f}" if base and label != comparison.baseline else ""
             )
-            cells.append(Cell(f"{errors.get(kind, 0.0):.3f}", apart))
-        lines.append([Cell(label, "baseline" if label == comparison.baseline else ""), *cells])
+            cells.append(Entry(f"{errors.get(kind, 0.0):.3f}", apart))
+        lines.append([Entry(label, "baseline" if label == comparison.baseline else ""), *cells])
     caption = {"detect": "Error types: AP50 lost to each", "segment": "Error types: share of the union"}[
         comparison.task
     ]

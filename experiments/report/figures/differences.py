@@ -6,17 +6,19 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from experiments.metrics.coco_ap import CLASS_AP
-from experiments.report.errors import mean_errors
-from experiments.report.intervals import Intervals
-from experiments.report.rows import Comparison
-from experiments.report.tables import METRICS
-from experiments.report.theme import colour, legend, marker, panel
+from experiments.report.comparison import Comparison
+from experiments.report.figures.intervals import Intervals
+from experiments.report.figures.theme import colour, legend, marker, panel
+from experiments.report.tables.errors import mean_errors
+from experiments.report.tables.table import METRICS
+from yoloplug.names import printable
 
 __all__ = ["MOST_CLASSES", "classes", "errors", "metrics"]
 
 MOST_CLASSES = 20
 _DOT_HEIGHT = 0.115  # inches
 _LEAST = 0.02
+_LONGEST = 40  # characters of a class's name
 
 
 def metrics(comparison: Comparison, intervals: Intervals) -> Figure | None:
@@ -63,7 +65,7 @@ def _differences(comparison: Comparison, intervals: Intervals, names: list[str],
     axes.axvline(0, color=colour(0), linewidth=1)
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, -_LEAST), max(high, _LEAST))  # a thousandth must not look like a difference
-    axes.set_yticks(range(len(shown)), [name.removeprefix(CLASS_AP) for name in shown])
+    axes.set_yticks(range(len(shown)), [_short(name.removeprefix(CLASS_AP)) for name in shown])
     axes.set_xlabel(text)
     return legend(figure, axes)
 
@@ -89,3 +91,8 @@ def _dots(
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.06)
     return figure, axes
+
+
+def _short(name: str) -> str:
+    shown = printable(name)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"

@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw
+from PIL import Image, ImageDraw
 
 from experiments.cells.pictures import KEPT, SHOWN_CONFIDENCE
 from experiments.cells.record import read_json
 from experiments.metrics.box_matching import by_image
-from experiments.report.choice import RUN_AGAIN, SCORE_NAME, choose, image_scores, matched
-from experiments.report.rows import Comparison
+from experiments.report.comparison import Comparison
+from experiments.report.examples.choice import RUN_AGAIN, SCORE_NAME, choose, image_scores, matched
 from experiments.spec.strict import SpecError
 from segplug.data.images.reading import UNREADABLE
+from segplug.page.palette import FALSE_ALARM, HIT, MISS, rgb
 
-__all__ = ["FALSE_ALARM", "HIT", "KEY", "MISSED", "Example", "examples", "how_chosen"]
+__all__ = ["Example", "examples", "how_chosen"]
 
 ENLARGE_TO_PX = 400
-HIT, MISSED, FALSE_ALARM = "#00A878", "#3A86FF", "#FF6B35"
-KEY = ((HIT, "found"), (MISSED, "missed"), (FALSE_ALARM, "false alarm"))
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class _Boxes:
         if not truth:
             found = sorted(self.found.get(record["id"], []), key=lambda p: -p["score"])
             taken = matched(found, objects)
-            coloured = [(item["bbox"], MISSED) for number, item in enumerate(objects) if number not in taken]
+            coloured = [(item["bbox"], MISS) for number, item in enumerate(objects) if number not in taken]
             coloured += [(p["bbox"], HIT if took >= 0 else FALSE_ALARM) for p, took in zip(found, taken, strict=True)]
         picture = _enlarged(_read_picture(self.pictures / f"{index}.jpg", "RGB"))
         factor = picture.width / record["width"]
@@ -111,9 +110,9 @@ class _Masks:
         areas = [(label, HIT)]
         if not truth:
             found = self.masks[str(index)]
-            areas = [(label & found, HIT), (label & ~found, MISSED), (found & ~label, FALSE_ALARM)]
+            areas = [(label & found, HIT), (label & ~found, MISS), (found & ~label, FALSE_ALARM)]
         for area, colour in areas:
-            pixels[area] = ImageColor.getrgb(colour)
+            pixels[area] = rgb(colour)
         return _jpeg(_enlarged(Image.fromarray(pixels.astype(np.uint8))))
 
 

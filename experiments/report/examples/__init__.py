@@ -1,0 +1,1 @@
+"""Images side by side: which are shown, and how they are drawn."""

@@ -1,0 +1,1 @@
+"""The tables of a comparison, in no format yet."""

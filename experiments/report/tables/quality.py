@@ -1,0 +1,69 @@
+"""The metrics of a comparison, on all classes and on each, with differences to the baseline."""
+
+from statistics import mean, stdev
+
+from experiments.metrics.coco_ap import CLASS_AP
+from experiments.report.comparison import Comparison
+from experiments.report.tables.table import METRICS, Table, seeds, span
+from experiments.statistics import Interval
+from segplug.page.render import Entry
+
+__all__ = ["per_class", "quality_table"]
+
+_DEFINITIONS = {
+    "detect": "COCOeval's definition; fractions from 0 to 1. AP: mean over IoU 0.50 to 0.95 and classes. "
+    "AP50, AP75: at that IoU. S, M, L: objects below 32², to 96², above 96² px² in the original image. AR100: recall "
+    "with 100 detections an image. Not Ultralytics' own mAP. -: no object of that size.",
+    "segment": "Fractions from 0 to 1 from crack pixels, 0 px tolerance. iou_crack = TP/(TP+FP+FN), miou = mean of it "
+    "and the background's IoU, f1 = 2TP/(2TP+FP+FN), precision, recall: counts summed over the whole test set at "
+    "threshold 0.5. iou_per_image: mean over images. ods_f1: at the one best threshold; ois_f1: at each image's best.",
+}
+
+
+_SMALL_PRINT = (
+    "Small print: the difference to the baseline and its 95 % interval (of the baseline itself: the value's); "
+    "± standard deviation over seeds where there is no interval."
+)
+
+
+def quality_table(comparison: Comparison) -> Table:
+    """One line a model, one column a metric; differences are of the means over shared seeds."""
+    metrics = [m for m in METRICS[comparison.task] if any(comparison.values(x, m) for x in comparison.labels)]
+    notes = [_DEFINITIONS[comparison.task], _SMALL_PRINT]
+    return _metric_table(comparison, f"Quality, {comparison.split}", metrics, metrics, notes)
+
+
+def per_class(comparison: Comparison) -> Table | None:
+    """AP of each class as `quality_table` has the metrics; None where rows have no classes."""
+    names = list(dict.fromkeys(name for row in comparison.rows for name in row.get("per_class", {})))
+    if not names:
+        return None
+    notes = [f"AP of each class, mean over IoU 0.50 to 0.95. {_SMALL_PRINT}"]
+    return _metric_table(comparison, "AP by class", [CLASS_AP + name for name in names], names, notes)
+
+
+def _metric_table(
+    comparison: Comparison, caption: str, metrics: list[str], columns: list[str], notes: list[str]
+) -> Table:
+    lines = [
+        [Entry(label, seeds(comparison, label)), *(_quality(comparison, label, metric) for metric in metrics)]
+        for label in comparison.labels
+    ]
+    return Table(caption, ["Model", *columns], lines, notes)
+
+
+def _quality(comparison: Comparison, label: str, metric: str) -> Entry:
+    values = list(comparison.values(label, metric).values())
+    if not values:
+        return Entry("-")
+    if label == comparison.baseline:
+        found = comparison.statistics.interval(label, metric)
+        lines = [span(found)] if isinstance(found, Interval) else []
+    else:
+        found = comparison.statistics.difference(label, comparison.baseline, metric)
+        apart = comparison.differences(label, metric)
+        lines = [f"{mean(apart):+.3f}"] if apart else []
+        lines += [span(found, "+")] if isinstance(found, Interval) else []
+    if not isinstance(found, Interval) and len(values) > 1:
+        lines.append(f"± {stdev(values):.3f}")
+    return Entry(f"{mean(values):.3f}", "\n".join(lines))
