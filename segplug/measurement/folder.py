@@ -16,13 +16,13 @@ from segplug.data.images.writing import write_picture
 from segplug.data.labels.mask_file import read_mask
 from segplug.errors import SegplugError
 from segplug.measurement.crack import MaskMeasurement
-from segplug.measurement.mask import MIN_LENGTH_PX, measure_mask
+from segplug.measurement.mask import MIN_LENGTH_PX, check_min_length, measure_mask
 from segplug.measurement.report.page import Report, picture_data
 from segplug.measurement.report.picture import draw_measurement, mask_background
-from segplug.measurement.report.tables import write_tables
+from segplug.measurement.report.tables import Tables
 from segplug.measurement.scale import Scale
 from segplug.prediction.sources import find_sources
-from yoloplug.files import write_text
+from yoloplug.files import remove_leftovers, write_text
 
 __all__ = ["Run", "measure_folder"]
 
@@ -47,13 +47,13 @@ def measure_folder(
 
     source: a mask, a folder of masks, or a folder with masks/ in it, as `segplug predict` writes. images: photo or
     folder of photos of the same names, for the pictures' background; those without a mask are named in the report. A
-    file that cannot be measured is in `failed`, the others are done all the same. Raises SegplugError when there is
-    nothing to measure or nothing can be written.
+    file that cannot be measured is in `failed`, the others are done all the same. What is measured is written as it
+    goes, so that a full disk or Ctrl-C costs what follows only. Raises SegplugError when there is nothing to measure,
+    WriteError when a file cannot be written.
     """
     masks = _masks(Path(source))
     photos = None if images is None else _photos(Path(images), masks)
-    if not min_length_px >= 0:
-        raise SegplugError(f"min_length_px must be at least 0, got {min_length_px}")
+    check_min_length(min_length_px)
     bare = [str(photo) for name, photo in (photos or {}).items() if name not in {mask.stem for mask in masks}]
     for photo in bare:
         note(f"{photo}: has no mask, not measured")
@@ -68,26 +68,32 @@ def measure_folder(
         "min_length_px": min_length_px,
         "photos_without_mask": bare,
     }
-    report = Report(str(source), started, scale, min_length_px)
-    measured: list[tuple[str, MaskMeasurement]] = []
-    failed: list[tuple[str, str]] = []
-    for i, file in enumerate(masks, start=1):
-        try:
-            mask = read_mask(file)
-            background = mask_background(mask) if photos is None else _background(file, mask, photos)
-        except (SegplugError, OSError) as error:
-            failed.append((str(file), str(error)))
-            note(f"{i}/{len(masks)} {error}")
-            continue
-        result = measure_mask(mask, scale.for_picture(mask.shape[1], mask.shape[0]), min_length_px)
-        drawn = draw_measurement(background, mask, result)
-        write_picture(out / "annotated" / f"{file.stem}.jpg", drawn)
-        measured.append((file.stem, result))
-        report.add(file.stem, result, picture_data(drawn))
-        note(f"{i}/{len(masks)} {file.name}: {_in_words(result)}")
-    write_tables(measured, failed, about, out)
-    write_text(out / "report.html", report.page(failed, bare))
-    return Run(tuple(measured), tuple(failed))
+    for folder in (out, out / "annotated"):
+        remove_leftovers(folder)
+    tables, report = Tables(out, about, len(masks)), Report(str(source), started, scale, min_length_px)
+    try:
+        for i, file in enumerate(masks, start=1):
+            try:
+                mask = read_mask(file)
+                background = mask_background(mask) if photos is None else _background(file, mask, photos)
+                result = measure_mask(mask, scale.for_picture(mask.shape[1], mask.shape[0]), min_length_px)
+            except (SegplugError, OSError) as error:
+                tables.fail(str(file), str(error))
+                note(f"{i}/{len(masks)} {error}")
+                continue
+            tables.add(file.stem, result)
+            drawn = draw_measurement(background, mask, result)
+            write_picture(out / "annotated" / f"{file.stem}.jpg", drawn)
+            report.add(file.stem, result, picture_data(drawn))
+            note(f"{i}/{len(masks)} {file.name}: {_in_words(result)}")
+    finally:
+        if tables.measured or not tables.not_reached:
+            tables.write()
+            missing = [reason for _, reason in tables.failed] + [f"{photo}: has no mask" for photo in bare]
+            if tables.not_reached:
+                missing.append(f"stopped before {tables.not_reached} of {len(masks)} masks; measure them again")
+            write_text(out / "report.html", report.page(missing))
+    return Run(tuple(tables.measured), tuple(tables.failed))
 
 
 def _masks(source: Path) -> list[Path]:

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from segplug.errors import SegplugError
 from segplug.measurement.crack import Crack, MaskMeasurement
+from segplug.measurement.scale import check_scale
 from segplug.measurement.skeleton.centre_line import CentreLine, centre_lines
 from segplug.measurement.skeleton.graph import prune_spurs, skeleton_graph
 from segplug.measurement.skeleton.width_profile import measure_widths
 
-__all__ = ["MIN_LENGTH_PX", "measure_mask"]
+__all__ = ["MIN_LENGTH_PX", "check_min_length", "measure_mask"]
 
 MIN_LENGTH_PX = 20.0
+LONGEST_PX = 1e6
 ROUND = 0.7  # spread across by spread along, above which there is no main direction
 
 
@@ -28,13 +30,12 @@ def measure_mask(
 ) -> MaskMeasurement:
     """Measure every 8-connected component of an (H, W) mask, bool, 0/1 or 0/255, that is at least `min_length_px` long.
 
-    Raises SegplugError on another shape or other values, a scale that is not above 0, a negative limit.
+    Raises SegplugError on another shape or other values, a scale or limit out of range.
     """
     pixels = _as_bool(mask)
-    if mm_per_px is not None and not (math.isfinite(mm_per_px) and mm_per_px > 0):
-        raise SegplugError(f"mm_per_px must be above 0, got {mm_per_px}")
-    if not min_length_px >= 0:
-        raise SegplugError(f"min_length_px must be at least 0, got {min_length_px}")
+    if mm_per_px is not None:
+        check_scale("mm_per_px", mm_per_px)
+    check_min_length(min_length_px)
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(pixels.view(np.uint8), connectivity=8)
     found: list[Crack] = []
     left_out_px = 0
@@ -58,6 +59,12 @@ def measure_mask(
         left_out=count - 1 - len(found),
         left_out_px=left_out_px,
     )
+
+
+def check_min_length(min_length_px: float) -> None:
+    """Raises SegplugError."""
+    if not 0 <= min_length_px <= LONGEST_PX:
+        raise SegplugError(f"min_length_px must lie between 0 and {LONGEST_PX:g}, got {min_length_px}")
 
 
 def _as_bool(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.bool_]:

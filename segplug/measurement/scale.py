@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from segplug.errors import SegplugError
 
-__all__ = ["Scale"]
+__all__ = ["Scale", "check_scale"]
+
+SMALLEST, LARGEST = 1e-6, 1e6
+"""Millimetres a pixel: a nanometre, a kilometre."""
 
 WAYS = (
     "--mm-per-px; --reference-px with --reference-mm; --focal-mm with --sensor-width-mm and --distance-mm; or --px-only"
@@ -52,17 +55,20 @@ class Scale:
             missing = [_flag(name) for name in way if getattr(self, name) is None]
             if missing:
                 raise SegplugError(f"{_flag(way[0])} and its partners go together; add {', '.join(missing)}")
+        if self.focal_mm is None:
+            self.for_picture(1, 1)
 
     def for_picture(self, width_px: int, height_px: int) -> float | None:
-        """Millimetres a pixel of a picture of this size; None for px_only."""
+        """Millimetres a pixel of a picture of this size; None for px_only. Raises SegplugError when out of range."""
         if self.px_only:
             return None
         if self.mm_per_px is not None:
-            return self.mm_per_px
+            return check_scale("--mm-per-px", self.mm_per_px)
         if self.reference_px is not None and self.reference_mm is not None:
-            return self.reference_mm / self.reference_px
+            return check_scale("the reference", self.reference_mm / self.reference_px)
         assert self.focal_mm and self.sensor_width_mm and self.distance_mm
-        return self.sensor_width_mm * self.distance_mm / (self.focal_mm * max(width_px, height_px))
+        mm_per_px = self.sensor_width_mm / self.focal_mm * self.distance_mm / max(width_px, height_px)
+        return check_scale("the camera", mm_per_px)
 
     def describe(self) -> str:
         """One sentence for the report."""
@@ -76,6 +82,13 @@ class Scale:
             f"Camera: focal length {self.focal_mm:g} mm, sensor {self.sensor_width_mm:g} mm wide, "
             f"{self.distance_mm:g} mm from the wall, at right angles; the picture's longer side is the sensor's width."
         )
+
+
+def check_scale(name: str, mm_per_px: float) -> float:
+    """`mm_per_px`. Raises SegplugError on what no camera gives."""
+    if not SMALLEST <= mm_per_px <= LARGEST:
+        raise SegplugError(f"{name}: {mm_per_px:g} mm per pixel; must lie between {SMALLEST:g} and {LARGEST:g}")
+    return mm_per_px
 
 
 def _flag(name: str) -> str:

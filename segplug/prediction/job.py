@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.inference.predictor import Predictor
-from segplug.prediction.progress import Note
+from segplug.inference.tiling import tile_count
+from segplug.prediction.progress import Note, Progress
 from segplug.prediction.sources import Source
 
 __all__ = ["SAVED", "Job", "Result"]
@@ -35,9 +36,18 @@ class Job:
         """Where a result goes, None if it is not asked for."""
         return self.out / kind / f"{source.name}{suffix}" if kind in self.save else None
 
-    def probability(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(H, W, 3) -> (H, W)"""
-        return self.predictor(image, self.tile)
+    def probability(self, image: NDArray[np.uint8], what: str = "") -> NDArray[np.float32]:
+        """(H, W, 3) -> (H, W). Notes how far it is with `what`, unless empty."""
+        if not what:
+            return self.predictor(image, self.tile)
+        progress = Progress(self.note, tile_count((image.shape[0], image.shape[1]), self.tile), what)
+
+        def network(tile: NDArray[np.uint8]) -> NDArray[np.float32]:
+            found = self.predictor.network(tile)
+            progress.tick()
+            return found
+
+        return replace(self.predictor, network=network)(image, self.tile)
 
 
 @dataclass(frozen=True)

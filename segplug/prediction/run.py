@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from yoloplug import files
 __all__ = ["predict"]
 
 DEFAULT_SAVE = ("masks", "overlays")
+LARGEST_TILE_PX = 65536
 
 
 def predict(
@@ -67,28 +69,42 @@ def _run(sources: list[Source], job: Job, records: Records) -> list[dict[str, st
     before = [records.finished(source) for source in sources]  # first of all: it may refuse
     if kept := sum(record is not None for record in before):
         job.note(f"{kept} of {len(sources)} files are finished in {job.out} and left alone")
+    for kind in ("", *SAVED, "frames", "records"):
+        files.remove_leftovers(job.out / kind)
     progress, failed = Progress(job.note, len(sources)), []
     done: list[Record] = []
-    for source, record in zip(sources, before, strict=True):
-        if record is not None:
-            progress.skip()
+    try:
+        for source, record in zip(sources, before, strict=True):
+            if record is not None:
+                progress.skip()
+                done.append(record)
+                continue
+            try:
+                record = _finish(source, job, records)
+            except UnreadableError as error:
+                failed.append(str(error))
+                progress.step(str(error))
+                continue
             done.append(record)
-            continue
-        earlier = records.discard(source)
-        try:
-            result = _predict(source, job)
-        except UnreadableError as error:
-            failed.append(str(error))
-            progress.step(str(error))
-            continue
-        done.append(records.write(source, result, earlier))
-        progress.step(f"{source.path.name}: {100 * float(result.row['crack_share']):.2f} % crack")
-    _summarise(records.all(), job)
+            progress.step(f"{source.path.name}: {100 * float(record.row['crack_share']):.2f} % crack")
+    finally:
+        _summarise(records.all(), job)
     if failed:
         raise FilesFailed(
             f"{len(failed)} of {len(sources)} files failed, the rest is in {job.out}: {'; '.join(failed)}"
         )
     return [record.row for record in done]
+
+
+def _finish(source: Source, job: Job, records: Records) -> Record:
+    """Raises UnreadableError on a file that cannot be read, and on one whose results cannot take its name."""
+    earlier = records.discard(source)
+    try:
+        return records.write(source, _predict(source, job), earlier)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise UnreadableError(f"{source.path}: its name is too long for its results; shorten it") from error
 
 
 def _predict(source: Source, job: Job) -> Result:
@@ -112,7 +128,7 @@ def _check(save: Sequence[str], threshold: float | None, tile: int, every: int) 
         raise SegplugError(f"nothing to save; name some of {', '.join(SAVED)}")
     if threshold is not None and not 0 < threshold < 1:
         raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
-    if tile < 2 * OVERLAP:
-        raise SegplugError(f"tile must be at least {2 * OVERLAP} px, got {tile}")
+    if not 2 * OVERLAP <= tile <= LARGEST_TILE_PX:
+        raise SegplugError(f"tile must lie between {2 * OVERLAP} and {LARGEST_TILE_PX} px, got {tile}")
     if every < 1:
         raise SegplugError(f"every must be at least 1, got {every}")

@@ -57,8 +57,8 @@ class Report:
         rows = [_crack_row(crack) for crack in measured.cracks]
         self._images.append(_Image(name, measured, picture, facts, rows))
 
-    def page(self, failed: Sequence[tuple[str, str]], photos_without_mask: Sequence[str] = ()) -> str:
-        """The whole HTML document. `failed`: file and reason."""
+    def page(self, not_measured: Sequence[str]) -> str:
+        """The whole HTML document. `not_measured`: a line for each file, with the reason."""
         scales = {image.measured.mm_per_px for image in self._images} - {None}
         return render(
             Path(__file__).with_name("report.html"),
@@ -68,7 +68,7 @@ class Report:
             version=_version(),
             totals=self._totals(),
             scale=self._scale.describe(),
-            not_measured=[reason for _, reason in failed] + [f"{photo}: has no mask" for photo in photos_without_mask],
+            not_measured=not_measured,
             image_columns=IMAGE_COLUMNS,
             image_rows=[_image_row(number, image) for number, image in enumerate(self._images, start=1)],
             crack_columns=CRACK_COLUMNS,

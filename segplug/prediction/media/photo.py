@@ -23,7 +23,7 @@ __all__ = ["predict_photo"]
 def predict_photo(source: Source, job: Job) -> Result:
     """Raises UnreadableError on a file that is no image."""
     image = _read(source)
-    probability = job.probability(image)
+    probability = job.probability(image, f"tiles of {source.path.name}")
     mask = probability >= job.threshold
     files = []
     if path := job.path("masks", source, ".png"):

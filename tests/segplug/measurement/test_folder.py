@@ -6,16 +6,20 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from segplug.cli import main
 from segplug.data.images.reading import read_image
-from segplug.measurement import measure_mask
+from segplug.measurement import Scale, folder, measure_mask
 from segplug.measurement.accuracy.drawn import straight_crack
+from segplug.measurement.folder import measure_folder
 from segplug.measurement.report.picture import draw_measurement, mask_background
+from yoloplug.files import WriteError, atomic_path
 
 
 @pytest.fixture
@@ -23,8 +27,8 @@ def found(tmp_path: Path) -> Path:
     """What `segplug predict` writes: masks/ of two walls, one of them without crack; photos/ beside it."""
     mask = np.zeros((120, 160), dtype=np.uint8)
     mask[50:54, 20:140] = 255
-    for folder in ("found/masks", "photos"):
-        (tmp_path / folder).mkdir(parents=True)
+    for made in ("found/masks", "photos"):
+        (tmp_path / made).mkdir(parents=True)
     for name, pixels in (("wall <1>", mask), ("wall 2", mask * 0)):
         assert cv2.imwrite(str(tmp_path / f"found/masks/{name}.png"), pixels)
         assert cv2.imwrite(str(tmp_path / f"photos/{name}.jpg"), np.full((120, 160, 3), 170, np.uint8))
@@ -124,6 +128,75 @@ def test_photos_are_named_as_predict_names_its_masks(found: Path, tmp_path: Path
     assert len(stored["images"]) == 2 and stored["photos_without_mask"] == []
 
 
+def test_long_names_and_names_like_formulas(found: Path, tmp_path: Path) -> None:
+    (found / "masks" / "wall <1>.png").rename(found / "masks" / f"{'a' * 240}.png")
+    (found / "masks" / "wall 2.png").rename(found / "masks" / "=1+1.png")
+    out = tmp_path / "report"
+    assert measure(found, "--px-only", "--out", out) == 0
+    assert [row["image"] for row in rows(out / "images.csv")] == ["'=1+1", "a" * 240]
+    assert (out / "annotated" / f"{'a' * 240}.jpg").is_file()
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), WriteError(Path("wall.jpg"), OSError(28, "No space left"))])
+def test_whatever_stops_the_run_what_was_measured_is_kept(
+    found: Path, tmp_path: Path, stop: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "report"
+    write = folder.write_picture
+
+    def full(path: Path, pixels: NDArray[np.uint8]) -> None:
+        if path.stem == "wall <1>":
+            raise stop
+        write(path, pixels)
+
+    third = found / "masks" / "x.png"
+    third.write_bytes((found / "masks" / "wall 2.png").read_bytes())
+    monkeypatch.setattr(folder, "write_picture", full)
+    with pytest.raises(type(stop)):
+        measure_folder(found, out, Scale(px_only=True))
+    assert [row["image"] for row in rows(out / "images.csv")] == ["wall 2", "wall <1>"]
+    assert json.loads((out / "measurements.json").read_text(encoding="utf-8"))["not_reached"] == 1
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "stopped before 1 of 3 masks" in page and "wall 2" in page
+    monkeypatch.setattr(folder, "read_mask", lambda file: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):  # before the first mask: the earlier tables stay
+        measure_folder(found, out, Scale(px_only=True))
+    assert len(rows(out / "images.csv")) == 2
+
+
+def test_tables_are_written_as_it_goes(found: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "report"
+
+    seen: list[list[str]] = []
+
+    def draw(*arguments: Any) -> NDArray[np.uint8]:
+        seen.append([row["image"] for row in rows(out / "images.csv")])
+        return draw_measurement(*arguments)
+
+    monkeypatch.setattr(folder, "draw_measurement", draw)
+    measure_folder(found, out, Scale(px_only=True))
+    assert seen[0] == ["wall 2"]
+
+
+def test_half_written_files_of_a_killed_run_are_removed(found: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    with pytest.raises(OSError, match="kept back"), atomic_path(out / "annotated" / "wall.jpg") as part:
+        name = re.sub(r"-\d+-", f"-{2**22 + 1}-", part.name)  # no such process
+        raise OSError("kept back")
+    left = [out / "annotated" / name, out / name]
+    for file in left:
+        file.write_bytes(b"half")
+    assert measure(found, "--px-only", "--out", out) == 0
+    assert not any(file.exists() for file in left)
+
+
+def test_a_camera_beyond_all_cameras(found: Path, tmp_path: Path) -> None:
+    camera = ["--focal-mm", "1e-300", "--sensor-width-mm", "1e300", "--distance-mm", "1e300"]
+    assert measure(found, *camera, "--out", tmp_path / "report") == 1
+    failed = json.loads((tmp_path / "report" / "measurements.json").read_text(encoding="utf-8"))["failed"]
+    assert [entry["reason"][:42] for entry in failed] == ["the camera: inf mm per pixel; must lie bet"] * 2
+
+
 def test_numbers_of_crowded_cracks_cover_no_other_number() -> None:
     mask = np.zeros((900, 900), dtype=np.uint8)
     for i in range(12):
@@ -155,7 +228,10 @@ def test_camera_scale_comes_from_the_picture(found: Path, tmp_path: Path) -> Non
         (["empty", "--px-only"], "empty: holds no mask"),
         (["found"], "no scale: give one of --mm-per-px"),
         (["found", "--mm-per-px", "1", "--reference-px", "9"], "2 scales"),
-        (["found", "--px-only", "--min-length-px", "-1"], "min_length_px must be at least 0, got -1.0"),
+        (["found", "--px-only", "--min-length-px", "-1"], "min_length_px must lie between 0 and 1e+06, got -1.0"),
+        (["found", "--px-only", "--min-length-px", "inf"], "min_length_px must lie between 0 and 1e+06, got inf"),
+        (["found", "--mm-per-px", "1e308"], "--mm-per-px: 1e+308 mm per pixel; must lie between 1e-06 and 1e+06"),
+        (["found", "--reference-px", "1e-300", "--reference-mm", "9"], "the reference: 9e+300 mm per pixel; must lie"),
         (["found", "--px-only", "--images", "nowhere"], "nowhere: no such file or folder"),
         (["found", "--px-only", "--images", "empty"], "empty: holds no image and no video"),
         (["found", "--px-only", "--images", "others"], "others: no photo is named like a mask"),

@@ -246,9 +246,9 @@ def test_empty_mask_has_no_crack() -> None:
         (np.zeros((0, 4), dtype=bool), {}, "a mask is"),
         (np.full((4, 4), 7, dtype=np.uint8), {}, "0/1, 0/255 or bool"),
         (np.full((4, 4), np.nan), {}, "0/1, 0/255 or bool"),
-        (np.zeros((4, 4), dtype=bool), {"mm_per_px": 0}, "mm_per_px must be above 0"),
-        (np.zeros((4, 4), dtype=bool), {"mm_per_px": float("nan")}, "mm_per_px must be above 0"),
-        (np.zeros((4, 4), dtype=bool), {"min_length_px": -1}, "min_length_px must be at least 0"),
+        (np.zeros((4, 4), dtype=bool), {"mm_per_px": 0}, "mm_per_px: 0 mm per pixel; must lie between"),
+        (np.zeros((4, 4), dtype=bool), {"mm_per_px": float("nan")}, "mm_per_px: nan mm"),
+        (np.zeros((4, 4), dtype=bool), {"min_length_px": -1}, "min_length_px must lie between 0 and 1e.06, got -1"),
     ],
 )
 def test_bad_input_is_refused(mask: NDArray[np.uint8], arguments: dict[str, float], message: str) -> None:

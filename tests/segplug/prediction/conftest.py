@@ -34,7 +34,7 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
     monkeypatch.setattr("segplug.prediction.run.load", load)
 
     def call(sources: Any, **options: Any) -> list[dict[str, Any]]:
-        return predict(options.pop("model", "dark"), sources, tmp_path / "found", tile=256, **options)
+        return predict(options.pop("model", "dark"), sources, tmp_path / "found", **{"tile": 256, **options})
 
     call.seen = seen  # type: ignore[attr-defined]
     return call

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from segplug.errors import FilesFailed, SegplugError
 from segplug.inference.predictor import Predictor
 from segplug.prediction.sources import find_sources
 from tests.segplug.prediction.conftest import darkness, draw, save
-from yoloplug.files import WriteError
+from yoloplug.files import WriteError, atomic_path, read_csv
 
 Find = Callable[..., list[dict[str, Any]]]
 ALL = ("masks", "overlays", "probabilities", "polygons", "coco")
@@ -167,6 +168,7 @@ def test_nothing_to_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, giv
         ({"save": []}, "nothing to save"),
         ({"threshold": 1.0}, "threshold must lie between 0 and 1"),
         ({"every": 0}, "every must be at least 1"),
+        ({"tile": 10**9}, "tile must lie between 256 and 65536 px"),
     ],
 )
 def test_wrong_settings_are_named(find: Find, tmp_path: Path, options: dict[str, Any], message: str) -> None:
@@ -187,3 +189,46 @@ def test_flips_average_the_four_mirror_images() -> None:
     sloped = Predictor(Path("m"), "0", 0.5, lambda part: darkness(part) + ramp)
     found = sloped.with_flips()(image)
     np.testing.assert_allclose(found, darkness(image) + ramp.mean(), rtol=1e-6)
+
+
+def test_ctrl_c_keeps_what_is_finished(find: Find, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        save(tmp_path / f"walls/{name}.png", draw()[0])
+
+    def note(text: str) -> None:
+        if "a.png" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find(tmp_path / "walls", note=note)
+    assert [row["name"] for row in read_csv(tmp_path / "found" / "predictions.csv")] == ["a"]
+
+
+def test_a_name_too_long_for_its_results_stops_no_other(find: Find, tmp_path: Path) -> None:
+    photo = draw()[0]
+    save(tmp_path / "walls/a.png", photo).rename(tmp_path / f"walls/{'a' * 250}.png")
+    save(tmp_path / "walls/b.png", photo)
+    with pytest.raises(FilesFailed, match=r"1 of 2 files failed.*aaa\.png: its name is too long for its results"):
+        find(tmp_path / "walls", save=("polygons",))
+    assert files(tmp_path / "found") == ["polygons/b.geojson", "predictions.csv", "records/b.json"]
+
+
+def test_progress_within_one_large_photo(find: Find, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segplug.prediction.progress.EVERY_S", 0)
+    notes: list[str] = []
+    find(save(tmp_path / "wall.png", draw(300, 700)[0]), note=notes.append)
+    assert len(notes) > 3 and re.match(r"1/\d+ tiles of wall.png, \d+ s left", notes[0]), notes
+
+
+def test_half_written_files_of_a_killed_run_are_removed(find: Find, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="kept back"), atomic_path(tmp_path / "found/masks/wall.png") as part:
+        left = part.with_name(re.sub(r"-\d+-", f"-{2**22 + 1}-", part.name))  # no such process
+        raise OSError("kept back")
+    left.write_bytes(b"half")
+    find(save(tmp_path / "wall.png", draw()[0]))
+    assert not left.exists()
+
+
+def test_a_name_like_a_formula_is_none_in_the_table(find: Find, tmp_path: Path) -> None:
+    find(save(tmp_path / "=1+1.png", draw()[0]))
+    assert (tmp_path / "found/predictions.csv").read_text().splitlines()[1].startswith("'=1+1,'=1+1.png,")
