@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from segplug.cli import (
     check_command,
+    draw_command,
     eval_command,
     export_command,
     look_command,
@@ -22,6 +23,7 @@ __all__ = ["main"]
 
 COMMANDS = {
     "check": check_command.add,
+    "draw": draw_command.add,
     "train": train_command.add,
     "eval": eval_command.add,
     "predict": predict_command.add,

@@ -14,6 +14,7 @@ import segplug.models.encoders  # noqa: F401  (HorNet by name)
 from segplug.errors import SegplugError
 from segplug.models.baselines import AnySize
 from segplug.models.decoders import GBCDecoder, Upsample, decoder_block, resize
+from segplug.models.encoders.depth import cut_unused_stages
 from segplug.models.padding import crop_to, pad_to_multiple
 from yoloplug.blocks.gbc import Gate
 
@@ -62,6 +63,7 @@ class GBCNet(AnySize):
         self.encoder = get_encoder(
             encoder_name, in_channels=in_channels, depth=encoder_depth, weights=encoder_weights, **encoder_options
         )
+        cut_unused_stages(self.encoder)
         self.decoder = GBCDecoder(
             self.encoder.out_channels,
             widths,
