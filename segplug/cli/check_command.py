@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segplug.cli.command import add_command, note
-from segplug.cli.flags import add_flags, given_flags
+from segplug.cli.parsing.command import add_command, note
+from segplug.cli.parsing.flags import add_flags, given_flags
 from segplug.data.source import DataSource
 
 __all__ = ["add"]

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segplug.cli.command import add_command
+from segplug.cli.parsing.command import add_command
 
 __all__ = ["add"]
 

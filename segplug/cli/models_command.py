@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from segplug.cli.command import add_command
+from segplug.cli.parsing.command import add_command
 from segplug.errors import SegplugError
 
 __all__ = ["add"]

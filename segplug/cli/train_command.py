@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segplug.cli.command import add_command
-from segplug.cli.flags import add_flags, given_flags
+from segplug.cli.parsing.command import add_command
+from segplug.cli.parsing.flags import add_flags, given_flags
 from segplug.errors import SegplugError
 from segplug.training.config import TrainConfig
 from segplug.training.config_file import read_settings

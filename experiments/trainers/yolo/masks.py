@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from experiments.cells.record import write_text
 from experiments.spec.strict import SpecError
-from segplug.cli.command import add_command, note
-from segplug.cli.flags import add_flags, given_flags
+from segplug.cli.parsing.command import add_command, note
+from segplug.cli.parsing.flags import add_flags, given_flags
 from segplug.data.dataset import CrackDataset
 from segplug.data.images.writing import write_picture
 from segplug.data.readers import open_data

@@ -1,0 +1,1 @@
+"""What the subcommands share: the form of their parsers, and dataclass fields as flags."""
