@@ -27,6 +27,7 @@ from ultralytics.nn.modules.block import Bottleneck
 import yoloplug.blocks  # noqa: F401  (fills the registry)
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine, fold_norms
+from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNorm2d
 from yoloplug.names import did_you_mean
 from yoloplug.registry import BLOCKS, Block
 
@@ -35,7 +36,7 @@ __all__ = ["HOSTS", "ConvLike", "host", "host_names"]
 Options = dict[str, Any]
 
 
-class ScaleFreeNorm(nn.BatchNorm2d):
+class ScaleFreeNorm(CorrectedBatchNorm2d):
     """BatchNorm whose output does not depend on how large the block's values are.
 
     Ultralytics sets eps=1e-3 on every `nn.BatchNorm2d` of a model. Against the variance of a plain convolution that is
@@ -69,6 +70,13 @@ class ConvLike(nn.Module):
     def forward(self, x: Tensor | list[Tensor]) -> Tensor:
         x, *condition = x if isinstance(x, list | tuple) else (x,)
         return self.act(self.bn(self.block(self.pre(x), *condition)))
+
+    def _load_from_state_dict(self, state_dict: Options, prefix: str, *args: Any) -> None:
+        """Of a state of another row (a stock `Conv`'s, met by key and shape) the norm takes gain and shift only."""
+        if self.block.state_dict() and not any(key.startswith(prefix + "block.") for key in state_dict):
+            for name in ("running_mean", "running_var", "num_batches_tracked"):
+                state_dict.pop(f"{prefix}bn.{name}", None)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     @torch.no_grad()
     def fuse(self) -> bool:

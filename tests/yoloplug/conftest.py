@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNorm2d
+
 Measured = Callable[[str, str, str, float], None]
 
 
@@ -36,5 +38,7 @@ def randomise_norms() -> Callable[[nn.Module], None]:
                 nn.init.normal_(module.bias, std=0.2)
                 nn.init.normal_(module.running_mean, std=0.2)
                 nn.init.uniform_(module.running_var, 0.5, 2.0)
+                if isinstance(module, CorrectedBatchNorm2d):
+                    module.set_statistics(module.running_mean, module.running_var)
 
     return randomise

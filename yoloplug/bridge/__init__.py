@@ -12,11 +12,12 @@ def patch(module: ModuleType) -> None:
     from ultralytics.utils import callbacks, checks, torch_utils
 
     from yoloplug.bridge import yaml_files
-    from yoloplug.bridge.patches import annealing, checkpoints, flops, fusion, parse
+    from yoloplug.bridge.patches import annealing, checkpoints, flops, fusion, parse, statistics
 
     yaml_files.patch(checks)
     parse.patch(module)
     fusion.patch(module)
+    statistics.patch(module)
     checkpoints.patch(module)
     flops.patch(torch_utils)
     annealing.patch(callbacks)

@@ -98,6 +98,8 @@ def main() -> dict[str, object]:
         rebuilt.load_state_dict(copy.deepcopy(built).eval().state_dict())
         same = torch.equal(built.eval()(x)[0], rebuilt.eval()(x)[0])
         out["stem_unscaled"] = built.model[0].conv.out_channels == 64
+        norms = [m for m in built.modules() if isinstance(m, hosts.ScaleFreeNorm)]
+        out["fresh"] = bool(norms) and all(float(m.settled) == 0 and not m.running_var.any() for m in norms)
         types = [layer.type.rsplit(".", 1)[-1] for layer in built.model]
         out[scale] = {
             "calls": made,

@@ -77,6 +77,10 @@ def test_a_typo_names_the_file_the_row_and_the_nearest_names(probe: dict[str, An
     assert probe["typo"].startswith("probe.yaml, row 0: unknown module 'C2f_gnConvv'; did you mean C2f_gnConv")
 
 
+def test_norms_of_a_new_model_have_not_seen_the_black_image_of_the_stride_probe(probe: dict[str, Any]) -> None:
+    assert probe["fresh"] is True
+
+
 def test_stock_models_are_unchanged(probe: dict[str, Any]) -> None:
     assert probe["stock_models_equal"] == {"yolov8n.yaml": True, "yolov5n.yaml": True}
 

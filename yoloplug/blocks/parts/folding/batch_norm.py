@@ -6,16 +6,18 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.folding.affine import absorb_affine
+from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNorm2d
 
 __all__ = ["bn_affine", "fold_bn", "fold_named", "fold_norms"]
 
 
 def bn_affine(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """(scale, shift) with which a BatchNorm in eval mode maps each channel: y = scale * x + shift."""
-    assert bn.running_var is not None and bn.running_mean is not None
-    root = torch.sqrt(bn.running_var + bn.eps)
+    mean, var = bn.statistics() if isinstance(bn, CorrectedBatchNorm2d) else (bn.running_mean, bn.running_var)
+    assert mean is not None and var is not None
+    root = torch.sqrt(var + bn.eps)
     scale = (torch.ones_like(root) if bn.weight is None else bn.weight) / root
-    shift = -bn.running_mean * scale
+    shift = -mean * scale
     return scale, shift if bn.bias is None else shift + bn.bias
 
 
