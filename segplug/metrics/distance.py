@@ -8,6 +8,9 @@ are empty, the picture's diagonal when one is, so that a missed crack costs some
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +21,26 @@ CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 def distance_to_outline(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(H, W) Euclidean distance in px from every pixel's centre to the outline; inf for an empty mask."""
+    """(H, W) Euclidean distance in px from every pixel's centre to the outline; inf for an empty mask.
+
+    Each is the root of a whole number, rounded to float32 (below 4096 px), whatever the machine and its threads.
+    """
     if not mask.any():
         return np.full(mask.shape, np.inf, dtype=np.float32)
-    away = cv2.distanceTransform((~_outline(mask)).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    with _without_ipp():
+        away = cv2.distanceTransform((~_outline(mask)).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(away, dtype=np.float32)
+
+
+@contextmanager
+def _without_ipp() -> Iterator[None]:
+    """Intel's library, which OpenCV takes with one thread or for small pictures, is off in the last digits."""
+    used = cv2.ipp.useIPP()
+    cv2.ipp.setUseIPP(False)
+    try:
+        yield
+    finally:
+        cv2.ipp.setUseIPP(used)
 
 
 def hd95_px(

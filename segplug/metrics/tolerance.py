@@ -16,7 +16,6 @@ from segplug.metrics.counts import ratio
 __all__ = ["TOLERANCES_PX", "ToleranceCounts", "count_within", "f1_tolerance"]
 
 TOLERANCES_PX = (1, 2, 5)
-ROUNDING = 1e-3  # squared distances are whole numbers, so no other distance lies this close above a whole radius
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,10 @@ def count_within(
     tolerance_px: float,
 ) -> ToleranceCounts:
     """Counts of one image: (H, W) masks, and `distance_to_outline` of each of them."""
-    reach = tolerance_px + ROUNDING
     return ToleranceCounts(
-        int(np.count_nonzero(found & (truth | (to_truth <= reach)))),
+        int(np.count_nonzero(found & (truth | (to_truth <= tolerance_px)))),
         int(np.count_nonzero(found)),
-        int(np.count_nonzero(truth & (found | (to_found <= reach)))),
+        int(np.count_nonzero(truth & (found | (to_found <= tolerance_px)))),
         int(np.count_nonzero(truth)),
     )
 

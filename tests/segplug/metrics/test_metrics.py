@@ -12,6 +12,7 @@ from torchmetrics.functional.classification import (
 )
 
 from segplug.metrics import Counts, MetricSum, f1, iou_crack, miou, precision, recall
+from segplug.metrics.curve import histogram
 
 TRUTH = np.array([[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]])
 FOUND = np.array([[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
@@ -105,3 +106,34 @@ def test_bad_input_is_refused() -> None:
         total.add(np.full((2, 2), np.nan), np.zeros((2, 2), dtype=int))
     with pytest.raises(ValueError, match="threshold"):
         MetricSum(1.0)
+
+
+def test_two_processes_sums_are_the_sum_over_all_images() -> None:
+    rng = np.random.default_rng(3)
+    images = [(rng.random((6, 9)), rng.random((6, 9)) < 0.3) for _ in range(5)]
+    whole, first, second = MetricSum(), MetricSum(), MetricSum()
+    for k, image in enumerate(images):
+        whole.add(*image)
+        (first if k % 2 else second).add(*image)
+    first += second
+    assert first.images == 5 and first.counts == whole.counts
+    assert first.scores() == pytest.approx(whole.scores(), abs=1e-12)
+    with pytest.raises(ValueError, match=r"thresholds differ: 0\.5 and 0\.4"):
+        first += MetricSum(0.4)
+
+
+def test_a_float32_just_below_a_threshold_stays_below_it() -> None:
+    below = np.nextafter(np.arange(1, 100, dtype=np.float32) / np.float32(100), np.float32(0))
+    below = below[below.astype(np.float64) < np.arange(1, 100) / 100]
+    rounded_up = below[np.floor(below * np.float32(10_000)) / 10_000 > below]
+    assert len(rounded_up) > 0  # such values exist: their float32 product is the threshold's own
+    for value in rounded_up:
+        crack = np.flatnonzero(histogram(np.array([value]), np.array([True]))[1])
+        assert crack / 10_000 <= float(value)
+
+
+@pytest.mark.parametrize(("probability", "ap"), [(0.5, 0.0), (np.nextafter(0.5, 0), 1.0)])
+def test_without_a_label_ap_asks_whether_anything_reaches_one_half(probability: float, ap: float) -> None:
+    total = MetricSum()
+    total.add(np.array([[probability, 0.1]]), np.zeros((1, 2), dtype=bool))
+    assert total.scores()["ap"] == ap

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial.distance import cdist
 from skimage.metrics import hausdorff_distance
 from skimage.morphology import dilation, disk, skeletonize
@@ -116,3 +117,17 @@ def test_saved_predictions_equal_opencvs_rounding() -> None:
     logits = np.random.default_rng(0).normal(0, 4, (64, 64)).astype(np.float32)
     converted = cv2.add(255 * (logits / logits.max()), 0.0, dtype=cv2.CV_8U)
     assert np.array_equal(saved_prediction(logits), converted)
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2])
+@pytest.mark.parametrize("side", [100, 512])
+def test_distances_are_roots_of_whole_numbers_on_any_number_of_threads(side: int, threads: int) -> None:
+    rng, mask = np.random.default_rng(0), np.zeros((side, side), dtype=np.uint8)
+    for start, end in rng.integers(0, side, (6, 2, 2)):
+        cv2.line(mask, tuple(map(int, start)), tuple(map(int, end)), 1, 1)
+    before, ipp = cv2.getNumThreads(), cv2.ipp.useIPP()
+    cv2.setNumThreads(threads)
+    found = distance_to_outline(mask > 0)
+    cv2.setNumThreads(before)
+    exact = np.sqrt(np.rint(ndimage.distance_transform_edt(found > 0) ** 2)).astype(np.float32)
+    assert np.array_equal(found, exact) and cv2.ipp.useIPP() == ipp
