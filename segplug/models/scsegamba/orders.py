@@ -32,6 +32,11 @@ class ScanOrders(NamedTuple):
 @lru_cache(maxsize=32)
 def scan_orders(height: int, width: int, as_published: bool = False) -> ScanOrders:
     """Rows from the bottom, columns from the left, anti-diagonals from the top left, and from the top right."""
+    with torch.inference_mode(False):  # they stay in the cache, and training cannot save inference tensors
+        return _orders(height, width, as_published)
+
+
+def _orders(height: int, width: int, as_published: bool) -> ScanOrders:
     diagonals = _diagonals(height, width)
     paths = [_rows(height, width), _columns(height, width), diagonals, [(y, width - 1 - x) for y, x in diagonals]]
     lagging = [START, RIGHT, *_directions(diagonals)[1:]][: height * width]

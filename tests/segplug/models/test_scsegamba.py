@@ -174,3 +174,12 @@ def test_published_checkpoint_loads_with_its_arguments_and_its_bug(tmp_path: Pat
 def test_refuses_other_inputs_and_outputs() -> None:
     with pytest.raises(SegplugError, match="takes RGB images and has one class, got in_channels=1, classes=1"):
         SCSegamba(in_channels=1)
+
+
+def test_trains_after_it_predicted_in_the_same_process() -> None:
+    scan_orders.cache_clear()
+    model, image = SCSegamba(), torch.rand(1, 3, 24, 40)
+    with torch.inference_mode():
+        model.eval()(image)
+    model.train()(image).sum().backward()
+    assert all(not index.is_inference() for index in scan_orders(3, 5))
