@@ -49,7 +49,7 @@ ROOMS: dict[str, tuple[set[str], bool]] = {
     "measurement": (PLAIN | {"data", "draw", "page", "prediction"}, False),
     "look": ({"errors", "data", "draw", "inference"}, True),
 }
-FLAT = 10
+FLAT = 12
 """Files of one folder of segplug, beside `__init__.py` and `__main__.py`."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ from segplug.cli import (
     predict_command,
     train_command,
 )
+from segplug.cli.signals import run_stoppable
 from segplug.errors import SegplugError
 
 __all__ = ["main"]
@@ -40,7 +42,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="{" + ",".join(COMMANDS) + "}")
     for add in COMMANDS.values():
         add(commands)
-    args = parser.parse_args(argv)
+    typed = list(sys.argv[1:] if argv is None else argv)
+    args = parser.parse_args(typed)
+    advice = ""
+    if args.goes_on is not None:
+        again = [*typed, *(flag for flag in args.goes_on if flag not in typed)]
+        advice = f"; what is finished is kept, go on with: {shlex.join(['segplug', *again])}"
+    return run_stoppable(args.command, lambda: _run(args), advice)
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         return args.run(args) or 0
     except (SegplugError, OSError) as error:

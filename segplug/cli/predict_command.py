@@ -16,7 +16,7 @@ EXAMPLE = "segplug predict runs/segplug/gbcnet/best.ckpt photos --out found --sa
 def add(commands: Any) -> None:
     """Add the subcommand's parser."""
     about = "Find the cracks in photos, videos and georeferenced TIFFs of any size."
-    p = add_command(commands, "predict", about, EXAMPLE)
+    p = add_command(commands, "predict", about, EXAMPLE, ())
     p.add_argument("model", type=Path, help="best.ckpt of a run, or what `segplug export` wrote")
     p.add_argument("sources", nargs="+", metavar="SRC", help="image, video or TIFF file, folder, or glob in quotes")
     p.add_argument("--out", type=Path, required=True, help="folder that gets a folder of each kind of result")

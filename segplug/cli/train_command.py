@@ -23,7 +23,7 @@ EXAMPLE = (
 
 def add(commands: Any) -> None:
     """Add the subcommand's parser."""
-    p = add_command(commands, "train", "Train a network on photos and crack masks.", EXAMPLE)
+    p = add_command(commands, "train", "Train a network on photos and crack masks.", EXAMPLE, ("--resume",))
     p.add_argument(
         "--config",
         type=Path,

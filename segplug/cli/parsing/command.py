@@ -9,15 +9,22 @@ from typing import Any
 __all__ = ["add_command", "note"]
 
 
-def add_command(commands: Any, name: str, about: str, example: str) -> argparse.ArgumentParser:
-    """A subparser whose help shows the defaults and ends with `example`."""
-    return commands.add_parser(
+def add_command(
+    commands: Any, name: str, about: str, example: str, goes_on: tuple[str, ...] | None = None
+) -> argparse.ArgumentParser:
+    """A subparser whose help shows the defaults and ends with `example`.
+
+    goes_on: the flags with which the same command line continues after it was stopped; None: it starts anew.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=about,
         description=about,
         epilog=f"example: {example}",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    parser.set_defaults(goes_on=goes_on)
+    return parser
 
 
 def note(text: str) -> None:
