@@ -31,6 +31,9 @@ def add(commands: Any) -> None:
         "--out", type=Path, help="folder for report.html, measurements.csv and .json, images.csv, annotated/"
     )
     p.add_argument("--images", type=Path, help="photo or folder of photos with the masks' names, as background")
+    p.add_argument(
+        "--recursive", action=argparse.BooleanOptionalAction, default=True, help="go into the sub-folders of a folder"
+    )
     p.add_argument("--min-length-px", type=float, default=20.0, help="shorter pieces are left out, and counted")
     p.add_argument("--self-check", action="store_true", help="print the errors on drawn cracks instead; minutes")
     scale = p.add_argument_group("scale, exactly one of")
@@ -51,7 +54,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.masks is None or args.out is None:
         args.fail("the masks and --out DIR are needed")
     scale = Scale(**{name: getattr(args, name) for name, _ in SCALES}, px_only=args.px_only)
-    run = measure_folder(args.masks, args.out, scale, args.images, args.min_length_px, note)
+    run = measure_folder(args.masks, args.out, scale, args.images, args.min_length_px, args.recursive, note)
     cracks = sum(len(mask.cracks) for _, mask in run.measured)
     print(f"{cracks} cracks in {len(run.measured)} masks; open {args.out / 'report.html'}")
     if run.failed:

@@ -35,6 +35,9 @@ def add(commands: Any) -> None:
     p.add_argument("--flips", action="store_true", help="average over the image's mirror images: four times the work")
     p.add_argument("--every", type=int, default=1, metavar="K", help="of a video, predict each K-th frame")
     p.add_argument("--overwrite", action="store_true", help="predict again what is finished in --out")
+    p.add_argument(
+        "--recursive", action=argparse.BooleanOptionalAction, default=True, help="go into the sub-folders of a folder"
+    )
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     p.set_defaults(run=_run)
 
@@ -53,6 +56,7 @@ def _run(args: argparse.Namespace) -> None:
         args.every,
         args.overwrite,
         args.device,
+        args.recursive,
         note,
     )
     print(f"{', '.join(args.save)} of {len(rows)} files are in {args.out}; a row of figures each in predictions.csv")

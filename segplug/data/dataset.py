@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from segplug.data.finding import some
+from segplug.data.images.reading import further_pages
 from segplug.data.labels import NO_LABEL
 from segplug.data.labels.mask_encoding import Encoding, MaskRules, Stored, find_encoding, refuse_inverted
 from segplug.data.labels.mask_file import MaskFile, stored
-from segplug.data.sample import Arrays, Sample, read_sample, valid_pixels
+from segplug.data.sample import Contents, Sample, read_sample
 from segplug.errors import SegplugError
 
 __all__ = ["CrackDataset", "EpochSampler"]
 
 CACHE_BYTES = 2 << 30
 
+Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 Transform = Callable[[NDArray[np.uint8], NDArray[np.uint8], int], Arrays]
 
 
@@ -46,19 +49,21 @@ class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
         self.samples = list(samples)
         self.transform = transform
         self.seed = seed
-        self._cache: list[Arrays | None] = [None] * len(self.samples)
+        read: list[Contents | None] = [None] * len(self.samples)
         files: list[Stored] = []
         with ThreadPoolExecutor(4) as pool:
-            for i, (arrays, file) in enumerate(pool.map(_read_stored, self.samples)):
+            for i, (contents, file) in enumerate(pool.map(_read_stored, self.samples)):
                 files += [file] if file else []
-                size = arrays[0].nbytes + arrays[1].nbytes
+                size = contents.image.nbytes + contents.label.nbytes
                 if size <= cache_bytes:
-                    self._cache[i] = arrays
+                    read[i] = contents
                     cache_bytes -= size
         self._encoding = _encoding(self.samples, files)
         if self._encoding is not None:
             note(f"masks of {len(files)} images: {self._encoding.about}")
-        self._cache = [None if kept is None else self._decoded(i, kept) for i, kept in enumerate(self._cache)]
+        if several := [p for sample in self.samples for p in (sample.image, sample.label.path) if further_pages(p)]:
+            note(f"of files with several pages the first is read: {some(several)}")
+        self._cache = [contents and self._decoded(i, contents) for i, contents in enumerate(read)]
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -68,13 +73,13 @@ class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
         cached = self._cache[index]
         return cached if cached is not None else self._decoded(index, read_sample(self.samples[index]))
 
-    def _decoded(self, index: int, arrays: Arrays) -> Arrays:
-        image, mask = arrays
+    def _decoded(self, index: int, contents: Contents) -> Arrays:
+        image, mask, known = contents
         sample = self.samples[index]
         if self._encoding is not None and isinstance(sample.label, MaskFile):
             mask = self._encoding.table[mask]
-        if sample.valid is not None:
-            mask = np.where(valid_pixels(sample.valid, mask.shape), mask, np.uint8(NO_LABEL))
+        if known is not None:
+            mask = np.where(known, mask, np.uint8(NO_LABEL))
         if (mask == NO_LABEL).all():
             raise SegplugError(f"{sample.label.path}: no pixel has a label; remove the image or label it")
         return image, mask
@@ -117,11 +122,9 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return iter([(self.epoch, int(i)) for i in mine])
 
 
-def _read_stored(sample: Sample) -> tuple[Arrays, Stored | None]:
-    arrays = read_sample(sample)
-    if sample.valid is not None:
-        valid_pixels(sample.valid, arrays[1].shape)
-    return arrays, stored(sample.label.path, arrays[1]) if isinstance(sample.label, MaskFile) else None
+def _read_stored(sample: Sample) -> tuple[Contents, Stored | None]:
+    contents = read_sample(sample)
+    return contents, stored(sample.label.path, contents.label) if isinstance(sample.label, MaskFile) else None
 
 
 def _encoding(samples: Sequence[Sample], files: Sequence[Stored]) -> Encoding | None:

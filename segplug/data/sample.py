@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data.images.reading import read_image
+from segplug.data.images.reading import read_picture, visible_pixels
 from segplug.data.labels import Label
 from segplug.data.labels.mask_file import read_mask
 from segplug.errors import SegplugError
 
-__all__ = ["Arrays", "Sample", "read_sample", "valid_pixels"]
-
-Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+__all__ = ["Contents", "Sample", "known_pixels", "read_sample"]
 
 
 @dataclass(frozen=True)
@@ -32,15 +31,32 @@ class Sample:
     group: str | None = None
 
 
-def read_sample(sample: Sample) -> Arrays:
-    """(H, W, 3) RGB image and (H, W) label values, those of a MaskFile as stored. Raises SegplugError with the file."""
-    image = read_image(sample.image)
-    return image, sample.label.values(image.shape[0], image.shape[1], sample.image)
+class Contents(NamedTuple):
+    """image: (H, W, 3) RGB. label: (H, W) values, those of a MaskFile as stored. known: (H, W), None: everywhere."""
+
+    image: NDArray[np.uint8]
+    label: NDArray[np.uint8]
+    known: NDArray[np.bool_] | None
 
 
-def valid_pixels(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """(H, W): where the label counts. Raises SegplugError when the file is not of that shape."""
-    valid = read_mask(path) > 0
+def read_sample(sample: Sample) -> Contents:
+    """Raises SegplugError with the file."""
+    image, visible = read_picture(sample.image)
+    label = sample.label.values(image.shape[0], image.shape[1], sample.image)
+    return Contents(image, label, _known(sample, visible, label.shape))
+
+
+def known_pixels(sample: Sample, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+    """(H, W): where the photograph is not transparent and its label counts. None: everywhere."""
+    return _known(sample, visible_pixels(sample.image), shape)
+
+
+def _known(sample: Sample, visible: NDArray[np.bool_] | None, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+    if sample.valid is None:
+        return visible
+    valid = read_mask(sample.valid) > 0
     if valid.shape != shape:
-        raise SegplugError(f"{path}: {valid.shape[1]}x{valid.shape[0]} but its image is {shape[1]}x{shape[0]}; redo it")
-    return valid
+        raise SegplugError(
+            f"{sample.valid}: {valid.shape[1]}x{valid.shape[0]} but its image is {shape[1]}x{shape[0]}; redo it"
+        )
+    return valid if visible is None else valid & visible

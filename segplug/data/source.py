@@ -48,6 +48,7 @@ class DataSource:
         default=None,
         metadata=_about("folder of masks by image name, 0 where a pixel has no label; none: valid/ in data"),
     )
+    recursive: bool = field(default=True, metadata=_about("take the images of sub-folders too"))
     unlabelled: Literal["refuse", "crack-free"] = field(
         default="refuse", metadata=_about("what an image without label is")
     )

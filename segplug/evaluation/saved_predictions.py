@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data.images.listing import by_stem, image_files
+from segplug.data.images.listing import by_name, list_images
 from segplug.data.labels.mask_file import read_grey
 from segplug.data.sample import Sample
 from segplug.errors import SegplugError
@@ -63,7 +63,7 @@ def log_odds(probability: NDArray[np.float32], step: float) -> NDArray[np.float3
 
 
 def _match(folder: Path, samples: Sequence[Sample]) -> dict[str, Path]:
-    files = by_stem([*image_files(folder), *sorted(folder.glob("*.npy"))])
+    files = by_name(list_images(folder, also=(".npy",)).files)
     if not files:
         inside = next((name for name in ("masks", "probabilities") if (folder / name).is_dir()), None)
         hint = f"; did you mean {folder / inside}?" if inside else ""

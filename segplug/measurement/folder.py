@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data.images.listing import by_stem, image_files
+from segplug.data.images.listing import list_images
 from segplug.data.images.reading import read_image
 from segplug.data.images.writing import write_picture
 from segplug.data.labels.mask_file import read_mask
@@ -41,20 +41,22 @@ def measure_folder(
     scale: Scale,
     images: Path | str | None = None,
     min_length_px: float = MIN_LENGTH_PX,
+    recursive: bool = True,
     note: Callable[[str], None] = lambda text: None,
 ) -> Run:
     """Write out/measurements.csv, images.csv, measurements.json, report.html and annotated/NAME.jpg.
 
     source: a mask, a folder of masks, or a folder with masks/ in it, as `segplug predict` writes. images: photo or
-    folder of photos of the same names, for the pictures' background; those without a mask are named in the report. A
-    file that cannot be measured is in `failed`, the others are done all the same. What is measured is written as it
-    goes, so that a full disk or Ctrl-C costs what follows only. Raises SegplugError when there is nothing to measure,
-    WriteError when a file cannot be written.
+    folder of photos of the same names, for the pictures' background; those without a mask are named in the report.
+    recursive: masks in sub-folders too, whose results lie in sub-folders of the same names. A file that cannot be
+    measured is in `failed`, the others are done all the same. What is measured is written as it goes, so that a full
+    disk or Ctrl-C costs what follows only. Raises SegplugError when there is nothing to measure, WriteError when a file
+    cannot be written.
     """
-    masks = _masks(Path(source))
-    photos = None if images is None else _photos(Path(images), masks)
+    masks = _masks(Path(source), recursive, Path(out), note)
+    photos = None if images is None else _photos(Path(images), masks, recursive, Path(out), note)
     check_min_length(min_length_px)
-    bare = [str(photo) for name, photo in (photos or {}).items() if name not in {mask.stem for mask in masks}]
+    bare = [str(photo) for name, photo in (photos or {}).items() if name not in masks]
     for photo in bare:
         note(f"{photo}: has no mask, not measured")
     out = Path(out)
@@ -68,23 +70,23 @@ def measure_folder(
         "min_length_px": min_length_px,
         "photos_without_mask": bare,
     }
-    for folder in (out, out / "annotated"):
+    for folder in {out, *((out / "annotated" / name).parent for name in masks)}:
         remove_leftovers(folder)
     tables, report = Tables(out, about, len(masks)), Report(str(source), started, scale, min_length_px)
     try:
-        for i, file in enumerate(masks, start=1):
+        for i, (name, file) in enumerate(masks.items(), start=1):
             try:
                 mask = read_mask(file)
-                background = mask_background(mask) if photos is None else _background(file, mask, photos)
+                background = mask_background(mask) if photos is None else _background(name, file, mask, photos)
                 result = measure_mask(mask, scale.for_picture(mask.shape[1], mask.shape[0]), min_length_px)
             except (SegplugError, OSError) as error:
                 tables.fail(str(file), str(error))
                 note(f"{i}/{len(masks)} {error}")
                 continue
-            tables.add(file.stem, result)
+            tables.add(name, result)
             drawn = draw_measurement(background, mask, result)
-            write_picture(out / "annotated" / f"{file.stem}.jpg", drawn)
-            report.add(file.stem, result, picture_data(drawn))
+            write_picture(out / "annotated" / f"{name}.jpg", drawn)
+            report.add(name, result, picture_data(drawn))
             note(f"{i}/{len(masks)} {file.name}: {_in_words(result)}")
     finally:
         if tables.measured or not tables.not_reached:
@@ -96,40 +98,55 @@ def measure_folder(
     return Run(tuple(tables.measured), tuple(tables.failed))
 
 
-def _masks(source: Path) -> list[Path]:
+def _masks(source: Path, recursive: bool, out: Path, note: Callable[[str], None]) -> dict[str, Path]:
+    """Path below the folder without suffix -> mask."""
     if source.is_file():
-        return [source]
+        return {source.stem: source}
     if not source.exists():
         raise SegplugError(f"{source}: no such file or folder")
-    found = image_files(source)
-    if not found and (source / "masks").is_dir():
-        found = image_files(source / "masks")
-    if not found:
+    inner = source / "masks"
+    if inner.is_dir() and not list_images(source, recursive=False).files:
+        source = inner
+    listing = list_images(source, recursive, without=out)
+    if line := listing.left_out():
+        note(line)
+    if not listing.files:
         raise SegplugError(f"{source}: holds no mask, neither itself nor in masks/; `segplug predict` writes some")
-    by_stem(found)
+    found: dict[str, Path] = {}
+    for file in listing.files:
+        first = found.setdefault(file.relative_to(source).with_suffix("").as_posix(), file)
+        if file is not first:
+            raise SegplugError(f"{file}: same name as {first.name}; keep one of them")
     return found
 
 
-def _photos(images: Path, masks: list[Path]) -> dict[str, Path]:
-    """Mask stem -> photo, named as `segplug predict` names its masks: a.jpg and a.png are a_jpg and a_png."""
+def _photos(
+    images: Path, masks: dict[str, Path], recursive: bool, out: Path, note: Callable[[str], None]
+) -> dict[str, Path]:
+    """Name -> photo, named as `segplug predict` names its masks: a.jpg and a.png are a_jpg and a_png."""
+    first = next(iter(masks))
     if images.is_file():
         if len(masks) > 1:
             raise SegplugError(f"{images}: one photo for {len(masks)} masks; give the folder of photos")
-        return {masks[0].stem: images}
-    photos = {source.name: source.path for source in find_sources([images])}
-    if not photos.keys() & {mask.stem for mask in masks}:
-        raise SegplugError(f"{images}: no photo is named like a mask, such as {masks[0].stem}.*; leave --images out")
+        return {first: images}
+    sources = find_sources([images], recursive, out)
+    for source in sources:
+        if source.is_video:
+            note(f"{source.path}: of videos `segplug predict` writes masks as a video, only pictures are measured")
+    photos = {source.name: source.path for source in sources if not source.is_video}
+    if not photos.keys() & masks.keys():
+        raise SegplugError(f"{images}: no photo is named like a mask, such as {first}.*; leave --images out")
     return photos
 
 
-def _background(file: Path, mask: NDArray[np.uint8], photos: dict[str, Path]) -> NDArray[np.uint8]:
-    if file.stem not in photos:
-        raise SegplugError(f"{file}: no photo {file.stem}.* among the images; add it or leave --images out")
-    photo = read_image(photos[file.stem])
+def _background(name: str, file: Path, mask: NDArray[np.uint8], photos: dict[str, Path]) -> NDArray[np.uint8]:
+    if name not in photos:
+        raise SegplugError(f"{file}: no photo {name}.* among the images; add it or leave --images out")
+    photo = read_image(photos[name])
     if photo.shape[:2] != mask.shape:
         (h, w), (mh, mw) = photo.shape[:2], mask.shape
         raise SegplugError(
-            f"{file}: mask is {mw}x{mh} but {photos[file.stem].name} is {w}x{h}; resize one or leave --images out"
+            f"{file}: mask is {mw}x{mh} but {photos[name].name} is {w}x{h}; resize one or leave --images out"
         )
     return photo
 

@@ -87,7 +87,7 @@ class Records:
 
     def all(self) -> list[Record]:
         """Of every finished source in the folder, by name."""
-        found = (self._read(path) for path in sorted((self.out / "records").glob("[!.]*.json")))
+        found = (self._read(path) for path in sorted((self.out / "records").rglob("[!.]*.json")))
         return [record for record in found if record is not None]
 
     def _holds(self, record: Record, source: Source) -> bool:

@@ -36,6 +36,7 @@ def predict(
     every: int = 1,
     overwrite: bool = False,
     device: str = "auto",
+    recursive: bool = True,
     note: Note = lambda text: None,
 ) -> list[dict[str, str | float]]:
     """Write the results that `save` names into folders of `out`; return the rows of out/predictions.csv.
@@ -44,13 +45,14 @@ def predict(
     `tile` px on a side are cut into overlapping tiles, georeferenced TIFFs are read and written window by window.
     save: masks (0 and 255), overlays, probabilities (16-bit, 65535 is 1), polygons (GeoJSON), coco (one coco.json).
     threshold: probability from which a pixel is crack; None takes the model's own. flips: average over mirror images.
-    every: of a video, predict each `every`-th frame. What is finished in `out` with equal settings is left alone unless
+    every: of a video, predict each `every`-th frame. recursive: also what lies in a folder's sub-folders, whose results
+    lie in sub-folders of the same names. What is finished in `out` with equal settings is left alone unless
     `overwrite`. Raises SegplugError on a bad setting or model, and FilesFailed, after the others are done, on sources
     that could not be read.
     """
     _check(save, threshold, tile, every)
     paths = [sources] if isinstance(sources, (str, Path)) else list(sources)
-    found = find_sources(paths)
+    found = find_sources(paths, recursive, Path(out), note)
     predictor = load(model, device)
     job = Job(
         predictor.with_flips() if flips else predictor,
@@ -69,8 +71,9 @@ def _run(sources: list[Source], job: Job, records: Records) -> list[dict[str, st
     before = [records.finished(source) for source in sources]  # first of all: it may refuse
     if kept := sum(record is not None for record in before):
         job.note(f"{kept} of {len(sources)} files are finished in {job.out} and left alone")
-    for kind in ("", *SAVED, "frames", "records"):
-        files.remove_leftovers(job.out / kind)
+    places = {Path(source.name).parent for source in sources}
+    for folder in {job.out, *(job.out / kind / place for kind in (*SAVED, "frames", "records") for place in places)}:
+        files.remove_leftovers(folder)
     progress, failed = Progress(job.note, len(sources)), []
     done: list[Record] = []
     try:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import glob
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segplug.data.images.listing import IMAGE_SUFFIXES
+from segplug.data.images.listing import IMAGE_SUFFIXES, list_images
 from segplug.errors import SegplugError
 
 __all__ = ["VIDEO_SUFFIXES", "Source", "find_sources"]
@@ -18,10 +18,11 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
 
 @dataclass(frozen=True)
 class Source:
-    """A file and the stem of its results."""
+    """A file, the name of its results (`wall/a` for `a.jpg` in a sub-folder), and where it lies in the folder given."""
 
     path: Path
     name: str
+    place: str
 
     @property
     def is_video(self) -> bool:
@@ -32,50 +33,65 @@ class Source:
         return self.path.suffix.lower() in (".tif", ".tiff")
 
 
-def find_sources(given: Iterable[Path | str]) -> list[Source]:
-    """The files of `given`: a file, a folder (its images and videos, not those of folders inside), a glob (** too).
+def find_sources(
+    given: Iterable[Path | str],
+    recursive: bool = True,
+    without: Path | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> list[Source]:
+    """The files of `given`: a file, a folder (its images and videos, and those of folders in it), a glob (** too).
 
-    The name is the file's stem; where two files share it, the suffix and then the folder's name join it.
+    The name is the file's stem, below the folder given; where two files share it, the suffix and then the folder's name
+    join it. without: a folder that is not gone into, such as that of the results. note: hears what is left out.
     Raises SegplugError on what does not exist, is empty, or cannot be told apart.
     """
-    files: dict[Path, Path] = {}
+    files: dict[Path, tuple[Path, Path]] = {}
     for one in given:
-        for file in _files(str(one)):
-            files.setdefault(file.resolve(), file)
+        for file, folder in _files(str(one), recursive, without, note):
+            files.setdefault(file.resolve(), (file, folder))
     if not files:
         raise SegplugError("nothing to predict: name a file, a folder or a glob")
-    return [Source(file, name) for file, name in zip(files.values(), _names(list(files.values())), strict=True)]
+    places = [file.relative_to(folder) for file, folder in files.values()]
+    names = _names([file for file, _ in files.values()], places)
+    return [
+        Source(file, name, place.as_posix())
+        for (file, _), name, place in zip(files.values(), names, places, strict=True)
+    ]
 
 
-def _files(given: str) -> list[Path]:
+def _files(given: str, recursive: bool, without: Path | None, note: Callable[[str], None]) -> list[tuple[Path, Path]]:
+    """Each with the folder that its name begins at."""
     path = Path(given)
     if path.is_file():
-        return [path]
+        return [(path, path.parent)]
     if path.is_dir():
-        found = _known(path.iterdir())
-        if not found:
-            raise SegplugError(f"{path}: holds no image and no video")
-        return found
+        listing = list_images(path, recursive, VIDEO_SUFFIXES, without)
+        left_out = listing.left_out()
+        if not listing.files:
+            raise SegplugError(f"{path}: holds no image and no video" + (f"; {left_out}" if left_out else ""))
+        if left_out:
+            note(left_out)
+        return [(file, path) for file in listing.files]
     if not glob.has_magic(given):
         raise SegplugError(f"{path}: no such file or folder")
-    found = _known(Path(match) for match in glob.glob(given, recursive=True))
+    suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+    matches = sorted(Path(match) for match in glob.glob(given, recursive=True))
+    found = [file for file in matches if file.suffix.lower() in suffixes and file.is_file()]
     if not found:
         raise SegplugError(f"{given}: matches no image and no video")
-    return found
+    return [(file, file.parent) for file in found]
 
 
-def _known(files: Iterable[Path]) -> list[Path]:
-    suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES
-    return sorted(f for f in files if f.suffix.lower() in suffixes and not f.name.startswith(".") and f.is_file())
-
-
-def _names(files: Sequence[Path]) -> list[str]:
-    names = [file.stem for file in files]
-    longer = (lambda f: f.name.replace(".", "_"), lambda f: f"{f.resolve().parent.name}_{f.name.replace('.', '_')}")
-    for lengthen in longer:
+def _names(files: Sequence[Path], places: Sequence[Path]) -> list[str]:
+    names = [place.with_suffix("").as_posix() for place in places]
+    with_suffix = [place.with_name(place.name.replace(".", "_")) for place in places]
+    above = [file.resolve().parent.name for file in files]
+    in_folder = [p.with_name(f"{folder}_{p.name}") for p, folder in zip(with_suffix, above, strict=True)]
+    for longer in (with_suffix, in_folder):
         # Case ignored: a.jpg and A.jpg would be one file on Windows and macOS.
         shared = Counter(name.lower() for name in names)
-        names = [lengthen(file) if shared[name.lower()] > 1 else name for file, name in zip(files, names, strict=True)]
+        choice = zip(longer, names, strict=True)
+        names = [long.as_posix() if shared[name.lower()] > 1 else name for long, name in choice]
     shared = Counter(name.lower() for name in names)
     for file, name in zip(files, names, strict=True):
         if shared[name.lower()] > 1:

@@ -15,7 +15,7 @@ from segplug.training.schedules import Schedule
 __all__ = ["Precision", "TrainConfig"]
 
 Precision = Literal["auto", "32", "bf16", "16"]
-FREE_ON_RESUME = {"data", "ignore", "groups", "out", "resume", "device", "workers", "precision"} | {
+FREE_ON_RESUME = {"data", "recursive", "ignore", "groups", "out", "resume", "device", "workers", "precision"} | {
     "patience",
     "tensorboard",
     "samples_every",

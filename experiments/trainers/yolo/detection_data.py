@@ -11,11 +11,11 @@ from PIL import Image
 
 from experiments.cells.cell import Cell
 from experiments.spec.strict import SpecError
+from segplug.data.images.listing import IMAGE_SUFFIXES, list_images
 from segplug.data.images.reading import UNREADABLE
 
 __all__ = ["DetectionData", "data_of", "ground_truth", "image_size", "label_file", "open_detection"]
 
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 _EXIF_ORIENTATION, _QUARTER_TURNS = 274, (5, 6, 7, 8)
 
 
@@ -158,8 +158,11 @@ def _held_out(names: tuple[str, ...], images: tuple[Path, ...], share: float, se
 
 
 def _images(where: Path) -> tuple[Path, ...]:
+    from ultralytics.data.utils import IMG_FORMATS
+
     if where.is_dir():
-        images = sorted(p for p in where.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        listing = list_images(where)
+        images = sorted([*listing.files, *listing.unread])
     elif where.is_file():
         lines = where.read_text(encoding="utf-8").splitlines()
         images = [(where.parent / line.strip()).resolve() for line in lines if line.strip()]
@@ -170,6 +173,9 @@ def _images(where: Path) -> tuple[Path, ...]:
         raise SpecError(f"{where} does not exist; it must be a folder of images or a list of image files")
     if not images:
         raise SpecError(f"{where} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    unknown = next((image for image in images if image.suffix.lower().lstrip(".") not in IMG_FORMATS), None)
+    if unknown:
+        raise SpecError(f"{unknown}: Ultralytics does not read {unknown.suffix}; save it as PNG or JPEG")
     return tuple(images)
 
 

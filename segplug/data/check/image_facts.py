@@ -13,7 +13,7 @@ from segplug.data.images.reading import orientation
 from segplug.data.labels import NO_LABEL
 from segplug.data.labels.mask_encoding import Encoding, Stored
 from segplug.data.labels.mask_file import MaskFile, stored
-from segplug.data.sample import Sample, read_sample, valid_pixels
+from segplug.data.sample import Sample, known_pixels, read_sample
 from segplug.errors import SegplugError
 
 __all__ = ["ImageFacts", "LabelFacts", "image_facts", "label_facts"]
@@ -52,9 +52,7 @@ class LabelFacts:
 def image_facts(sample: Sample, split: str) -> ImageFacts:
     """Never raises on a bad file: its error is kept."""
     try:
-        image, values = read_sample(sample)
-        if sample.valid is not None:
-            valid_pixels(sample.valid, values.shape)
+        image, values, _ = read_sample(sample)
     except (SegplugError, OSError) as error:
         return ImageFacts(sample, split, error=str(error))
     return ImageFacts(
@@ -72,8 +70,9 @@ def label_facts(sample: Sample, height: int, width: int, encoding: Encoding | No
     """Read the label once more, now that the encoding of all is known."""
     values = sample.label.values(height, width, sample.image)
     mask = encoding.table[values] if encoding is not None and isinstance(sample.label, MaskFile) else values
-    if sample.valid is not None:
-        mask = np.where(valid_pixels(sample.valid, mask.shape), mask, np.uint8(NO_LABEL))
+    known = known_pixels(sample, mask.shape)
+    if known is not None:
+        mask = np.where(known, mask, np.uint8(NO_LABEL))
     crack, labelled = mask == 1, mask != NO_LABEL
     count, _, stats, _ = cv2.connectedComponentsWithStats(crack.view(np.uint8), connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]

@@ -13,6 +13,7 @@ import numpy as np
 from segplug.data.check.duplicates import NEAR_BITS, same_images, shared_sources, similar_images
 from segplug.data.check.image_facts import ImageFacts, LabelFacts, image_facts, label_facts
 from segplug.data.finding import Finding, some
+from segplug.data.images.reading import further_pages
 from segplug.data.labels.mask_encoding import Encoding, find_encoding, refuse_inverted
 from segplug.data.readers import open_data
 from segplug.data.source import DataSource
@@ -81,6 +82,10 @@ def check(source: DataSource, note: Callable[[str], None] = lambda text: None) -
     findings += [
         Finding("unreadable", *_cut(str(image.error)), image.split, (str(image.sample.image),)) for image in broken
     ]
+    files = [file for sample, _ in todo for file in (sample.image, sample.label.path)]
+    if several := tuple(str(file) for file in files if further_pages(file)):
+        text = f"the first page is read, the others are not: {some(several)}"
+        findings.append(Finding("several pages", text, "save each page as a file of its own", None, several))
     findings += _label_findings(sound, labels)
     findings += [*same_images(sound, labels), *similar_images(sound), *shared_sources(images, source.source_rule)]
     sizes = Counter(f"{w}x{h}" for w, h in (image.size for image in sound))

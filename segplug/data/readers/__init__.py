@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from segplug.data.finding import Finding, some
 from segplug.data.groups import read_groups
-from segplug.data.images.listing import by_stem, image_files
+from segplug.data.images.listing import by_name, image_files, unique_names
 from segplug.data.labels import CrackFree
 from segplug.data.readers import cfd, coco, csv_list, folders, semantic, yolo
 from segplug.data.readers.found import SPLIT_NAMES, Found
@@ -76,10 +76,11 @@ def open_data(source: DataSource | Path | str) -> CrackData:
     name = source.data_format if source.data_format != "auto" else _recognise(root)
     found = READERS[name].read(root, source)
     for split, samples in found.splits.items():
-        _unique_names(samples)
+        names = unique_names([sample.image for sample in samples])
+        samples[:] = sorted(map(_named, samples, names), key=lambda sample: sample.name)
         if not samples and not any(f.split in (None, split) for f in found.findings):
             found.findings.append(Finding("empty", f"{root}: split {split} holds no image", "fill or remove it", split))
-    notes: list[str] = []
+    notes = found.notes
     order = [split for split in (*SPLIT_NAMES, "all") if split in found.splits]
     splits = {split: _with_valid(found, split, source, root, notes) for split in order}
     if source.groups is not None:
@@ -100,13 +101,8 @@ def _recognise(root: Path) -> str:
     raise SegplugError(f"{root}: could be {' or '.join(names)}; say which, as --data-format {names[0]}")
 
 
-def _unique_names(samples: list[Sample]) -> None:
-    """Images of one stem in different folders are named by their paths below the common folder."""
-    if len({sample.name for sample in samples}) < len(samples):
-        parts = [sample.image.absolute().with_suffix("").parts for sample in samples]
-        shared = next((i for i, level in enumerate(zip(*parts, strict=False)) if len(set(level)) > 1), 0)
-        samples[:] = [replace(sample, name="-".join(p[shared:])) for sample, p in zip(samples, parts, strict=True)]
-    samples.sort(key=lambda sample: sample.name)
+def _named(sample: Sample, name: str) -> Sample:
+    return replace(sample, name=name)
 
 
 def _with_valid(found: Found, split: str, source: DataSource, root: Path, notes: list[str]) -> list[Sample]:
@@ -115,20 +111,21 @@ def _with_valid(found: Found, split: str, source: DataSource, root: Path, notes:
     folder = Path(source.ignore) if source.ignore is not None else found.valid.get(split)
     if folder is None:
         return samples
-    files = by_stem(image_files(folder))
-    missing = [sample for sample in samples if sample.image.stem not in files]
+    files = by_name(image_files(folder, source.recursive))
+    valid = [files.get(sample.name, files.get(sample.image.stem)) for sample in samples]
+    missing = [sample for sample, file in zip(samples, valid, strict=True) if file is None]
     if missing:
         found.findings.append(
             Finding(
                 "no valid mask",
-                f"{folder}: no mask {missing[0].image.stem}.* of labelled pixels",
+                f"{folder}: no mask {missing[0].name}.* of labelled pixels",
                 "add one (all 255 if all are)",
                 split,
                 tuple(str(sample.image) for sample in missing),
             )
         )
     notes.append(f"{folder} marks the labelled pixels")
-    return [replace(sample, valid=files.get(sample.image.stem)) for sample in samples]
+    return [replace(sample, valid=file) for sample, file in zip(samples, valid, strict=True)]
 
 
 def _with_groups(

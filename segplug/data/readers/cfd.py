@@ -7,7 +7,7 @@ from pathlib import Path
 from segplug.data.finding import Finding
 from segplug.data.labels import CrackFree
 from segplug.data.labels.mat_file import MatFile
-from segplug.data.readers.found import Found, images_in
+from segplug.data.readers.found import Found
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
@@ -25,17 +25,18 @@ def read(path: Path, source: DataSource) -> Found:
     folder = _images(path)
     if folder is None or not (path / LABELS).is_dir():
         raise SegplugError(f"{path}: no image/ or images/ beside {LABELS}/; name the folder that holds both")
-    images, findings = images_in(folder, "all")
+    found = Found("CFD .mat regions")
+    images = found.pictures(folder, "all", source.recursive)
     mats = {file.stem: file for file in sorted((path / LABELS).glob("*.mat"))}
     for stem in sorted(mats.keys() - images.keys()):
         text = f"{mats[stem]}: no image {stem}.* in {folder}"
-        findings.append(Finding("no image", text, "add it or remove the label", "all", (str(mats[stem]),)))
+        found.findings.append(Finding("no image", text, "add it or remove the label", "all", (str(mats[stem]),)))
     crack = source.mask_rules().crack_values
-    samples = [
-        Sample(stem, image, MatFile(mats[stem], crack) if stem in mats else CrackFree(image))
+    found.splits["all"] = [
+        Sample(image.stem, image, MatFile(mats[stem], crack) if stem in mats else CrackFree(image))
         for stem, image in images.items()
     ]
-    return Found("CFD .mat regions", {"all": samples}, findings)
+    return found
 
 
 def _images(path: Path) -> Path | None:

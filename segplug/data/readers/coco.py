@@ -29,7 +29,7 @@ def read(path: Path, source: DataSource) -> Found:
         raise SegplugError(f"{path}: no COCO .json in it, in annotations/ or in train/, val/, test/")
     if len(files) > 1 and "all" in files:
         raise SegplugError(f"{files['all'][0]}: names no split, but others do; name the file you mean as data")
-    found, kinds = Found("", {}), set()
+    found, kinds = Found(""), set()
     for split, candidates in files.items():
         if len(candidates) > 1:
             names = ", ".join(str(f) for f in candidates)

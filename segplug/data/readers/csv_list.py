@@ -27,7 +27,7 @@ def read(path: Path, source: DataSource) -> Found:
         raise SegplugError(f"{path}: wanted one CSV with columns image,mask, found {names}; name the file as data")
     file, rules = lists[0], source.mask_rules()
     rows = read_table(file, ("image", "mask"))
-    found = Found("CSV list", {})
+    found = Found("CSV list")
     known = {alias: split for split, names in SPLIT_NAMES.items() for alias in names}
     seen: set[tuple[str, Path]] = set()
     for row in rows:

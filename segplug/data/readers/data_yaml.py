@@ -30,7 +30,7 @@ def data_yaml(path: Path, masks: bool) -> Path | None:
     return None
 
 
-def split_images(file: Path, about: dict[str, Any]) -> dict[str, list[Path]]:
+def split_images(file: Path, about: dict[str, Any], recursive: bool) -> dict[str, list[Path]]:
     """Split name -> its images. `path` starts beside the YAML; an entry is a folder, a .txt, or a list of them."""
     splits = {}
     for split in ("train", "val", "test"):
@@ -39,7 +39,7 @@ def split_images(file: Path, about: dict[str, Any]) -> dict[str, list[Path]]:
             continue
         images: list[Path] = []
         for entry in entries if isinstance(entries, list) else [entries]:
-            images += _listed(_located(file, about.get("path"), str(entry)))
+            images += _listed(_located(file, about.get("path"), str(entry)), recursive)
         splits[split] = images
     if not splits:
         raise SegplugError(f"{file}: names no train, val or test images; add `train: images/train`")
@@ -99,10 +99,10 @@ def _located(file: Path, root: Any, entry: str) -> Path:
     raise SegplugError(f"{file}: no {tried[0]}; correct `path` or `{entry}`")
 
 
-def _listed(place: Path) -> list[Path]:
+def _listed(place: Path, recursive: bool) -> list[Path]:
     if place.is_dir():
         inner = place / "images"
-        return image_files(inner if inner.is_dir() else place)
+        return image_files(inner if inner.is_dir() else place, recursive)
     if place.suffix != ".txt":
         raise SegplugError(f"{place}: neither a folder nor a .txt list of images")
     lines = [line.strip() for line in place.read_text(encoding="utf-8").splitlines() if line.strip()]

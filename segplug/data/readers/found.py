@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from segplug.data.finding import Finding
-from segplug.data.images.listing import image_files
+from segplug.data.images.listing import EXTRAS, list_images
 from segplug.data.sample import Sample
 
-__all__ = ["SPLIT_NAMES", "Found", "double_names", "images_in", "split_folders"]
+__all__ = ["SPLIT_NAMES", "Found", "split_folders"]
 
 # Split -> names of its folder. A folder "valid" of pictures, without images/, holds masks of labelled pixels instead.
 SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -17,12 +18,36 @@ SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test
 
 @dataclass
 class Found:
-    """about: the labels in words. valid: folder of masks of labelled pixels of a split."""
+    """about: the labels in words. valid: folder of masks of labelled pixels of a split. notes: what else to say."""
 
     about: str
-    splits: dict[str, list[Sample]]
+    splits: dict[str, list[Sample]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     valid: dict[str, Path] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def pictures(self, folder: Path, split: str, recursive: bool) -> dict[str, Path]:
+        """Path below `folder` without suffix -> picture. What is left out is noted, doubles are findings."""
+        listing = list_images(folder, recursive)
+        if line := listing.left_out():
+            self.notes.append(line)
+        for suffix in sorted({file.suffix.lower() for file in listing.unread}):
+            files = tuple(str(file) for file in listing.unread if file.suffix.lower() == suffix)
+            text = f"{files[0]}: no package reads {suffix}, {len(files)} of them"
+            remedy = f"pip install 'yoloplug[{EXTRAS[suffix][1]}]'"
+            self.findings.append(Finding("unread format", text, remedy, split, files))
+        kept = self.one_each(listing.files, split)
+        return {file.relative_to(folder).with_suffix("").as_posix(): file for file in kept}
+
+    def one_each(self, files: Iterable[Path], split: str) -> list[Path]:
+        """The first file of each path without suffix; a finding for each further one (a.jpg, a.png)."""
+        found: dict[Path, Path] = {}
+        for file in files:
+            first = found.setdefault(file.with_suffix(""), file)
+            if file is not first:
+                text = f"{file}: same name as {first.name}"
+                self.findings.append(Finding("double name", text, "keep one of them", split, (str(file),)))
+        return list(found.values())
 
 
 def split_folders(root: Path, labels: str, images: str = "images") -> dict[str, tuple[Path, Path]]:
@@ -36,20 +61,3 @@ def split_folders(root: Path, labels: str, images: str = "images") -> dict[str, 
     if not splits and (root / images).is_dir():
         splits["all"] = (root / images, root / labels)
     return splits
-
-
-def double_names(files: list[Path], split: str) -> tuple[dict[str, Path], list[Finding]]:
-    """File stem -> first file of that stem, and a finding for each further one (a.jpg beside a.png)."""
-    found: dict[str, Path] = {}
-    findings = []
-    for file in files:
-        if file.stem in found:
-            text = f"{file}: same name as {found[file.stem].name}"
-            findings.append(Finding("double name", text, "keep one of them", split, (str(file),)))
-        found.setdefault(file.stem, file)
-    return found, findings
-
-
-def images_in(folder: Path, split: str) -> tuple[dict[str, Path], list[Finding]]:
-    """`double_names` of the pictures in `folder`."""
-    return double_names(image_files(folder), split)

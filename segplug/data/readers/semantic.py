@@ -31,8 +31,8 @@ def read(path: Path, source: DataSource) -> Found:
         raise SegplugError(f"{path}: no YAML with train, val, names and masks_dir")
     about = read_data_yaml(file)
     table = _table(file, about, source)
-    found = Found("Ultralytics semantic masks", {})
-    for split, images in split_images(file, about).items():
+    found = Found("Ultralytics semantic masks")
+    for split, images in split_images(file, about, source.recursive).items():
         found.splits[split] = [_sample(image, str(about["masks_dir"]), table) for image in images]
     return found
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from segplug.data.finding import Finding
-from segplug.data.images.listing import image_files
 from segplug.data.labels import CrackFree
 from segplug.data.labels.outlines import YoloFile
 from segplug.data.readers.data_yaml import class_names, crack_classes, data_yaml, read_data_yaml, split_images, swapped
-from segplug.data.readers.found import Found, double_names, split_folders
+from segplug.data.readers.found import Found, split_folders
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
@@ -24,36 +23,38 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, source: DataSource) -> Found:
+    found = Found("YOLO outlines")
     file = data_yaml(path, masks=False)
     if file is not None:
         about = read_data_yaml(file)
-        images = split_images(file, about)
+        images = split_images(file, about, source.recursive)
         crack: frozenset[int] | None = crack_classes(file, class_names(file, about), source.class_list())
     else:
         splits = split_folders(path, "labels") if path.is_dir() else {}
         if not splits:
             raise SegplugError(f"{path}: no YAML with train, val and names, and no images/ + labels/*.txt in it")
-        images = {split: image_files(folder) for split, (folder, _) in splits.items()}
+        images = {
+            split: list(found.pictures(folder, split, source.recursive).values())
+            for split, (folder, _) in splits.items()
+        }
         crack = None
-    found = Found("YOLO outlines", {})
     for split, files in images.items():
-        one_each, twice = double_names(files, split) if len({f.parent for f in files}) == 1 else ({}, [])
-        found.findings += twice
-        found.splits[split] = [_sample(image, crack) for image in (one_each.values() if one_each else files)]
-        for folder in {swapped(image, "labels", ".txt").parent for image in files}:
+        if file is not None:
+            files = found.one_each(files, split)
+        labels = {swapped(image, "labels", ".txt"): image for image in files}
+        found.splits[split] = [
+            Sample(image.stem, image, YoloFile(text, crack) if text.is_file() else CrackFree(image))
+            for text, image in labels.items()
+        ]
+        for folder in {text.parent for text in labels}:
             for text in sorted(folder.glob("*.txt")):
-                if text.stem not in {image.stem for image in files} and text.name != "classes.txt":
+                if text not in labels and text.name != "classes.txt":
                     message = f"{text}: no image {text.stem}.* among those of {split}"
                     remedy = "add it or remove the label"
                     found.findings.append(Finding("no image", message, remedy, split, (str(text),)))
     if crack is None:
         _only_class(path, found, source)
     return found
-
-
-def _sample(image: Path, crack: frozenset[int] | None) -> Sample:
-    text = swapped(image, "labels", ".txt")
-    return Sample(image.stem, image, YoloFile(text, crack) if text.is_file() else CrackFree(image))
 
 
 def _only_class(path: Path, found: Found, source: DataSource) -> None:

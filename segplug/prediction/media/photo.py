@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from segplug.data.images.reading import read_image
+from segplug.data.images.reading import Picture, further_pages, read_picture
 from segplug.data.images.writing import write_picture
 from segplug.draw import draw_overlay
 from segplug.errors import SegplugError, UnreadableError
@@ -21,9 +19,13 @@ __all__ = ["predict_photo"]
 
 
 def predict_photo(source: Source, job: Job) -> Result:
-    """Raises UnreadableError on a file that is no image."""
-    image = _read(source)
+    """Transparent pixels are never crack. Raises UnreadableError on a file that is no image."""
+    image, visible = _read(source)
+    if pages := further_pages(source.path):
+        job.note(f"{source.place}: the first of its {pages + 1} pages is read; save the others as files of their own")
     probability = job.probability(image, f"tiles of {source.path.name}")
+    if visible is not None:
+        probability = np.where(visible, probability, np.float32(0))
     mask = probability >= job.threshold
     files = []
     if path := job.path("masks", source, ".png"):
@@ -41,15 +43,14 @@ def predict_photo(source: Source, job: Job) -> Result:
         write_json(path, feature_collection(tracer.cracks()), indent=None)
         files.append(path)
     height, width = mask.shape
-    row: dict[str, str | float] = {"name": source.name, "source": source.path.name, "width": width, "height": height,
-                                   "crack_share": float(mask.mean())}  # fmt: skip
+    share = float(mask.sum() / (mask.size if visible is None else visible.sum()))
+    row: dict[str, str | float] = {"name": source.name, "source": source.place, "width": width, "height": height,
+                                   "crack_share": share}  # fmt: skip
     return Result(row, files, crack_annotations(mask, probability) if "coco" in job.save else [])
 
 
-def _read(source: Source) -> NDArray[np.uint8]:
+def _read(source: Source) -> Picture:
     try:
-        return read_image(source.path)
+        return read_picture(source.path)
     except (SegplugError, OSError) as error:
         raise UnreadableError(str(error)) from error
-    except cv2.error as error:  # its limit on the number of pixels, for one
-        raise UnreadableError(f"{source.path}: OpenCV cannot read it ({error.err})") from error

@@ -83,7 +83,7 @@ def predict_raster(source: Source, job: Job) -> Result:
         found = feature_collection(tracer.cracks(), lambda x, y: (a * x + b * y + c, d * x + e * y + f), crs)
         write_json(path, found, indent=None)
         files.append(path)
-    row: dict[str, str | float] = {"name": source.name, "source": source.path.name, "width": width, "height": height,
+    row: dict[str, str | float] = {"name": source.name, "source": source.place, "width": width, "height": height,
                                    "crack_share": crack_px / max(1, valid_px)}  # fmt: skip
     return Result(row, files, [])
 

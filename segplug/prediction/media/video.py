@@ -66,7 +66,7 @@ def predict_video(source: Source, job: Job) -> Result:
     if frame < stated:
         job.note(f"{source.path.name}: ends after {frame} of {stated} frames, the file may be cut off")
     height, width = image.shape[:2]
-    row: dict[str, str | float] = {"name": source.name, "source": source.path.name, "width": width, "height": height,
+    row: dict[str, str | float] = {"name": source.name, "source": source.place, "width": width, "height": height,
                                    "crack_share": float(np.mean(shares))}  # fmt: skip
     return Result(row, [path for path in targets if path is not None], [])
 

@@ -4,11 +4,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from segplug.data.check import check
 from segplug.data.dataset import CrackDataset, EpochSampler
 from segplug.data.readers import open_data
+from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 from segplug.training.crops.crop import TrainCrop
 
@@ -102,3 +106,28 @@ def test_the_sampler_visits_all_in_an_order_of_its_epoch() -> None:
     assert [i for _, i in sampler] != [i for _, i in first]
     sampler.set_epoch(0)
     assert list(sampler) == first
+
+
+def test_transparent_pixels_have_no_label(tmp_path: Path, add_crack: Callable[..., None]) -> None:
+    add_crack(tmp_path, "a")
+    photo, mask = (tmp_path / kind / "a.png" for kind in ("images", "masks"))
+    pixels = np.dstack([cv2.imread(str(photo)), np.full((64, 64), 255, np.uint8)])
+    pixels[:, :40, 3] = 0
+    cv2.imwrite(str(photo), pixels)
+    truth = cv2.imread(str(mask), cv2.IMREAD_UNCHANGED) // 255
+    for cache in (0, 1 << 20):
+        found = CrackDataset(open_data(tmp_path).samples("all"), cache_bytes=cache)[0][1][0].numpy()
+        assert (found[:, :40] == 255).all() and np.array_equal(found[:, 40:], truth[:, 40:])
+    scores = check(DataSource(str(tmp_path))).summary["splits"]["all"]
+    assert scores["crack_max"] == truth[:, 40:].mean()
+
+
+def test_several_pages_are_said(tmp_path: Path, add_crack: Callable[..., None]) -> None:
+    add_crack(tmp_path, "a")
+    page = Image.open(tmp_path / "images" / "a.png")
+    page.save(tmp_path / "images" / "a.tif", save_all=True, append_images=[page, page])
+    (tmp_path / "images" / "a.png").unlink()
+    said: list[str] = []
+    CrackDataset(open_data(tmp_path).samples("all"), note=said.append)
+    assert said[-1] == f"of files with several pages the first is read: {tmp_path}/images/a.tif"
+    assert [f.kind for f in check(DataSource(str(tmp_path))).findings] == ["several pages"]

@@ -119,6 +119,28 @@ def test_photos_without_mask_are_named(found: Path, tmp_path: Path, capsys: pyte
     assert json.loads((out / "measurements.json").read_text(encoding="utf-8"))["photos_without_mask"] == [str(photo)]
 
 
+def test_sub_folders_are_mirrored(found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for root in (found / "masks", tmp_path / "photos"):
+        (root / "north").mkdir()
+        for file in list(root.glob("wall <1>.*")):
+            file.rename(root / "north" / file.name.replace("wall <1>", "wall 2"))
+    (found / "masks" / "notes.txt").touch()
+    out = tmp_path / "report"
+    assert measure(found, "--images", tmp_path / "photos", "--px-only", "--out", out) == 0
+    assert f"{found / 'masks'}: left out 1 .txt (no image)\n" in capsys.readouterr().err
+    assert {row["image"] for row in rows(out / "images.csv")} == {"wall 2", "north/wall 2"}
+    assert (out / "annotated" / "north" / "wall 2.jpg").is_file()
+    assert measure(found, "--px-only", "--no-recursive", "--out", tmp_path / "flat") == 0
+    assert "left out 1 sub-folder (--no-recursive)" in capsys.readouterr().err
+
+
+def test_a_video_is_not_a_photo_without_mask(found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "photos" / "bridge.mp4").touch()
+    assert measure(found, "--images", tmp_path / "photos", "--px-only", "--out", tmp_path / "report") == 0
+    said = capsys.readouterr().err
+    assert "bridge.mp4: of videos `segplug predict` writes masks as a video" in said and "has no mask" not in said
+
+
 def test_photos_are_named_as_predict_names_its_masks(found: Path, tmp_path: Path) -> None:
     (tmp_path / "photos" / "wall 2.jpg").rename(tmp_path / "photos" / "wall <1>.JPEG")
     (found / "masks" / "wall 2.png").rename(found / "masks" / "wall <1>_JPEG.png")

@@ -136,6 +136,38 @@ def test_a_failed_write_leaves_no_half_file(find: Find, tmp_path: Path, monkeypa
     assert files(tmp_path / "found") == []
 
 
+def test_sub_folders_are_mirrored_and_what_is_left_out_is_said(find: Find, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for name in ("a.png", "north/a.png", "north/b.JPG", "south/a.png"):
+        save(photos / name, draw()[0])
+    (photos / "plan.pdf").touch()
+    said: list[str] = []
+    rows = find(photos, save=["masks", "coco"], note=said.append)
+    assert f"{photos}: left out 1 .pdf (no image)" in said
+    found = tmp_path / "found"
+    names = ["a", "north/a", "north/b", "south/a"]
+    assert sorted(str(row["name"]) for row in rows) == names
+    assert files(found / "masks") == [f"{name}.png" for name in names]
+    images = json.loads((found / "coco.json").read_text())["images"]
+    assert sorted(image["file_name"] for image in images) == ["a.png", "north/a.png", "north/b.JPG", "south/a.png"]
+    find.seen.clear()  # type: ignore[attr-defined]
+    assert len(find(photos, save=["masks"])) == 4 and not find.seen  # type: ignore[attr-defined]
+    said.clear()
+    assert len(find_sources([photos], recursive=False, note=said.append)) == 1
+    assert said == [f"{photos}: left out 2 sub-folders (--no-recursive), 1 .pdf (no image)"]
+
+
+def test_transparent_pixels_are_never_crack(find: Find, tmp_path: Path) -> None:
+    photo, mask = draw()
+    alpha = np.full(mask.shape, 255, np.uint8)
+    alpha[:, :40] = 0
+    cv2.imwrite(str(tmp_path / "a.png"), np.dstack([photo[..., ::-1], alpha]))
+    (row,) = find(tmp_path / "a.png")
+    found = cv2.imread(str(tmp_path / "found" / "masks" / "a.png"), cv2.IMREAD_UNCHANGED)
+    assert not found[:, :40].any() and np.array_equal(found[:, 40:] > 0, mask[:, 40:])
+    assert row["crack_share"] == pytest.approx(mask[:, 40:].mean())
+
+
 def test_names_that_clash_get_longer(tmp_path: Path) -> None:
     given = ["x/a.jpg", "x/a.png", "x/b.png", "y/b.png", "y/c.png"]
     for name in given:
