@@ -20,6 +20,8 @@ FORBIDDEN = {
     "yoloplug/boot": ("torch", "ultralytics", "inspect", "ast", "typing"),
     "yoloplug/files": ("torch", "ultralytics", "numpy", "yoloplug", "segplug", "experiments"),
     "yoloplug/names": ("torch", "ultralytics", "numpy", "yoloplug", "segplug", "experiments"),
+    "yoloplug/errors": ("torch", "ultralytics", "numpy", "yoloplug", "segplug", "experiments"),
+    "yoloplug/terminal": ("torch", "ultralytics", "numpy", "yoloplug", "segplug", "experiments"),
     "yoloplug/registry": ("torch", "ultralytics", "yoloplug"),
     "yoloplug/blocks": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/cost/flops": ("ultralytics", "yoloplug.bridge", "segplug", "experiments"),
@@ -72,13 +74,24 @@ def test_imports_run_one_way(layer: str) -> None:
     for path in files:
         wrong = {n for n in imported(path) for bad in FORBIDDEN[layer] if n == bad or n.startswith(bad + ".")}
         if layer == "yoloplug/registry":
-            wrong -= {"yoloplug.registry", "yoloplug.names", "yoloplug.names.did_you_mean"}
+            wrong = {name for name in wrong if name.split(".")[1:2] not in (["registry"], ["names"], ["errors"])}
         assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
 
 
+def test_only_the_bridge_knows_ultralytics() -> None:
+    """And the hosts, whose bases are its layers; its trainer gets the public `YOLO`."""
+    inside = ("yoloplug/bridge/", "yoloplug/hosts.py")
+    public = {"experiments/trainers/yolo/train.py": {"ultralytics", "ultralytics.YOLO"}}
+    for path in FILES:
+        name = path.relative_to(ROOT).as_posix()
+        if not name.startswith(inside):
+            known = {module for module in imported(path) if module.split(".")[0] == "ultralytics"}
+            assert known <= public.get(name, set()), f"{name} imports {sorted(known)}"
+
+
 def test_segplug_uses_little_of_yoloplug() -> None:
-    """Blocks and their registry, drawings of any network's inside, and two plain modules of the standard library."""
-    allowed = re.compile(r"yoloplug(\.(blocks|registry|look|files|names)(\..+)?)?")
+    """Blocks and their registry, drawings of any network's inside, and plain modules of the standard library."""
+    allowed = re.compile(r"yoloplug(\.(blocks|registry|look|files|names|terminal|limits|errors)(\..+)?)?")
     for path in FILES:
         if path.is_relative_to(ROOT / "segplug"):
             wrong = {name for name in imported(path) if name.startswith("yoloplug") and not allowed.fullmatch(name)}

@@ -1,7 +1,7 @@
 """Start-up: watch for Ultralytics being imported and hand it to yoloplug.bridge. Only `sys` and `os` here.
 
 Runs in every Python process of the environment through `yoloplug.pth`, so it must cost nothing. YOLOPLUG_DISABLE=1
-in the environment turns the plug-in off.
+in the environment turns the plug-in off; a row that needs it then says so.
 """
 
 import os
@@ -12,7 +12,7 @@ WATCHED = "ultralytics.nn.tasks"
 
 def install() -> None:
     """Watch for the module that builds models; where it is imported already (a late `import yoloplug`), patch it."""
-    if os.environ.get("YOLOPLUG_DISABLE", "") not in ("", "0") or any(isinstance(f, _Watcher) for f in sys.meta_path):
+    if any(isinstance(f, _Watcher) for f in sys.meta_path):
         return
     sys.meta_path.insert(0, _Watcher())
     if WATCHED in sys.modules:
@@ -46,4 +46,4 @@ def _patch_after_execution(loader) -> None:  # type: ignore[no-untyped-def]
 def _patch(module) -> None:  # type: ignore[no-untyped-def]
     from yoloplug import bridge
 
-    bridge.patch(module)
+    bridge.patch(module, off=os.environ.get("YOLOPLUG_DISABLE", "") not in ("", "0"))

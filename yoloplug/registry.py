@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
+from yoloplug.errors import YoloplugError
 from yoloplug.names import did_you_mean
 
-__all__ = ["BLOCKS", "Block", "Kind", "Place", "Tail", "block", "register"]
+__all__ = ["BLOCKS", "Block", "Kind", "Place", "Tail", "UnknownBlock", "block", "register"]
 
 Kind = Literal["conv", "keep"]
 """`conv`: cls(c1, c2, k, s, **options) sets width and stride. `keep`: cls(c, **options) keeps both."""
@@ -55,6 +56,12 @@ class Block:
         return (self.cls.__doc__ or "").strip().split("\n")[0]
 
 
+class UnknownBlock(YoloplugError, KeyError):
+    """A name outside of the catalogue."""
+
+    __str__ = YoloplugError.__str__
+
+
 BLOCKS: dict[str, Block] = {}
 
 
@@ -90,9 +97,9 @@ def register(
 
 
 def block(name: str) -> Block:
-    """The catalogue row of a name. Raises KeyError with the nearest names, or with all of them if none is near."""
+    """The catalogue row of a name. Raises UnknownBlock with the nearest names, or with all of them if none is near."""
     if name not in BLOCKS:
         hosted = [row.name for row in BLOCKS.values() if name in row.hosts]
         hint = f"; did you mean {hosted[0]}?" if hosted else did_you_mean(name, BLOCKS)
-        raise KeyError(f"unknown block {name!r}" + (hint or f"; known: {', '.join(sorted(BLOCKS))}"))
+        raise UnknownBlock(f"unknown block {name!r}" + (hint or f"; known: {', '.join(sorted(BLOCKS))}"))
     return BLOCKS[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -38,12 +38,10 @@ def steps_of(cell: Cell) -> Steps:
 
 
 def _detect(cell: Cell) -> Steps:
-    from ultralytics.cfg import get_cfg
-    from ultralytics.nn.tasks import DetectionModel
-
     from experiments.trainers.yolo.capacity_control import scaled
-    from experiments.trainers.yolo.checks import quiet
     from experiments.trainers.yolo.detection_data import data_of
+    from yoloplug.bridge.model import built
+    from yoloplug.bridge.training import quiet
     from yoloplug.modelfile.file import parse, read
 
     data, budget = data_of(cell), cell.spec.budget
@@ -53,9 +51,8 @@ def _detect(cell: Cell) -> Steps:
         file = parse(text, file.name, file.model["scale"])
     device = torch.device(torch_device(budget.device))
     with quiet():
-        model: Any = DetectionModel(file.model, nc=len(data.names), verbose=False)
+        model = built(file.model, "detect", len(data.names), cell.spec.train)
     _place(model, device)
-    model.args = get_cfg(overrides=cell.spec.train)
     images = torch.rand(budget.batch, 3, budget.imgsz, budget.imgsz, device=device)
     count = 4 * budget.batch  # four objects an image
     batch = {
@@ -109,22 +106,19 @@ def _segment(cell: Cell) -> Steps:
 
 
 def _semantic(cell: Cell) -> Steps:
-    from ultralytics.cfg import get_cfg
-    from ultralytics.nn.tasks import SemanticSegmentationModel
-
     from experiments.trainers.crack.segment import train_config
-    from experiments.trainers.yolo.checks import quiet
     from experiments.trainers.yolo.semantic import input_px
     from segplug.data.readers import open_data
     from segplug.data.split import train_val_samples
+    from yoloplug.bridge.model import built
+    from yoloplug.bridge.training import quiet
     from yoloplug.modelfile.file import read
 
     budget, config, side = cell.spec.budget, train_config(cell), input_px(cell)
     device = torch.device(torch_device(budget.device))
     with quiet():
-        model: Any = SemanticSegmentationModel(read(cell.model.model).model, nc=1, verbose=False)
+        model = built(read(cell.model.model).model, "semantic", classes=1)
     _place(model, device)
-    model.args = get_cfg()
     images = torch.rand(budget.batch, 3, side, side, device=device)
     masks = torch.randint(0, 2, (budget.batch, side, side), dtype=torch.int32, device=device)
     train, val = train_val_samples(config, config.val_split, config.seed)

@@ -7,12 +7,17 @@ from types import ModuleType
 __all__ = ["patch"]
 
 
-def patch(module: ModuleType) -> None:
-    """Teach the freshly executed `ultralytics.nn.tasks` our names. Nothing on disk changes."""
+def patch(module: ModuleType, off: bool = False) -> None:
+    """Teach the freshly executed `ultralytics.nn.tasks` our names. Nothing on disk changes. off: explain them only."""
+    if off:
+        from yoloplug.bridge.patches import disabled
+
+        disabled.patch(module)
+        return
     from ultralytics.utils import callbacks, checks, torch_utils
 
     from yoloplug.bridge import yaml_files
-    from yoloplug.bridge.patches import annealing, checkpoints, flops, fusion, parse, statistics
+    from yoloplug.bridge.patches import annealing, checkpoints, flops, fusion, keep, parse, statistics
 
     yaml_files.patch(checks)
     parse.patch(module)
@@ -21,3 +26,4 @@ def patch(module: ModuleType) -> None:
     checkpoints.patch(module)
     flops.patch(torch_utils)
     annealing.patch(callbacks)
+    keep.patch(callbacks)

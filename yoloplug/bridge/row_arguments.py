@@ -45,6 +45,7 @@ def module_class(name: str) -> type | None:
     from torch import nn
     from ultralytics.nn import tasks
 
+    from yoloplug.bridge.patches.restricted import is_layer
     from yoloplug.hosts import host, host_names
 
     found: Any
@@ -56,7 +57,7 @@ def module_class(name: str) -> type | None:
         found = host(name)
     else:
         found = vars(tasks).get(name)
-    return found if isinstance(found, type) else None
+    return found if is_layer(found) else None
 
 
 def row_parameters(name: str) -> Parameters:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from yoloplug.errors import YoloplugError
 from yoloplug.names import did_you_mean
 
 __all__ = ["find", "known_names", "locate", "model_yamls", "patch"]
@@ -48,17 +49,20 @@ def find(name: str) -> str | None:
 
 def locate(name: str) -> tuple[Path, str]:
     """(file, scale letter or "") behind a model name, as stock Ultralytics resolves it: `yolov8n.yaml` is yolov8.yaml
-    at scale n. Raises FileNotFoundError for an unknown name, with the nearest names."""
+    at scale n. Raises YoloplugError for an unknown name, with the nearest names."""
     from ultralytics.nn.tasks import guess_model_scale
     from ultralytics.utils import checks
 
     if "://" in name or not name.endswith((".yaml", ".yml")):
-        raise FileNotFoundError(f"{name!r} is not the name of a YAML file")
+        raise YoloplugError(f"{name!r} is not the name of a YAML file")
     without_scale = re.sub(r"(\d+)([nslmx])(.+)?$", r"\1\3", name)
-    found = checks.check_yaml(name, hard=False) or checks.check_yaml(without_scale, hard=False)
+    try:
+        found = checks.check_yaml(name, hard=False) or checks.check_yaml(without_scale, hard=False)
+    except FileNotFoundError as error:  # several files of that name
+        raise YoloplugError(f"{name}: {error}") from error
     if not found:
         hint = did_you_mean(Path(without_scale).name, known_names())
-        raise FileNotFoundError(f"no model YAML {name!r} here, in Ultralytics or in yoloplug{hint}")
+        raise YoloplugError(f"no model YAML {name!r} here, in Ultralytics or in yoloplug{hint}")
     return Path(found), guess_model_scale(name)
 
 

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 
 from yoloplug.cli import check_command, look_command, profile_command, swap_command
+from yoloplug.errors import YoloplugError
+from yoloplug.files import WriteError
+from yoloplug.terminal import add_debug, run
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. Errors are one line on stderr and exit code 2."""
+    """Run one command; returns the exit code. What the user can cure is one line on stderr and exit code 2."""
     args = _parser().parse_args(argv)
-    try:
-        args.command(args)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `yoloplug blocks | head`: the reader has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        print(
-            f"yoloplug: {error.args[-1] if error.filename is None else f'{error.filename}: {error.strerror}'}",
-            file=sys.stderr,
-        )
-        return 2
-    except (KeyError, ValueError) as error:
-        print(f"yoloplug: {error.args[-1]}", file=sys.stderr)
-        return 2
-    return 0
+    return run("yoloplug", lambda: args.command(args), (YoloplugError, WriteError), args.debug)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         sub = commands.add_parser(name, help=text, description=text, epilog=f"example: {example}")
         sub.set_defaults(command=command)
+        add_debug(sub)
         if command in _ARGUMENTS:
             _ARGUMENTS[command](sub)
         if command is _show:

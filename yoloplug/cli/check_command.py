@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from yoloplug.terminal import printable
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -16,4 +18,4 @@ def run(args: argparse.Namespace) -> None:
     """Print the table of rows. Raises ModelFileError, which says what is wrong in which row and line."""
     from yoloplug.modelfile.check import check
 
-    print(check(args.model, args.imgsz))
+    print(printable(check(args.model, args.imgsz)))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from yoloplug.cli.profile_command import TRUST
 from yoloplug.look import FORMATS, KINDS
+from yoloplug.terminal import printable
 
 __all__ = ["add_arguments", "place", "run"]
 
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--conf", type=float, default=0.25, help="confidence of what is drawn and explained (default .25)"
     )
     parser.add_argument("--top", type=int, default=16, help="predictions that a heat map explains at most (default 16)")
+    parser.add_argument("--trust", action="store_true", help=TRUST)
     parser.add_argument("--device", help="cpu, 0, … (default: Ultralytics' choice)")
 
 
@@ -49,12 +52,12 @@ def place(text: str) -> tuple[float, float]:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write pictures, or without a row list the rows. Raises OSError for missing files, ValueError for wrong names."""
+    """Write pictures, or without a row list the rows. Raises YoloplugError for missing files and wrong names."""
     from yoloplug.bridge.look.inspection import Inspection
 
-    inspection = Inspection(args.model, args.image, args.imgsz, args.conf, args.device, args.top)
+    inspection = Inspection(args.model, args.image, args.imgsz, args.conf, args.device, args.top, args.trust)
     if not args.block and args.what != "cam":
-        print(inspection.summary())
+        print(printable(inspection.summary()))
         return
     for file in inspection.draw(args.out, args.block, args.what, args.label, args.at, args.format, args.save_arrays):
-        print(f"wrote {file}")
+        print(printable(f"wrote {file}"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from yoloplug.terminal import printable
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -25,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
 
     pairs = _pairs(args.pairs)
     done = swap(args.model, pairs, args.where, _options(args.options), args.match, args.imgsz, args.output, args.force)
-    print(f"{args.output}: rows {', '.join(map(str, done.rows))} of {args.model} changed\n\n{done}")
+    print(printable(f"{args.output}: rows {', '.join(map(str, done.rows))} of {args.model} changed\n\n{done}"))
 
 
 def _pairs(words: list[str]) -> dict[str, str]:

@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from ultralytics.nn.modules import Conv
-from ultralytics.utils.torch_utils import fuse_conv_and_bn
 
+from yoloplug.bridge.model import fused, plain_conv
 from yoloplug.cost.flops import LatencyMs, count_parameters
 from yoloplug.cost.timing import TimingProtocol, interleaved_ms, training_step
 from yoloplug.hosts import ConvLike, host
@@ -95,7 +94,7 @@ def _block_cost(seat: Seat, protocol: TimingProtocol) -> BlockCost:
     given = {"block": _on(protocol.device, seat.input), "conv": _on(protocol.device, x)}
     with torch.inference_mode():
         forward = interleaved_ms(
-            {key: partial(_fused(module), given[key]) for key, module in pair.items()},
+            {key: partial(fused(module), given[key]) for key, module in pair.items()},
             protocol.runs,
             protocol.warmup,
             protocol.device,
@@ -123,21 +122,8 @@ def _plain_conv(x: Tensor, c2: int, h: int) -> nn.Module:
     """Conv 3x3 to the same shape; a block that enlarges the map is compared with nearest upsampling and Conv."""
     c1, rows = x.shape[1:3]
     if h > rows:
-        return nn.Sequential(nn.Upsample(scale_factor=h // rows), Conv(c1, c2, 3))
-    return Conv(c1, c2, 3, round(rows / h))
-
-
-def _fused(module: nn.Module) -> nn.Module:
-    """A copy as stock `model.fuse()` makes it."""
-    fused = copy.deepcopy(module).eval()
-    for child in fused.modules():
-        if isinstance(child, ConvLike):
-            child.fuse()
-        elif isinstance(child, Conv) and hasattr(child, "bn"):
-            child.conv = fuse_conv_and_bn(child.conv, child.bn)
-            del child.bn
-            child.__dict__["forward"] = child.forward_fuse
-    return fused
+        return nn.Sequential(nn.Upsample(scale_factor=h // rows), plain_conv(c1, c2, 3))
+    return plain_conv(c1, c2, 3, round(rows / h))
 
 
 def _shapes(x: Any) -> str:

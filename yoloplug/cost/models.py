@@ -12,18 +12,15 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from yoloplug.bridge.yaml_files import locate
+from yoloplug.bridge.model import fused, load
 from yoloplug.cost.flops import Flops, LatencyMs, count_flops, count_parameters
 from yoloplug.cost.timing import TimingProtocol, interleaved_ms, peak_mib, training_step
-from yoloplug.names import did_you_mean
 
-__all__ = ["ModelCost", "load", "model_costs"]
+__all__ = ["ModelCost", "model_costs"]
 
 
 @dataclass(frozen=True)
@@ -39,14 +36,14 @@ class ModelCost:
 
 
 def model_costs(models: dict[str, nn.Module], protocol: TimingProtocol) -> list[ModelCost]:
-    """models: file (as Ultralytics takes it) -> what `load` gave. They take turns in every round of timing."""
+    """models: file (as Ultralytics takes it) -> its network. They take turns in every round of timing."""
     images = torch.rand(protocol.batch, 3, protocol.imgsz, protocol.imgsz, device=protocol.device)
     flops = {file: count_flops(model, torch.rand(1, *images.shape[1:])) for file, model in models.items()}
-    fused = {file: _fused(model).to(protocol.device) for file, model in models.items()}
+    ready = {file: fused(model).to(protocol.device) for file, model in models.items()}
     with torch.inference_mode():
-        forward = {file: partial(model, images) for file, model in fused.items()}
+        forward = {file: partial(model, images) for file, model in ready.items()}
         latency = interleaved_ms(forward, protocol.runs, protocol.warmup, protocol.device)
-    del fused, forward
+    del ready, forward
     training = {file: copy.deepcopy(model).to(protocol.device) for file, model in models.items()}
     steps = interleaved_ms(
         {file: training_step(model, images) for file, model in training.items()}, protocol.steps, 1, protocol.device
@@ -57,33 +54,6 @@ def model_costs(models: dict[str, nn.Module], protocol: TimingProtocol) -> list[
         )
         for file, model in models.items()
     ]
-
-
-def load(file: str) -> nn.Module:
-    """The float32 model of a YAML (random weights) or of a checkpoint (.pt), on the CPU. Raises FileNotFoundError."""
-    import ultralytics
-
-    _must_exist(file)
-    wrapper = ultralytics.RTDETR if "rtdetr" in Path(file).stem else ultralytics.YOLO
-    model: Any = wrapper(file).model
-    loaded: nn.Module = model.float().cpu()
-    return loaded
-
-
-def _must_exist(name: str) -> None:
-    """Raises FileNotFoundError with the nearest names, before Ultralytics would try to download a checkpoint."""
-    if not name.endswith(".pt"):
-        locate(name)
-    elif not Path(name).is_file():
-        hint = did_you_mean(name, sorted(map(str, Path().glob("*.pt"))))
-        raise FileNotFoundError(f"no checkpoint {name!r}{hint or ' here'}")
-
-
-def _fused(model: nn.Module) -> nn.Module:
-    fused: Any = copy.deepcopy(model).eval()
-    fused.fuse(verbose=False)
-    ready: nn.Module = fused
-    return ready
 
 
 def _peak_in_child(file: str, protocol: TimingProtocol) -> float:
@@ -100,10 +70,8 @@ def _peak_of_one_step(file: str, imgsz: int, batch: int, device: str) -> float:
     """MiB that building the model and one training step added to what the imports held."""
     images = torch.rand(batch, 3, imgsz, imgsz)
     training_step(nn.Conv2d(3, 3, 1).to(device), images[:, :, :32, :32].to(device))()  # torch's own one-time memory
-    import ultralytics.nn.tasks  # noqa: F401
-
     before = peak_mib(device)
-    training_step(load(file).to(device), images.to(device))()
+    training_step(load(file, trust=True).to(device), images.to(device))()
     return peak_mib(device) - before
 
 

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.cost.flops import LatencyMs
+from yoloplug.errors import YoloplugError
+from yoloplug.limits import THREADS, check_imgsz
 
 __all__ = ["TimingProtocol", "interleaved_ms", "peak_mib", "tensors", "training_step"]
 
@@ -35,11 +37,12 @@ class TimingProtocol:
     def __post_init__(self) -> None:
         for name, least in (("batch", 1), ("threads", 0), ("runs", 1), ("warmup", 0)):
             if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.imgsz < 32 or self.imgsz % 32:
-            raise ValueError(f"imgsz must be a multiple of 32, got {self.imgsz}")
+                raise YoloplugError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.threads > THREADS:
+            raise YoloplugError(f"threads must be at most {THREADS:,}, got {self.threads:,}")
+        check_imgsz(self.imgsz)
         if self.device != "cpu" and not (self.device.startswith("cuda") and torch.cuda.is_available()):
-            raise ValueError(f"device must be cpu, or cuda where torch has a GPU, got {self.device!r}")
+            raise YoloplugError(f"device must be cpu, or cuda where torch has a GPU, got {self.device!r}")
 
     @property
     def steps(self) -> int:

@@ -6,6 +6,7 @@ import inspect
 from collections import Counter
 from typing import Any, NamedTuple
 
+from yoloplug.limits import check_imgsz
 from yoloplug.modelfile.file import ModelFile, ModelFileError, Row, read
 from yoloplug.names import did_you_mean
 
@@ -55,11 +56,10 @@ def validate(file: ModelFile) -> None:
 
 
 def traced(file: ModelFile, model: dict[str, Any], imgsz: int = 640) -> list[Any]:
-    """The rows of `model`, an edited form of the file's, as `bridge.trace.RowTrace`. Raises ModelFileError."""
+    """The rows of `model`, an edited form of the file's, as `bridge.trace.RowTrace`. Raises YoloplugError."""
     from yoloplug.bridge.trace import RowError, trace
 
-    if imgsz < 32 or imgsz % 32:
-        raise ModelFileError(f"imgsz must be a multiple of 32, got {imgsz}")
+    check_imgsz(imgsz)
     try:
         return trace(model, imgsz)
     except RowError as error:

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from yoloplug.errors import YoloplugError
+from yoloplug.limits import REPEATS, ROWS, check_yaml
 from yoloplug.names import nearest
 
 __all__ = ["ModelFile", "ModelFileError", "Row", "parse", "read"]
@@ -18,7 +20,7 @@ KEYS = (
 ).split()
 
 
-class ModelFileError(ValueError):
+class ModelFileError(YoloplugError):
     """A model file or a wish about it that cannot be served; the message names file, row, line and remedy."""
 
 
@@ -62,7 +64,7 @@ def read(name: str) -> ModelFile:
     try:
         path, scale = locate(name)
         text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
+    except YoloplugError as error:
         raise ModelFileError(str(error)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ModelFileError(f"{name}: cannot be read: {error}") from None
@@ -71,6 +73,10 @@ def read(name: str) -> ModelFile:
 
 def parse(text: str, name: str, scale: str = "") -> ModelFile:
     """The text of a model YAML; `name` is for messages. Without a letter the first scale is taken, as stock does."""
+    try:
+        check_yaml(text)
+    except YoloplugError as error:
+        raise ModelFileError(f"{name}: {error}") from None
     loader = yaml.SafeLoader(text)
     try:
         root = loader.get_single_node()
@@ -80,13 +86,15 @@ def parse(text: str, name: str, scale: str = "") -> ModelFile:
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ModelFileError(f"{name}{where}: not valid YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
-        raise ModelFileError(f"{name}: not valid YAML: {error}") from None
+        raise ModelFileError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
     finally:
         loader.dispose()
     if not isinstance(model, dict):
         raise ModelFileError(f"{name}: a model YAML is a mapping with the keys nc, backbone and head")
     lines, nodes = _keys(root, name)
     _check_keys(model, lines, name)
+    if (count := len(model["backbone"]) + len(model["head"])) > ROWS:
+        raise ModelFileError(f"{name}: {count:,} rows, at most {ROWS:,} are built")
     rows: list[Row] = []
     for part in ("backbone", "head"):
         for node, values in zip(nodes[part].value, model[part], strict=True):
@@ -123,6 +131,13 @@ def _check_keys(model: dict[str, Any], lines: dict[str, int], name: str) -> None
             raise ModelFileError(
                 f"{name}, line {lines[part]}: {part!r} is a list of rows [from, repeats, module, args]"
             )
+    if model.get("activation") is not None:
+        from yoloplug.bridge.patches.restricted import check_activation
+
+        try:
+            check_activation(model["activation"])
+        except ValueError as error:
+            raise ModelFileError(f"{name}, line {lines['activation']}: {error}") from None
     scales = model.get("scales")
     if scales is not None:
         line = lines["scales"]
@@ -148,8 +163,8 @@ def _row(index: int, part: str, node: yaml.Node, values: Any, name: str) -> Row:
         if not (-max(index, 1) <= s < max(index, 0)):
             reach = f"rows 0 to {index - 1} and -1 to -{index}" if index else "only -1, the image"
             raise ModelFileError(f"{where}: there is no row {s} before it; 'from' can be {reach}")
-    if not _is_whole(repeats) or repeats < 1:
-        raise ModelFileError(f"{where}: 'repeats' is a whole number from 1 on, got {repeats!r}")
+    if not _is_whole(repeats) or not 1 <= repeats <= REPEATS:
+        raise ModelFileError(f"{where}: 'repeats' is a whole number from 1 to {REPEATS:,}, got {repeats!r}")
     if not isinstance(module, str):
         raise ModelFileError(f"{where}: the third entry is a module name, got {module!r}")
     if not isinstance(args, list):

@@ -1,19 +1,18 @@
-"""Is this a model, are these options, that Ultralytics knows? Asked before hours are spent. And its output, tamed."""
+"""Is this a model, are these options, that Ultralytics knows? Asked before hours are spent."""
 
-import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from experiments.spec.spec import Model
 from experiments.spec.strict import SpecError, nearest
-from yoloplug.bridge.yaml_files import find, model_yamls  # importing yoloplug makes its names known to Ultralytics
+from yoloplug.bridge.model import built, task_of
+from yoloplug.bridge.training import argument_fault, argument_names, optimizers, quiet
+from yoloplug.bridge.yaml_files import known_names, locate
+from yoloplug.errors import YoloplugError
 from yoloplug.modelfile.check import validate
 from yoloplug.modelfile.file import ModelFileError, read
 
-__all__ = ["check_options", "check_yolo", "quiet"]
+__all__ = ["check_options", "check_yolo"]
 
 # What the runner itself decides; a spec that set these under `train` would say one thing and do another.
 _OWNED = {"model", "data", "epochs", "imgsz", "batch", "device", "workers", "seed", "project", "name", "exist_ok"} | {
@@ -35,104 +34,54 @@ def check_yolo(model: Model, task: str) -> None:
     if not model.is_yolo:
         raise SpecError(f"models: {model.model!r} must be a model YAML (trained from scratch), such as yolov8n.yaml")
     _require_yaml(model.model)
-    _check_rows(model.model, task)
-    _build(model.model, task)
+    _check_and_build(model.model, task)
 
 
 def check_options(options: dict[str, Any]) -> None:
     """`train` of the spec holds Ultralytics' own training arguments, less those that the runner sets."""
-    from ultralytics.cfg import check_cfg
-    from ultralytics.utils import DEFAULT_CFG_DICT
-
+    names = argument_names()
     for key, value in options.items():
         if key in _OWNED:
             raise SpecError(
                 f"train.{key}: set by the runner (see models, datasets, seeds, budget, protocol); remove it"
             )
-        if key not in DEFAULT_CFG_DICT:
-            raise SpecError(f"train.{key}: no such training argument{nearest(key, set(DEFAULT_CFG_DICT) - _OWNED)}")
-        try:
-            check_cfg({key: value})
-        except (TypeError, ValueError) as error:
-            raise SpecError(f"train.{key}: {str(error).splitlines()[0]}") from error
-    if "optimizer" in options:
-        _check_optimizer(str(options["optimizer"]))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Warnings only: its tables and bars would drown the runner's line per epoch."""
-    from ultralytics.utils import LOGGER
-
-    level = LOGGER.level
-    LOGGER.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        LOGGER.setLevel(level)
-
-
-def _check_optimizer(name: str) -> None:
-    """Ultralytics lists its optimizers only where it refuses one, after training has begun; so it is made to refuse."""
-    from torch import nn
-    from ultralytics.engine.trainer import BaseTrainer
-
-    try:
-        BaseTrainer.__new__(BaseTrainer).build_optimizer(nn.Identity(), "?")
-    except NotImplementedError as error:
-        listed = re.search(r"available optimizers\s+[\[{](.*?)[\]}]", str(error))
-        known = re.findall(r"\w+", listed[1]) if listed else [name]
-        if name.lower() not in map(str.lower, known):
-            raise SpecError(f"train.optimizer: Ultralytics has no {name!r}{nearest(name, known)}") from error
+        if key not in names:
+            raise SpecError(f"train.{key}: no such training argument{nearest(key, names - _OWNED)}")
+        if fault := argument_fault(key, value):
+            raise SpecError(f"train.{key}: {fault}")
+    name = str(options.get("optimizer", "auto"))
+    if name.lower() not in map(str.lower, known := optimizers()):
+        raise SpecError(f"train.optimizer: Ultralytics has no {name!r}{nearest(name, known)}")
 
 
 def _require_yaml(name: str) -> None:
     """Refuse a name that Ultralytics would not find; `yolov8n-x.yaml` is `yolov8-x.yaml` at scale n."""
-    from ultralytics.utils.checks import check_yaml
-
-    unscaled = re.sub(r"(\d+)([nslmx])(.+)?$", r"\1\3", Path(name).name)
-    if find(name):
-        return
-    for candidate in (name, str(Path(name).with_name(unscaled))):
-        try:
-            if check_yaml(candidate, hard=False):
-                return
-        except FileNotFoundError as error:  # several files of that name
-            raise SpecError(f"models: {name!r}: {error}") from error
-    raise SpecError(f"models: {name!r} is not a model YAML{nearest(name, _known_yamls(name))}")
+    try:
+        locate(name)
+    except YoloplugError as error:
+        raise SpecError(f"models: {name!r} is not a model YAML ({error}){nearest(name, _known_yamls(name))}") from error
 
 
 def _known_yamls(name: str) -> list[str]:
     """Names of Ultralytics' YAMLs and ours, with the scale letter of `name` put in."""
-    import ultralytics
-
     scale = re.search(r"\d+([nslmx])", name)
     letter = scale.group(1) if scale else "n"
-    stock = Path(str(ultralytics.__file__)).parent / "cfg" / "models"
-    names = {path.name for path in stock.rglob("*.yaml")} | set(model_yamls())
-    return [re.sub(r"^(yolo\D*\d+)", rf"\g<1>{letter}", known, count=1) for known in names]
+    return [re.sub(r"^(yolo\D*\d+)", rf"\g<1>{letter}", known, count=1) for known in known_names()]
 
 
-def _check_rows(name: str, wanted: str) -> None:
-    """Every row names a module that there is, and the last one is of the wanted task."""
-    from ultralytics.nn.tasks import guess_model_task
-
+def _check_and_build(name: str, wanted: str) -> None:
+    """Every row names a module that there is, the last one is of the wanted task, and the model can be built."""
     try:
         file = read(name)
         validate(file)
     except ModelFileError as error:
         raise SpecError(f"models: {error}") from error
-    task = guess_model_task(file.model)
+    task = task_of(file.model)
     if task != wanted:
         must, example = _MUST[wanted]
         raise SpecError(f"models: {name!r} is a model for the task {task}; here {must}, as {example} does")
-
-
-def _build(name: str, task: str) -> None:
-    from ultralytics import YOLO
-
-    with quiet():
-        try:
-            YOLO(name, task=task)
-        except (KeyError, ValueError, TypeError, RuntimeError, NotImplementedError) as error:
-            raise SpecError(f"models: {name!r} cannot be built: {type(error).__name__}: {error}") from error
+    try:
+        with quiet():
+            built(file.model, task, file.model["nc"])
+    except (KeyError, ValueError, TypeError, RuntimeError, NotImplementedError) as error:
+        raise SpecError(f"models: {name!r} cannot be built: {type(error).__name__}: {error}") from error

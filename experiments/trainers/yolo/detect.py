@@ -16,9 +16,11 @@ from experiments.metrics.tide import error_types
 from experiments.spec.spec import Model
 from experiments.spec.strict import SpecError
 from experiments.trainers.yolo.capacity_control import scaled, write_scaled
-from experiments.trainers.yolo.checks import check_options, check_yolo, quiet
+from experiments.trainers.yolo.checks import check_options, check_yolo
 from experiments.trainers.yolo.detection_data import DetectionData, data_of, ground_truth, image_size
 from experiments.trainers.yolo.train import CURVES, measure_cost, train
+from yoloplug.bridge.model import opened
+from yoloplug.bridge.training import quiet
 
 __all__ = [
     "check_cell",
@@ -106,10 +108,8 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
 
 def _predict(weights: Path, data: DetectionData, cell: Cell) -> list[dict[str, Any]]:
     """COCO result list: box x, y, w, h in original pixels, category class + 1, image ids in the order of `data.val`."""
-    from ultralytics import YOLO
-
     budget, protocol = cell.spec.budget, cell.spec.protocol
-    yolo = YOLO(str(weights))
+    yolo = opened(weights)
     found = []
     for image_id, image in enumerate(data.val, start=1):
         answer: Any = yolo.predict(

@@ -9,11 +9,11 @@ from importlib.util import find_spec
 
 from experiments.cells.cell import Cell
 from experiments.spec.strict import SpecError
+from yoloplug.bridge import training
 
 __all__ = ["check_loggers", "logging_to"]
 
 _PACKAGES = {"tensorboard": "tensorboard", "mlflow": "mlflow", "wandb": "wandb"}
-_OFF = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb")
 
 
 def check_loggers(names: tuple[str, ...]) -> None:
@@ -32,18 +32,12 @@ def logging_to(cell: Cell) -> Iterator[None]:
     if not cell.model.is_yolo:
         yield
         return
-    from ultralytics.utils import SETTINGS
-
-    before = {name: SETTINGS[name] for name in _OFF if name in SETTINGS}
     names = {"MLFLOW_EXPERIMENT_NAME": cell.spec.name, "MLFLOW_RUN": cell.key}
     environment = {name: os.environ.get(name) for name in names}
-    for name in before:
-        dict.__setitem__(SETTINGS, name, name in cell.spec.loggers)  # past its own __setitem__, which writes the file
     os.environ.update(names)
     try:
-        yield
+        with training.logging_to(cell.spec.loggers):
+            yield
     finally:
-        for name, value in before.items():
-            dict.__setitem__(SETTINGS, name, value)
         for name, old in environment.items():
             os.environ.pop(name) if old is None else os.environ.update({name: old})

@@ -12,7 +12,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import cv2
@@ -31,6 +30,8 @@ from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.data.split import train_val_samples
 from segplug.errors import SegplugError
+from yoloplug.bridge.model import opened
+from yoloplug.errors import YoloplugError
 
 __all__ = ["crack_mask", "main", "outlines", "predict", "write_data"]
 
@@ -126,14 +127,12 @@ def predict(
 
 
 def _load(weights: Path) -> Any:
-    from ultralytics import YOLO
-
     if not weights.is_file() or weights.suffix != ".pt":
         raise SpecError(f"{weights}: no .pt file; `yolo semantic train` and `yolo segment train` write weights/best.pt")
     try:
-        return YOLO(str(weights))
-    except (RuntimeError, OSError, EOFError, KeyError, TypeError, UnpicklingError) as error:
-        raise SpecError(f"{weights}: no weights that Ultralytics can load ({str(error).splitlines()[0]})") from error
+        return opened(weights)
+    except YoloplugError as error:
+        raise SpecError(str(error)) from error
 
 
 def crack_mask(result: Any) -> NDArray[np.bool_]:

@@ -18,7 +18,6 @@ from experiments.metrics.cost import torch_device
 from experiments.metrics.peak_memory import PeakMemory
 from experiments.spec.strict import SpecError
 from experiments.trainers.crack.evaluation import FILES, METRIC, crack_row, pictures_of, val_source
-from experiments.trainers.yolo.checks import quiet
 from experiments.trainers.yolo.masks import predict, write_data
 from experiments.trainers.yolo.train import CURVES, measure_cost, read_curves, train
 from segplug.data.source import DataSource
@@ -26,6 +25,7 @@ from segplug.data.split import train_val_samples
 from segplug.errors import SegplugError
 from segplug.evaluation.run import evaluate_predictions
 from segplug.training.config import TrainConfig
+from yoloplug.bridge.training import quiet
 
 __all__ = ["check_semantic_data", "input_px", "run_semantic"]
 

@@ -121,6 +121,25 @@ def test_unknown_release_keeps_stock_models_and_explains_our_names(tmp_path: Pat
         tasks.C2f_gnConv(64, 64, 1)
 
 
+@pytest.mark.parametrize("signature", ["d, ch", "d, ch, verbose=True, task=None", "model, ch, verbose=True"])
+def test_another_signature_of_parse_model_is_refused(tmp_path: Path, signature: str) -> None:
+    source = Path(
+        parse.inspect.getsourcefile(__import__("ultralytics.nn.tasks").nn.tasks.parse_model) or ""
+    ).read_text()
+    tasks = types.ModuleType("fake_tasks")
+    tasks.__file__ = str(tmp_path / "fake_tasks.py")
+    changed = source.replace("def parse_model(d, ch, verbose=True)", f"def parse_model({signature})")
+    assert changed != source
+    Path(tasks.__file__).write_text(changed[changed.index("def parse_model") :].split("\n\n\ndef ")[0])
+    exec(compile(Path(tasks.__file__).read_text(), tasks.__file__, "exec"), tasks.__dict__)
+    before = tasks.parse_model.__code__
+    tasks.__dict__["nn"] = __import__("torch").nn
+    parse.patch(tasks)
+    assert tasks.parse_model.__code__ is before
+    with pytest.raises(parse.UnsupportedUltralytics, match=r"parse_model takes \(.*\) instead of \(d, ch, verbose\)"):
+        tasks.C2f_gnConv(64, 64, 1)
+
+
 def test_a_name_that_upstream_has_is_never_overwritten(tmp_path: Path) -> None:
     tasks = fake_tasks(tmp_path, "        layers.append(m(*args))\n")
     tasks.__dict__["gnConv"] = upstream = type("gnConv", (), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.ops import nms
+
+from yoloplug.bridge.model import opened
+from yoloplug.errors import YoloplugError
+from yoloplug.limits import IMAGE_PX, IMGSZ
 
 __all__ = ["Inside", "Score", "look_inside"]
 
@@ -71,10 +76,10 @@ class Inside:
         """The strongest predictions of the chosen classes (all with None), at most `top`.
 
         Those above `conf`, or the best one where none is; of boxes that overlap by more than `iou` the strongest. With
-        iou=1 they are the predictions of Ultralytics' own heat maps. Raises ValueError for a task without classes.
+        iou=1 they are the predictions of Ultralytics' own heat maps. Raises YoloplugError for a task without classes.
         """
         if self.task == "depth":
-            raise ValueError("a depth model has no class scores to explain; use --what features or gate")
+            raise YoloplugError("a depth model has no class scores to explain; use --what features or gate")
         classes = sorted(self.names) if chosen is None else list(chosen)
         if self.task == "classify":
             logits = (output[1] if isinstance(output, tuple) else output)[0]
@@ -91,23 +96,25 @@ class Inside:
 
 
 def look_inside(
-    file: Path, image: Path, imgsz: int | None = None, conf: float = 0.25, device: str | None = None
+    file: Path,
+    image: Path,
+    imgsz: int | None = None,
+    conf: float = 0.25,
+    device: str | None = None,
+    trust: bool = False,
 ) -> Inside:
     """Run a checkpoint's own `predict` on the image and keep what it worked on. imgsz: the checkpoint's by default.
 
-    Raises FileNotFoundError for a missing file and ValueError for one that is no image or no checkpoint.
+    Raises YoloplugError for a missing file and for one that is no image or no checkpoint.
     """
-    if not file.is_file():
-        raise FileNotFoundError(f"no checkpoint {str(file)!r}; `yolo train` writes best.pt and last.pt")
     if not image.is_file():
-        raise FileNotFoundError(f"no image {str(image)!r}")
+        raise YoloplugError(f"no image {str(image)!r}")
     if file.suffix != ".pt":
-        raise ValueError(f"{file}: look needs a trained checkpoint (.pt), which has weights and layers to look into")
-    import cv2
-
-    if cv2.imread(str(image)) is None:
-        raise ValueError(f"{image}: not an image that OpenCV can read")
-    model = _open(file)
+        raise YoloplugError(f"{file}: look needs a trained checkpoint (.pt), which has weights and layers to look into")
+    if imgsz is not None and not 32 <= imgsz <= IMGSZ:
+        raise YoloplugError(f"imgsz must lie between 32 and {IMGSZ:,}, got {imgsz}")
+    _check_image(image)
+    model = opened(file, trust)
     seen: list[tuple[nn.Module, Tensor]] = []
 
     def keep(network: nn.Module, args: tuple[Any, ...]) -> None:
@@ -131,19 +138,26 @@ def look_inside(
     )
 
 
-def _open(file: Path) -> Any:
-    import ultralytics
+def _check_image(file: Path) -> None:
+    """Its size from the header, before OpenCV would unpack it."""
+    import cv2
+    from PIL import Image
 
+    if not cv2.haveImageReader(str(file)):
+        raise YoloplugError(f"{file}: not an image that OpenCV can read")
     try:
-        model: Any = ultralytics.YOLO(str(file))
-    except (AttributeError, EOFError, KeyError, ModuleNotFoundError, RuntimeError, TypeError, ImportError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ValueError(
-            f"{file}: not a checkpoint that Ultralytics {ultralytics.__version__} reads ({reason})"
-        ) from None
-    if type(model.model).__name__.startswith("RTDETR") and not isinstance(model, ultralytics.RTDETR):
-        model = ultralytics.RTDETR(str(file))
-    return model
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file) as header:
+                pixels = header.width * header.height
+    except Image.DecompressionBombError:
+        pixels = IMAGE_PX + 1
+    except OSError:  # a format that only OpenCV knows, or no image
+        pixels = 0
+    if pixels > IMAGE_PX:
+        raise YoloplugError(f"{file}: more than {IMAGE_PX:,} pixels; cut or shrink the image")
+    if cv2.imread(str(file)) is None:
+        raise YoloplugError(f"{file}: not an image that OpenCV can read")
 
 
 def _covers(image: NDArray[np.uint8], given: Tensor, task: str, predictor: Any) -> tuple[float, float, float, float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from yoloplug.bridge.look.inside import Inside, look_inside
+from yoloplug.errors import YoloplugError
 from yoloplug.look import KINDS
 from yoloplug.look.album import Album
 from yoloplug.look.figures import Scene
@@ -25,9 +26,10 @@ _PLACES = 3
 
 class Inspection:
     """One checkpoint and one image. imgsz: the checkpoint's own by default; conf: of detections drawn and
-    explained. top: how many of them heat maps explain at most; each costs a backward pass.
+    explained. top: how many of them heat maps explain at most; each costs a backward pass. trust: let the checkpoint
+    run code that it carries.
 
-    Raises OSError for a missing file and ValueError for what is no checkpoint or no image.
+    Raises YoloplugError for a missing file and for what is no checkpoint or no image.
     """
 
     def __init__(
@@ -38,14 +40,15 @@ class Inspection:
         conf: float = 0.25,
         device: str | None = None,
         top: int = 16,
+        trust: bool = False,
     ) -> None:
         self.file, self.image = Path(checkpoint), Path(image)
         self.conf, self.top = conf, top
         if top < 1:
-            raise ValueError(f"top must be at least 1, got {top}")
+            raise YoloplugError(f"top must be at least 1, got {top}")
         if not 0 <= conf <= 1:
-            raise ValueError(f"conf must lie between 0 and 1, got {conf:g}")
-        self.inside: Inside = look_inside(self.file, self.image, imgsz, conf, device)
+            raise YoloplugError(f"conf must lie between 0 and 1, got {conf:g}")
+        self.inside: Inside = look_inside(self.file, self.image, imgsz, conf, device, trust)
         self.views: dict[int, list[View]] = {}
         """Row -> what its blocks show, named within the row."""
         with outputs_of(self.inside.rows) as outputs:
@@ -99,13 +102,13 @@ class Inspection:
 
         what: one of KINDS; all that a row has by default. Without rows it must be cam, then of the head's inputs.
         label: the class that heat maps explain, its name or number; without, all. places: for offsets, x and y in
-        image pixels; without, the strongest detections' centres. Raises ValueError for a row, kind, class
+        image pixels; without, the strongest detections' centres. Raises YoloplugError for a row, kind, class
         or place that is not there.
         """
         if what is not None and what not in KINDS:
-            raise ValueError(f"what must be one of {', '.join(KINDS)}, got {what!r}")
+            raise YoloplugError(f"what must be one of {', '.join(KINDS)}, got {what!r}")
         if not blocks and what != "cam":
-            raise ValueError(f"say which row: blocks from {_ranges(sorted(self.features))}")
+            raise YoloplugError(f"say which row: blocks from {_ranges(sorted(self.features))}")
         chosen = None if label is None else [self._class(label)]
         for row in blocks:
             self._check(row, what)
@@ -132,13 +135,13 @@ class Inspection:
             result = self.inside.run(with_graph=True)
         scores = self.inside.scores(result, chosen, self.conf, top=self.top)
         if not scores:
-            raise ValueError(f"{self.image}: no prediction of the class to explain")
+            raise YoloplugError(f"{self.image}: no prediction of the class to explain")
         size = (int(self.inside.input.shape[-2]), int(self.inside.input.shape[-1]))
         activations = [a for module in modules for a in outputs[module]]
         try:
             heat = heat_map([score.value for score in scores], activations, size)
         except (ValueError, RuntimeError) as error:
-            raise ValueError(
+            raise YoloplugError(
                 f"no heat map of {title}: {error}. Rows behind the head's inputs and, on some releases of Ultralytics, "
                 "end-to-end heads have no gradient; use a row before the head"
             ) from None
@@ -158,17 +161,17 @@ class Inspection:
         of = {**with_views, "cam": list(self.features), "features": list(self.features)}
         known = "; ".join(f"{kind}: {_ranges(of[kind]) or 'none'}" for kind in KINDS)
         if not 0 <= row < len(rows):
-            raise ValueError(f"{self.file} has no row {row}; rows with something to show, {known}")
+            raise YoloplugError(f"{self.file} has no row {row}; rows with something to show, {known}")
         if what is None and row not in self.features and row not in self.views:
-            raise ValueError(f"row {row} ({self._module(row)}) gives no feature map; rows that do, {known}")
+            raise YoloplugError(f"row {row} ({self._module(row)}) gives no feature map; rows that do, {known}")
         if what is not None and row not in of[what]:
-            raise ValueError(f"row {row} ({self._module(row)}) has no {what}; rows that have, {known}")
+            raise YoloplugError(f"row {row} ({self._module(row)}) has no {what}; rows that have, {known}")
 
     def _check_places(self, places: Sequence[Place]) -> None:
         height, width = self.inside.image.shape[:2]
         for x, y in places:
             if not (0 <= x < width and 0 <= y < height):
-                raise ValueError(f"place {x:g},{y:g} lies outside of {self.image}, {width} x {height} px")
+                raise YoloplugError(f"place {x:g},{y:g} lies outside of {self.image}, {width} x {height} px")
 
     def _places(self) -> list[Place]:
         """The centres of the first detections, which are the strongest; the image's centre where nothing was found."""
@@ -180,7 +183,7 @@ class Inspection:
         names = self.inside.names
         found = next((number for number, name in names.items() if label in (name, str(number))), None)
         if found is None:
-            raise ValueError(f"{self.file} has no class {label!r}{choices(label, names.values(), limit=20)}")
+            raise YoloplugError(f"{self.file} has no class {label!r}{choices(label, names.values(), limit=20)}")
         return found
 
     def _classes(self) -> str:

@@ -16,12 +16,14 @@ from typing import Any
 
 import torch
 
+from yoloplug.bridge.patches.restricted import is_restricted, refuse_code
 from yoloplug.names import did_you_mean
 from yoloplug.registry import BLOCKS
 
 __all__ = ["UnsupportedUltralytics", "patch"]
 
 TESTED = "8.2.0 to 8.4.190"
+PARAMETERS = ["d", "ch", "verbose"]
 PREPARE, HOSTS, RULE = "__yoloplug_prepare__", "__yoloplug_hosts__", "__yoloplug_rule__"
 
 
@@ -44,6 +46,9 @@ def patch(tasks: ModuleType) -> None:
 def _extended_code(tasks: ModuleType) -> Any:
     function = ast.parse(inspect.getsource(tasks.parse_model)).body[0]
     assert isinstance(function, ast.FunctionDef)
+    named = [argument.arg for argument in ast.walk(function.args) if isinstance(argument, ast.arg)]
+    if named != PARAMETERS:
+        raise UnsupportedUltralytics(f"parse_model takes ({', '.join(named)}) instead of ({', '.join(PARAMETERS)})")
     body, index = _row_chain(function)
     stores = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     results = ["c2", "args", "n"] + (["legacy"] if "legacy" in stores else [])
@@ -100,7 +105,10 @@ class _Names:
     def prepare(self, d: Mapping[str, Any]) -> Mapping[str, Any]:
         """Runs first in `parse_model`: returns the model dict with our rows made safe for the stock loop."""
         rows = [*d["backbone"], *d["head"]]
-        foreign = {row[2] for row in rows if isinstance(row[2], str) and self._is_foreign(row[2])}
+        if is_restricted():
+            refuse_code(d, self.namespace)
+        names = {row[2] for row in rows if isinstance(row, list) and len(row) > 2 and isinstance(row[2], str)}
+        foreign = {name for name in names if self._is_foreign(name)}
         if not foreign:
             return d
         from yoloplug import hosts
@@ -110,8 +118,9 @@ class _Names:
                 raise KeyError(self._unknown(d, name, hosts.host_names()))
             self.namespace[name] = hosts.host(name)
             self.classes.add(self.namespace[name])
-        parts = {part: [_quoted(row) if row[2] in foreign else row for row in d[part]] for part in ("backbone", "head")}
-        return {**d, **parts}
+        made = [_quoted(d, i, row) if row[2:3] and row[2] in foreign else row for i, row in enumerate(rows)]
+        split = len(d["backbone"])
+        return {**d, "backbone": made[:split], "head": made[split:]}
 
     def _is_foreign(self, name: str) -> bool:
         """A name that stock Ultralytics does not resolve itself. Its own names always win over ours."""
@@ -125,13 +134,16 @@ class _Names:
         return f"{where}, row {index}: unknown module {name!r}{hint} (all of ours: yoloplug blocks)"
 
 
-def _quoted(row: list[Any]) -> list[Any]:
+def _quoted(d: Mapping[str, Any], i: int, row: list[Any]) -> list[Any]:
     """A row whose strings survive the stock loop, which replaces 'f', 'n' or 'act' by its own local variables."""
+    if len(row) != 4 or not isinstance(row[3], list):
+        raise ValueError(
+            f"{d.get('yaml_file', 'model YAML')}, row {i}: a row is [from, repeats, module, args], got {row}"
+        )
     f, n, m, args = row
-    *positional, last = args
-    if isinstance(last, dict):
-        last = {key: None if value == "None" else value for key, value in last.items()}
-    return [f, n, m, [repr(a) if isinstance(a, str) and a != "None" else a for a in (*positional, last)]]
+    if args and isinstance(args[-1], dict):
+        args = [*args[:-1], {key: None if value == "None" else value for key, value in args[-1].items()}]
+    return [f, n, m, [repr(a) if isinstance(a, str) and a != "None" else a for a in args]]
 
 
 def _rule(

@@ -156,8 +156,8 @@ def test_refuses_files_that_are_none(checkpoint, image, tmp_path, capsys):
         (tmp_path / "none.pt", image, "no checkpoint"),
         (checkpoint, tmp_path / "none.jpg", "no image"),
         (checkpoint, text, "not an image that OpenCV can read"),
-        (text, image, "not a checkpoint that Ultralytics"),
-        (tensors, image, "not a checkpoint that Ultralytics"),
+        (text, image, "damaged, or no checkpoint"),
+        (tensors, image, "a state_dict, weights without their network"),
         (image, image, "look needs a trained checkpoint (.pt)"),
     ):
         assert main(["look", str(model), str(photo)]) == 2

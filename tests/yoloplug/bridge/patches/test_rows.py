@@ -27,11 +27,18 @@ def build(row: int, *change: Any, **config: Any) -> DetectionModel:
             r"first argument is the width, a whole number from 1 on, got \['wide'",
         ),
         ([[-1, 0], 3, "C2f_gnConv", [128, True]], ValueError, r"takes one input, got from=\[-1, 0\]"),
+        ([-1, 3, "C2f_gnConv", []], TypeError, r"first argument is the width, a whole number from 1 on, got \[\]"),
         ([-1, 6, "gnConv", [256, 3, 2]], ValueError, r"2 repeats change width or size .*row of its own"),
     ],
 )
 def test_a_wrong_row_names_file_and_row(row: list[Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=rf"yolov8n\.yaml, row 2: (C2f_)?gnConv: .*{message}"):
+        build(2, *row)
+
+
+@pytest.mark.parametrize("row", [[-1, 3, "C2f_gnConv"], [-1, 3, "C2f_gnConv", 128], [-1, 3, "gnConv", [64], 1]])
+def test_a_row_that_is_none_names_file_and_row(row: list[Any]) -> None:
+    with pytest.raises(ValueError, match=r"yolov8n\.yaml, row 2: a row is \[from, repeats, module, args\], got \[-1"):
         build(2, *row)
 
 

@@ -1,0 +1,101 @@
+"""Ultralytics' networks for whoever does not want to know Ultralytics: opened, built, fused."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ultralytics
+from torch import nn
+from ultralytics.cfg import get_cfg
+from ultralytics.nn import tasks
+from ultralytics.nn.modules import Conv
+
+from yoloplug.bridge.safe_load import CheckpointError, read_checkpoint
+from yoloplug.bridge.yaml_files import locate
+from yoloplug.errors import YoloplugError
+from yoloplug.names import did_you_mean
+
+__all__ = ["built", "fused", "load", "opened", "plain_conv", "task_of"]
+
+_TASKS = {"detect": "DetectionModel", "semantic": "SemanticSegmentationModel"}
+
+
+def opened(file: str | Path, trust: bool = False) -> Any:
+    """`ultralytics.YOLO`, or RTDETR, of a model YAML (random weights) or of a checkpoint.
+
+    Code that a checkpoint carries does not run, unless `trust`. Raises YoloplugError: no such file, or no checkpoint.
+    """
+    path = Path(file)
+    if path.suffix == ".pt":
+        _must_exist(path)
+        if not trust:
+            read_checkpoint(path)
+    else:
+        locate(str(file))
+    wrapper = ultralytics.RTDETR if "rtdetr" in path.stem else ultralytics.YOLO
+    try:
+        model: Any = wrapper(str(file))
+    except (AttributeError, EOFError, ImportError, KeyError, RuntimeError, TypeError) as error:
+        if path.suffix != ".pt":
+            raise
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(f"{file}: ultralytics {ultralytics.__version__} does not read it ({reason})") from error
+    if type(model.model).__name__.startswith("RTDETR") and not isinstance(model, ultralytics.RTDETR):
+        return ultralytics.RTDETR(str(file))
+    return model
+
+
+def load(file: str | Path, trust: bool = False) -> nn.Module:
+    """The float32 network behind `opened`, on the CPU."""
+    network: nn.Module = opened(file, trust).model.float().cpu()
+    return network
+
+
+def built(model: Mapping[str, Any], task: str, classes: int, training: Mapping[str, Any] | None = None) -> Any:
+    """The network of a model YAML's dict; called with a batch it gives its losses. task: detect or semantic.
+
+    training: Ultralytics' training arguments that the loss reads; its own defaults for the others.
+    """
+    network = getattr(tasks, _TASKS[task])(copy.deepcopy(dict(model)), nc=classes, verbose=False)
+    network.args = get_cfg(overrides=dict(training or {}))
+    return network
+
+
+def task_of(model: Mapping[str, Any]) -> str:
+    """detect, segment, semantic, …: what the last row of a model YAML's dict is for."""
+    return str(tasks.guess_model_task(dict(model)))
+
+
+def fused(module: nn.Module) -> nn.Module:
+    """A copy in eval mode after stock `model.fuse()`, of a whole model or of any part of one."""
+
+    class Part(tasks.BaseModel):  # type: ignore[misc, unused-ignore]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = copy.deepcopy(module).eval()
+
+        def is_fused(self, thresh: int = 10) -> bool:
+            return False
+
+        def info(self, *args: Any, **kwargs: Any) -> None:
+            """Nothing to print of a part."""
+
+    ready: nn.Module = Part().fuse(verbose=False).model
+    return ready
+
+
+def plain_conv(c1: int, c2: int, k: int, s: int = 1) -> nn.Module:
+    """Ultralytics' own convolution with BatchNorm and activation."""
+    conv: nn.Module = Conv(c1, c2, k, s)
+    return conv
+
+
+def _must_exist(path: Path) -> None:
+    """Before Ultralytics would try to download a checkpoint."""
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path()
+        hint = did_you_mean(str(path), sorted(map(str, folder.glob("*.pt"))))
+        raise YoloplugError(f"no checkpoint {str(path)!r}{hint or ' here'}; `yolo train` writes best.pt and last.pt")

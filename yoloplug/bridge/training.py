@@ -1,0 +1,157 @@
+"""Ultralytics' training for whoever drives it: its arguments, its loggers, and copies of its checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from yoloplug import files
+
+__all__ = ["SavedWeights", "argument_fault", "argument_names", "logging_to", "loss_of", "optimizers", "quiet"]
+
+
+def argument_names() -> frozenset[str]:
+    """Of `yolo train`."""
+    from ultralytics.utils import DEFAULT_CFG_DICT
+
+    return frozenset(DEFAULT_CFG_DICT)
+
+
+def argument_fault(name: str, value: object) -> str | None:
+    """Why Ultralytics would refuse the value of a training argument; None where it takes it."""
+    from ultralytics.cfg import check_cfg
+
+    try:
+        check_cfg({name: value})
+    except (TypeError, ValueError) as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+def optimizers() -> list[str]:
+    """Names for `optimizer=`. Ultralytics lists them only where it refuses one, so it is made to refuse."""
+    from ultralytics.engine.trainer import BaseTrainer
+
+    nothing: Any = None
+    try:
+        BaseTrainer.build_optimizer(nothing, torch.nn.Identity(), "?")
+    except NotImplementedError as error:
+        listed = re.search(r"available optimizers\s+[\[{](.*?)[\]}]", str(error))
+        if listed:
+            return sorted(re.findall(r"\w+", listed[1]))
+    raise RuntimeError("Ultralytics no longer lists its optimizers")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Warnings only of Ultralytics' output."""
+    from ultralytics.utils import LOGGER
+
+    level = LOGGER.level
+    LOGGER.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(level)
+
+
+@contextmanager
+def logging_to(names: tuple[str, ...]) -> Iterator[None]:
+    """Trainings in here log to these of Ultralytics' loggers only, whatever the user's settings, which stay."""
+    from ultralytics.utils import SETTINGS
+
+    loggers = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb")
+    before = {name: SETTINGS[name] for name in loggers if name in SETTINGS}
+    for name in before:
+        dict.__setitem__(SETTINGS, name, name in names)  # past its own __setitem__, which writes the file
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            dict.__setitem__(SETTINGS, name, value)
+
+
+def loss_of(trainer: Any) -> float:
+    """Sum of the loss items of the epoch that ends."""
+    parts = trainer.tloss.values() if isinstance(trainer.tloss, dict) else trainer.tloss  # dict from 8.4 on
+    return sum(float(part) for part in parts)
+
+
+class SavedWeights:
+    """weights/last.pt and best.pt of a run, and whole copies of them in another folder (or beside them).
+
+    Ultralytics writes both in place after every epoch, so that a kill or a full disk can cost them; `keep` as its
+    `on_model_save` callback copies what has been written, `mend` puts a copy back where the file is cut.
+    """
+
+    def __init__(self, last: Path, copies: Path | None = None) -> None:
+        self.last, self.best = last, last.with_name("best.pt")
+        folder = copies or last.parent
+        self.copies = {path: folder / f"{path.stem}_saved.pt" for path in (self.last, self.best)}
+
+    def keep(self, trainer: Any) -> None:
+        """Copy last.pt, and best.pt where this epoch is the best. A callback of Ultralytics."""
+        for path, changed in ((self.last, True), (self.best, trainer.best_fitness == trainer.fitness)):
+            if changed and path.exists():
+                files.write(self.copies[path], lambda part, path=path: shutil.copyfile(path, part))  # type: ignore[misc]
+
+    def mend(self) -> None:
+        """Put whole files in the place of cut ones; best.pt is written after last.pt."""
+        if not is_whole(self.last) and is_whole(self.copies[self.last]):
+            shutil.copyfile(self.copies[self.last], self.last)
+        if self.best.exists() and not is_whole(self.best):
+            if is_whole(self.last) and self.epoch >= 0:
+                shutil.copyfile(self.last, self.best)  # the last epoch was being saved as the best
+            elif is_whole(self.copies[self.best]):
+                shutil.copyfile(self.copies[self.best], self.best)  # the optimiser was being taken out
+            else:
+                self.best.unlink()  # Ultralytics would stumble over it
+
+    @property
+    def exist(self) -> bool:
+        return is_whole(self.last)
+
+    @property
+    def epoch(self) -> int:
+        """Of last.pt, from 0; -1 once Ultralytics has taken the optimiser out, at the end of training."""
+        return _epoch(self.last)
+
+    def finish(self) -> None:
+        """What Ultralytics does after the last epoch: take the optimiser out. Files that lack it already stay."""
+        from ultralytics.utils.torch_utils import strip_optimizer
+
+        for path in (self.last, self.best):
+            if is_whole(path) and _epoch(path) >= 0:
+                strip_optimizer(path)
+        self.forget()
+
+    def forget(self) -> None:
+        """Delete the copies."""
+        for path in self.copies.values():
+            path.unlink(missing_ok=True)
+
+    def settle(self, data: Path) -> None:
+        """Ultralytics goes on in the folder that last.pt names; where the run was moved or copied, name this one."""
+        run = self.last.parents[1]
+        checkpoint = torch.load(self.last, map_location="cpu", weights_only=False)
+        named = checkpoint["train_args"]
+        here = {"project": str(run.parent), "save_dir": str(run), "data": str(data)}
+        if Path(named["save_dir"]).resolve() != run.resolve() or Path(named["data"]).resolve() != data.resolve():
+            files.write(self.last, lambda part: torch.save(checkpoint | {"train_args": named | here}, part))
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """A checkpoint is a zip file, whose table of contents is written last."""
+    return checkpoint.exists() and zipfile.is_zipfile(checkpoint)
+
+
+def _epoch(checkpoint: Path) -> int:
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=False)["epoch"])

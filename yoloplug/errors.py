@@ -1,0 +1,9 @@
+"""What a user can cure: the one kind of error that `yoloplug` answers with a line instead of a traceback."""
+
+from __future__ import annotations
+
+__all__ = ["YoloplugError"]
+
+
+class YoloplugError(ValueError):
+    """A wish that cannot be met; the message names the file or value at fault and the remedy."""
