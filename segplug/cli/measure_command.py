@@ -35,6 +35,9 @@ def add(commands: Any) -> None:
         "--recursive", action=argparse.BooleanOptionalAction, default=True, help="go into the sub-folders of a folder"
     )
     p.add_argument("--min-length-px", type=float, default=20.0, help="shorter pieces are left out, and counted")
+    p.add_argument(
+        "--join-px", type=float, default=12.0, help="pieces in line with gaps up to this long are one crack; 0: none"
+    )
     p.add_argument("--self-check", action="store_true", help="print the errors on drawn cracks instead; minutes")
     scale = p.add_argument_group("scale, exactly one of")
     for name, text in SCALES:
@@ -54,7 +57,9 @@ def _run(args: argparse.Namespace) -> None:
     if args.masks is None or args.out is None:
         args.fail("the masks and --out DIR are needed")
     scale = Scale(**{name: getattr(args, name) for name, _ in SCALES}, px_only=args.px_only)
-    run = measure_folder(args.masks, args.out, scale, args.images, args.min_length_px, args.recursive, note)
+    run = measure_folder(
+        args.masks, args.out, scale, args.images, args.min_length_px, args.join_px, args.recursive, note
+    )
     cracks = sum(len(mask.cracks) for _, mask in run.measured)
     print(f"{cracks} cracks in {len(run.measured)} masks; open {args.out / 'report.html'}")
     if run.failed:

@@ -13,14 +13,14 @@ __all__ = ["Crack", "MaskMeasurement"]
 
 @dataclass(frozen=True)
 class Crack:
-    """One 8-connected component of a mask. The `_mm` values are None without a scale.
+    """One 8-connected piece of a mask, or several in line. The `_mm` values are None without a scale.
 
     `number` counts from 1, longest first. `length_px`: all branches, end to end. `mean_width_px`: area by length away
     from ends and junctions. `max_width_px`: the widest stretch, which is `max(5 px, mean width)` long and away from
     junctions; bounded by the largest circle in the mask there; its middle lies at `max_width_at_px`, x and y.
     `orientation_deg`: main axis, 0 horizontal, 90 vertical, 45 rising to the right, below 180; None where there is none
-    (a ring). `loops`: enclosed pieces of wall. `bbox_px`: left, top, width, height. `centre_lines_px`: a branch each,
-    (N, 2) x and y, pixel centres whole numbers.
+    (a ring). `loops`: enclosed pieces of wall. `gaps` between pieces, `gap_px` long in all, count as length. `bbox_px`:
+    left, top, width, height. `centre_lines_px`: a branch each, (N, 2) x and y, pixel centres whole numbers.
     """
 
     number: int
@@ -36,6 +36,8 @@ class Crack:
     loops: int
     bbox_px: tuple[int, int, int, int]
     mm_per_px: float | None = None
+    gaps: int = 0
+    gap_px: float = 0.0
     centre_lines_px: tuple[NDArray[np.float64], ...] = field(default=(), repr=False, compare=False)
 
     @property
@@ -73,13 +75,15 @@ class Crack:
             "junctions": self.junctions,
             "ends": self.ends,
             "loops": self.loops,
+            "gaps": self.gaps,
+            "gap_px": round(self.gap_px, 2),
             **dict(zip(("left_px", "top_px", "box_width_px", "box_height_px"), self.bbox_px, strict=True)),
         }
 
 
 @dataclass(frozen=True)
 class MaskMeasurement:
-    """All cracks of a mask, longest first, and what was left out for being shorter than the limit.
+    """All cracks of a mask, longest first; how many pieces were left out for being too short, and their pixels.
 
     `crack_share` is of all crack pixels, those left out included; lengths, widths and density are of `cracks`.
     """
@@ -95,6 +99,12 @@ class MaskMeasurement:
     @property
     def crack_share(self) -> float:
         return self.crack_pixels / (self.height_px * self.width_px)
+
+    def left_out_in_words(self) -> str:
+        """ "25 pieces, 1125 px (3.1 % of the crack pixels)"."""
+        pieces = "1 piece" if self.left_out == 1 else f"{self.left_out} pieces"
+        share = 100 * self.left_out_px / max(1, self.crack_pixels)
+        return f"{pieces}, {self.left_out_px} px ({share:.1f} % of the crack pixels)"
 
     @property
     def length_px(self) -> float:

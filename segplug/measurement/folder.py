@@ -16,7 +16,7 @@ from segplug.data.images.writing import write_picture
 from segplug.data.labels.mask_file import read_mask
 from segplug.errors import SegplugError
 from segplug.measurement.crack import MaskMeasurement
-from segplug.measurement.mask import MIN_LENGTH_PX, check_min_length, measure_mask
+from segplug.measurement.mask import JOIN_PX, MIN_LENGTH_PX, check_length, measure_mask
 from segplug.measurement.report.page import Report, picture_data
 from segplug.measurement.report.picture import draw_measurement, mask_background
 from segplug.measurement.report.tables import Tables
@@ -41,6 +41,7 @@ def measure_folder(
     scale: Scale,
     images: Path | str | None = None,
     min_length_px: float = MIN_LENGTH_PX,
+    join_px: float = JOIN_PX,
     recursive: bool = True,
     note: Callable[[str], None] = lambda text: None,
 ) -> Run:
@@ -55,7 +56,8 @@ def measure_folder(
     """
     masks = _masks(Path(source), recursive, Path(out), note)
     photos = None if images is None else _photos(Path(images), masks, recursive, Path(out), note)
-    check_min_length(min_length_px)
+    check_length("min_length_px", min_length_px)
+    check_length("join_px", join_px)
     bare = [str(photo) for name, photo in (photos or {}).items() if name not in masks]
     for photo in bare:
         note(f"{photo}: has no mask, not measured")
@@ -68,17 +70,18 @@ def measure_folder(
         "date": started.isoformat(timespec="seconds"),
         "scale": scale.describe(),
         "min_length_px": min_length_px,
+        "join_px": join_px,
         "photos_without_mask": bare,
     }
     for folder in {out, *((out / "annotated" / name).parent for name in masks)}:
         remove_leftovers(folder)
-    tables, report = Tables(out, about, len(masks)), Report(str(source), started, scale, min_length_px)
+    tables, report = Tables(out, about, len(masks)), Report(str(source), started, scale, min_length_px, join_px)
     try:
         for i, (name, file) in enumerate(masks.items(), start=1):
             try:
                 mask = read_mask(file)
                 background = mask_background(mask) if photos is None else _background(name, file, mask, photos)
-                result = measure_mask(mask, scale.for_picture(mask.shape[1], mask.shape[0]), min_length_px)
+                result = measure_mask(mask, scale.for_picture(mask.shape[1], mask.shape[0]), min_length_px, join_px)
             except (SegplugError, OSError) as error:
                 tables.fail(str(file), str(error))
                 note(f"{i}/{len(masks)} {error}")
@@ -152,9 +155,11 @@ def _background(name: str, file: Path, mask: NDArray[np.uint8], photos: dict[str
 
 
 def _in_words(result: MaskMeasurement) -> str:
-    if result.widest is None:
-        return f"no crack ({result.left_out} left out)"
     many = f"{len(result.cracks)} crack" + "s" * (len(result.cracks) > 1)
-    if result.mm_per_px is None:
-        return f"{many}, {result.length_px:.0f} px long, widest {result.widest.max_width_px:.1f} px"
-    return f"{many}, {result.length_mm:.0f} mm long, widest {result.widest.max_width_mm:.2f} mm"
+    if result.widest is None:
+        found = "no crack"
+    elif result.mm_per_px is None:
+        found = f"{many}, {result.length_px:.0f} px long, widest {result.widest.max_width_px:.1f} px"
+    else:
+        found = f"{many}, {result.length_mm:.0f} mm long, widest {result.widest.max_width_mm:.2f} mm"
+    return f"{found}; too short: {result.left_out_in_words()}" if result.left_out else found

@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from segplug.errors import SegplugError
 from segplug.measurement.crack import Crack, MaskMeasurement
+from segplug.measurement.joining import Gap, has_neighbour, joined
+from segplug.measurement.piece import Piece, distance_inside, trace
 from segplug.measurement.scale import check_scale
-from segplug.measurement.skeleton.centre_line import CentreLine, centre_lines
-from segplug.measurement.skeleton.graph import prune_spurs, skeleton_graph
+from segplug.measurement.skeleton.centre_line import CentreLine
 from segplug.measurement.skeleton.width_profile import measure_widths
 
-__all__ = ["MIN_LENGTH_PX", "check_min_length", "measure_mask"]
+__all__ = ["JOIN_PX", "MIN_LENGTH_PX", "check_length", "measure_mask"]
 
 MIN_LENGTH_PX = 20.0
+JOIN_PX = 12.0
+MIN_PIECE_PX = 4
 LONGEST_PX = 1e6
 ROUND = 0.7  # spread across by spread along, above which there is no main direction
 
@@ -27,44 +30,49 @@ def measure_mask(
     mask: NDArray[np.bool_] | NDArray[np.uint8],
     mm_per_px: float | None = None,
     min_length_px: float = MIN_LENGTH_PX,
+    join_px: float = JOIN_PX,
 ) -> MaskMeasurement:
-    """Measure every 8-connected component of an (H, W) mask, bool, 0/1 or 0/255, that is at least `min_length_px` long.
+    """Measure every crack of an (H, W) mask, bool, 0/1 or 0/255, that is at least `min_length_px` long.
 
+    A crack is an 8-connected piece, or several in line with gaps of at most `join_px` between them (0: none is joined).
     Raises SegplugError on another shape or other values, a scale or limit out of range.
     """
     pixels = _as_bool(mask)
     if mm_per_px is not None:
         check_scale("mm_per_px", mm_per_px)
-    check_min_length(min_length_px)
+    check_length("min_length_px", min_length_px)
+    check_length("join_px", join_px)
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(pixels.view(np.uint8), connectivity=8)
-    found: list[Crack] = []
-    left_out_px = 0
+    joinable = (
+        has_neighbour(np.asarray(labels, dtype=np.int32), count, join_px)
+        if join_px > 0
+        else np.zeros(count, dtype=bool)
+    )
+    pieces: list[Piece] = []
     for label in range(1, count):
         left, top, width, height, area = map(int, boxes[label])
-        crack = None
-        if math.sqrt(2) * (area + 1) >= min_length_px:  # no line through so few pixels is longer
+        # no line through so few pixels is longer
+        if math.sqrt(2) * (area + 1) >= min_length_px or (joinable[label] and area >= MIN_PIECE_PX):
             inside = labels[top : top + height, left : left + width] == label
-            crack = _measure_component(inside, left, top, mm_per_px)
-        if crack is not None and crack.length_px >= min_length_px:
-            found.append(crack)
-        else:
-            left_out_px += area
-    found.sort(key=lambda crack: -crack.length_px)
+            pieces.append(trace(inside, left, top))
+    found = [_measure([pieces[i] for i in numbers], gaps, mm_per_px) for numbers, gaps in joined(pieces, join_px)]
+    found = sorted((crack for crack in found if crack.length_px >= min_length_px), key=lambda crack: -crack.length_px)
+    crack_pixels = int(np.count_nonzero(pixels))
     return MaskMeasurement(
         height_px=pixels.shape[0],
         width_px=pixels.shape[1],
         mm_per_px=mm_per_px,
-        cracks=tuple(_numbered(crack, number) for number, crack in enumerate(found, start=1)),
-        crack_pixels=int(np.count_nonzero(pixels)),
-        left_out=count - 1 - len(found),
-        left_out_px=left_out_px,
+        cracks=tuple(replace(crack, number=number) for number, crack in enumerate(found, start=1)),
+        crack_pixels=crack_pixels,
+        left_out=count - 1 - sum(crack.gaps + 1 for crack in found),
+        left_out_px=crack_pixels - sum(crack.area_px for crack in found),
     )
 
 
-def check_min_length(min_length_px: float) -> None:
+def check_length(name: str, value_px: float) -> None:
     """Raises SegplugError."""
-    if not 0 <= min_length_px <= LONGEST_PX:
-        raise SegplugError(f"min_length_px must lie between 0 and {LONGEST_PX:g}, got {min_length_px}")
+    if not 0 <= value_px <= LONGEST_PX:
+        raise SegplugError(f"{name} must lie between 0 and {LONGEST_PX:g}, got {value_px}")
 
 
 def _as_bool(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -79,46 +87,38 @@ def _as_bool(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.ascontiguousarray(pixels.astype(bool))
 
 
-def _measure_component(inside: NDArray[np.bool_], left: int, top: int, mm_per_px: float | None) -> Crack:
-    """`inside`: (H, W) of the component's bounding box, whose corner lies at `left`, `top`."""
-    padded = np.pad(inside, 1)
-    solid = _fill_pinholes(padded)
-    distance = _distance(solid)
-    graph = prune_spurs(skeleton_graph(solid), distance)
-    lines = centre_lines(graph, solid, distance)
-    widths = measure_widths(lines, solid, _distance(padded))
-    shift = np.array([left - 1, top - 1])
-    branches, junctions, ends, loops = graph.topology(distance)
+def _measure(pieces: list[Piece], gaps: list[Gap], mm_per_px: float | None) -> Crack:
+    left, top = min(piece.left for piece in pieces), min(piece.top for piece in pieces)
+    right = max(piece.left + piece.inside.shape[1] for piece in pieces)
+    bottom = max(piece.top + piece.inside.shape[0] for piece in pieces)
+    inside, solid = np.zeros((2, bottom - top + 2, right - left + 2), dtype=bool)
+    for piece in pieces:
+        (h, w), row, column = piece.inside.shape, piece.top - top + 1, piece.left - left + 1
+        inside[row : row + h, column : column + w] |= piece.inside
+        solid[row : row + h, column : column + w] |= piece.solid
+    lines = [line for piece in pieces for line in piece.lines]
+    widths = measure_widths(lines, solid, distance_inside(inside), (top - 1, left - 1))
+    between = [np.stack([start.tip, end.tip]) for start, end in gaps]
+    gap_px = sum(float(np.linalg.norm(end - start)) for start, end in between)
+    branches, junctions, ends, loops = np.sum([piece.topology for piece in pieces], axis=0).tolist()
     return Crack(
         number=0,
-        length_px=sum(line.length_px for line in lines),
+        length_px=sum(line.length_px for line in lines) + gap_px,
         mean_width_px=widths.mean_px,
         max_width_px=widths.max_px,
-        max_width_at_px=(widths.widest_at[1] + left - 1, widths.widest_at[0] + top - 1),
+        max_width_at_px=(widths.widest_at[1], widths.widest_at[0]),
         orientation_deg=_orientation_deg(lines),
         area_px=int(np.count_nonzero(inside)),
-        branches=branches,
+        branches=branches - len(gaps),
         junctions=junctions,
-        ends=ends,
+        ends=ends - 2 * len(gaps),
         loops=loops,
-        bbox_px=(left, top, inside.shape[1], inside.shape[0]),
+        bbox_px=(left, top, right - left, bottom - top),
         mm_per_px=mm_per_px,
-        centre_lines_px=tuple(line.points[:, ::-1] + shift for line in lines),
+        gaps=len(gaps),
+        gap_px=gap_px,
+        centre_lines_px=tuple(points[:, ::-1] for points in (*(line.points for line in lines), *between)),
     )
-
-
-def _fill_pinholes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Without holes smaller than the square of half the width: noise, which the centre line would run round."""
-    half_width = 2 * float(_distance(mask)[mask].mean())
-    _, labels, boxes, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4)
-    small = np.flatnonzero(np.asarray(boxes)[:, cv2.CC_STAT_AREA].astype(float) < half_width**2)
-    small = small[(small != 0) & (small != labels[0, 0])]
-    return mask | np.isin(labels, small)
-
-
-def _distance(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    away = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(away, dtype=np.float32)
 
 
 def _orientation_deg(lines: list[CentreLine]) -> float | None:
@@ -129,7 +129,3 @@ def _orientation_deg(lines: list[CentreLine]) -> float | None:
         return None
     row, column = axes[:, 1]
     return float(np.rad2deg(np.arctan2(-row, column)) % 180)
-
-
-def _numbered(crack: Crack, number: int) -> Crack:
-    return replace(crack, number=number)

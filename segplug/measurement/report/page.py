@@ -43,8 +43,9 @@ class _Image:
 class Report:
     """Add each image, then take the page."""
 
-    def __init__(self, source: str, date: datetime, scale: Scale, min_length_px: float) -> None:
-        self._source, self._date, self._scale, self._min_length_px = source, date, scale, min_length_px
+    def __init__(self, source: str, date: datetime, scale: Scale, min_length_px: float, join_px: float) -> None:
+        self._source, self._date, self._scale = source, date, scale
+        self._min_length_px, self._join_px = min_length_px, join_px
         self._images: list[_Image] = []
 
     def add(self, name: str, measured: MaskMeasurement, picture: str) -> None:
@@ -53,7 +54,9 @@ class Report:
         scale = "" if measured.mm_per_px is None else f", {measured.mm_per_px:.4g} mm per pixel"
         facts = f"{measured.width_px} by {measured.height_px} px{scale}. {cracks}."
         if measured.left_out:
-            facts += f" Left out: {measured.left_out} shorter than {self._min_length_px:g} px."
+            facts += f" Left out, shorter than {self._min_length_px:g} px: {measured.left_out_in_words()}."
+        if gaps := sum(crack.gaps for crack in measured.cracks):
+            facts += f" Joined over {gaps} gap{'s' * (gaps > 1)} of at most {self._join_px:g} px."
         rows = [_crack_row(crack) for crack in measured.cracks]
         self._images.append(_Image(name, measured, picture, facts, rows))
 
@@ -74,6 +77,7 @@ class Report:
             crack_columns=CRACK_COLUMNS,
             images=self._images,
             min_length_px=f"{self._min_length_px:g}",
+            join_px=f"{self._join_px:g}",
             error_px=ERROR_PX,
             error_in_mm=f" ({ERROR_PX * (scales.pop() or 0):.2g} mm here)" if len(scales) == 1 else "",
             diagonal_error_px=DIAGONAL_ERROR_PX,

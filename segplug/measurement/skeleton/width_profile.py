@@ -30,16 +30,19 @@ class Widths:
     widest_at: tuple[float, float]
 
 
-def measure_widths(lines: list[CentreLine], mask: NDArray[np.bool_], distance_px: NDArray[np.float32]) -> Widths:
-    """Mean width and widest stretch of one component, `mask` (H, W), with its centre lines.
+def measure_widths(
+    lines: list[CentreLine], mask: NDArray[np.bool_], distance_px: NDArray[np.float32], corner: tuple[int, int]
+) -> Widths:
+    """Mean width and widest stretch of one crack, `mask` (H, W), with its centre lines.
 
-    `distance_px`: distance transform of the component with its pinholes, which the mask may lack.
+    `distance_px`: distance transform of the crack with its pinholes, which the mask may lack. `corner`: row and column
+    of the mask's first pixel in the coordinates of the lines.
     Blurred ends of the lines count for neither, unless nothing else is left: then both are area by length.
     """
     from scipy.ndimage import maximum_filter1d
     from scipy.spatial import cKDTree
 
-    pixels, points = np.argwhere(mask), np.concatenate([line.points for line in lines])
+    pixels, points = np.argwhere(mask), np.concatenate([line.points for line in lines]) - corner
     counts = np.bincount(cKDTree(points).query(pixels)[1], minlength=len(points))
     thicknesses = local_thickness(points, distance_px)
     rough = len(pixels) / sum(line.length_px for line in lines)
@@ -61,7 +64,7 @@ def measure_widths(lines: list[CentreLine], mask: NDArray[np.bool_], distance_px
         half = round(max(MIN_STRETCH_PX, rough) / step)
         inscribed = maximum_filter1d(np.where(clear, thickness, 0), 2 * half + 1, mode="constant")
         profile = np.minimum(_averaged(owned, clear, half, step), inscribed)
-        depth = distance_px[tuple(np.rint(line.points).astype(int).T)]
+        depth = distance_px[tuple(np.rint(line.points - corner).astype(int).T)]
         best = int(np.lexsort((depth, profile))[-1])
         if profile[best] > widest:
             widest, widest_at = float(profile[best]), line.points[best]
