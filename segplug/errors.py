@@ -12,12 +12,12 @@ __all__ = ["FilesFailed", "NonFiniteLoss", "SegplugError", "UnreadableError", "u
 class SegplugError(ValueError):
     """The message is the fault, which names the value or file, and behind a semicolon the remedy.
 
-    key: the setting at fault, where it is one.
+    key: the setting at fault, where it is one; of nested ones the way to it.
     """
 
     exit_code = 2
 
-    def __init__(self, fault: str, remedy: str = "", key: str = "") -> None:
+    def __init__(self, fault: str, remedy: str = "", key: tuple[str | int, ...] = ()) -> None:
         super().__init__(f"{fault}; {remedy}" if remedy else fault)
         self.fault, self.remedy, self.key = fault, remedy, key
 
@@ -40,7 +40,7 @@ class NonFiniteLoss(SegplugError):
         super().__init__(
             f"loss became {value} in epoch {epoch}, {where}; last.ckpt still holds the epoch before",
             f"lower lr (now {lr:g}) or raise warmup_epochs",
-            "lr",
+            ("lr",),
         )
         self.epoch, self.step, self.value = epoch, step, value
         self._given = (epoch, step, value, lr)

@@ -37,7 +37,7 @@ PLAIN = {"errors", "settings", "yaml_file"}
 ROOMS: dict[str, tuple[set[str], bool]] = {
     "errors": (set(), False),
     "settings": ({"errors"}, False),
-    "yaml_file": ({"errors"}, False),
+    "yaml_file": ({"errors", "settings"}, False),
     "page": ({"errors"}, False),
     "draw": ({"errors", "page"}, False),
     "data": (PLAIN, True),

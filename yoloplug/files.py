@@ -123,7 +123,10 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
         with ExitStack() as stack:
             parts = {path: stack.enter_context(atomic_path(path)) for path in contents}
             for path, part in parts.items():
-                part.write_bytes(contents[path])
+                with part.open("wb") as file:
+                    file.write(contents[path])
+                    file.flush()
+                    os.fsync(file.fileno())  # before the first takes its name
     except OSError as error:
         raise WriteError(path, error) from error
 

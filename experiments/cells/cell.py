@@ -1,27 +1,40 @@
-"""What is run: one model on one dataset with one seed, its data found and its folder named."""
+"""What is run: one model on one dataset with one seed, its data opened and its folder named."""
 
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from experiments.errors import SpecError
 from experiments.spec.spec import Dataset, Model, Spec, file_name
-from experiments.spec.strict import SpecError, nearest
 
-__all__ = ["Cell", "cell_keys", "cells", "locate"]
+__all__ = ["Cell", "Data", "cell_keys"]
+
+
+class Data(Protocol):
+    """A data set, opened once for all that is done with it: checks, subsets, training, evaluation, prediction."""
+
+    def check(self) -> None:
+        """Read every image and label once. Raises SegplugError."""
+
+    def content_hash(self) -> str: ...
+
+    def listed(self, file: Path) -> list[str]:
+        """Names of the evaluation images that a text file lists. Raises SegplugError on one that is none of them."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """One training and its evaluation: one model, one dataset, one seed.
 
-    `excluded`: subset of the spec -> names of the evaluation images that it leaves out.
+    `data`: of the task's own class. `excluded`: subset of the spec -> names of the evaluation images that it omits.
     """
 
     spec: Spec
     model: Model
     dataset: str
-    data: Path
+    data: Any = field(repr=False)
+    dataset_hash: str
     seed: int
     folder: Path
     excluded: dict[str, list[str]] = field(default_factory=dict)
@@ -32,7 +45,7 @@ class Cell:
 
     @property
     def source(self) -> Dataset:
-        """What the spec says about the cell's data; `data` is where it lies."""
+        """What the spec says about the cell's data."""
         return self.spec.datasets[self.dataset]
 
     @property
@@ -40,14 +53,15 @@ class Cell:
         """Evaluation images for the report, kept once for all cells of a data set."""
         return self.folder.parents[1] / "pictures" / file_name(self.dataset)
 
-    def identity(self, dataset_hash: str) -> dict[str, Any]:
+    @property
+    def identity(self) -> dict[str, Any]:
         """Everything that decides the cell's result; a finished row is reused only when this is equal."""
         split = {"val_share": self.source.val_share, "split_seed": self.source.split_seed}
         return {
             "task": self.spec.task,
             "model": asdict(self.model),
             "dataset": self.dataset,
-            "dataset_hash": dataset_hash,
+            "dataset_hash": self.dataset_hash,
             "seed": self.seed,
             "budget": asdict(self.spec.budget),
             "protocol": asdict(self.spec.protocol),
@@ -55,15 +69,6 @@ class Cell:
             **({"split": split} if self.source.val_share else {}),
             **({"excluded": self.excluded} if self.excluded else {}),
         }
-
-
-def cells(spec: Spec, data_root: Path, out: Path) -> list[Cell]:
-    """Every cell with its data and folder. Raises SpecError when a dataset is not there."""
-    data = {name: locate(f"datasets.{name}", source.path, data_root) for name, source in spec.datasets.items()}
-    return [
-        Cell(spec, model, dataset, data[dataset], seed, (out / "cells" / key).resolve())
-        for key, (model, dataset, seed) in cell_keys(spec).items()
-    ]
 
 
 def cell_keys(spec: Spec) -> dict[str, tuple[Model, str, int]]:
@@ -77,20 +82,8 @@ def cell_keys(spec: Spec) -> dict[str, tuple[Model, str, int]]:
         if key in found:
             other = f"{found[key][0].label} on {found[key][1]!r}"
             raise SpecError(
-                f"datasets.{dataset}: {model.label} on {dataset!r} and {other} would both be the cell {key}; "
-                "rename a dataset"
+                f"{model.label} on {dataset!r} and {other} would both be the cell {key}; rename a dataset",
+                ("datasets", dataset),
             )
         found[key] = model, dataset, seed
-    return found
-
-
-def locate(key: str, path: str, data_root: Path) -> Path:
-    """A file or folder of the spec. Raises SpecError, with the spec's key, when it is not there."""
-    found = (data_root / path).expanduser().resolve()
-    if not found.exists():
-        siblings = [p.name for p in found.parent.iterdir()] if found.parent.is_dir() else []
-        raise SpecError(
-            f"{key}: {found} does not exist{nearest(found.name, siblings) if siblings else ''}"
-            "\nRelative paths are read from --data-root (default: the current directory)."
-        )
     return found

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.cells.record import read_json
+from experiments.cells.row import Row
 from experiments.metrics.coco_ap import CLASS_AP, CocoImages
-from experiments.spec.strict import SpecError
 
 __all__ = ["CrackImages", "ImageSet", "open_images", "score_images", "score_subsets"]
 
@@ -29,13 +29,9 @@ class CrackImages:
     """segplug's contributions."""
 
     def __init__(self, path: Path) -> None:
-        from segplug.errors import SegplugError
         from segplug.metrics import Contributions
 
-        try:
-            self._every = Contributions.load(path)
-        except SegplugError as error:
-            raise SpecError(str(error)) from error
+        self._every = Contributions.load(path)
         self.names = [str(name) for name in self._every.names]
 
     def scores(self, multiplicities: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
@@ -43,7 +39,7 @@ class CrackImages:
         return {name: np.array([scores[name] for scores in sets], dtype=np.float64) for name in sets[0]}
 
 
-def open_images(row: dict[str, Any], folder: Path) -> ImageSet | None:
+def open_images(row: Row, folder: Path) -> ImageSet | None:
     """The images of a cell's row; None where its `folder` lacks their files. Raises SpecError on unreadable ones."""
     if row["task"] == "segment":
         path = folder / row["files"].get("contributions", "")

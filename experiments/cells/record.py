@@ -5,16 +5,14 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from experiments.spec.strict import SpecError
+from experiments.errors import SpecError
 
-__all__ = ["ROW_SCHEMA", "environment", "hash_files", "read_json", "write_files", "write_json", "write_text"]
-
-ROW_SCHEMA = 1
+__all__ = ["environment", "hash_files", "read_json"]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CODE = ("yoloplug", "segplug", "experiments", "model_yamls")
@@ -60,36 +58,8 @@ def read_json(path: Path, delete: str = "it") -> Any:
     """Raises SpecError on a file that is cut or none; `delete`: what must go so that `run` writes it again."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SpecError(f"{path} is not JSON ({error}); delete {delete} and run the spec again") from error
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write all or nothing: a reader never sees half a file. NaN is refused; use None."""
-    write_text(path, json.dumps(content, indent=1, allow_nan=False))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write all or nothing, as `write_files`."""
-    write_files({path: text.encode()})
-
-
-def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write all files or none; on a full disk the earlier ones stay and no rest is left."""
-    parts = {path: path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part") for path in contents}
-    for path in contents:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        for path, content in contents.items():
-            with parts[path].open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        for path, part in parts.items():
-            part.replace(path)
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
 
 
 def _git(*arguments: str) -> str | None:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from experiments.spec.strict import SpecError
+from experiments.errors import SpecError
 
 __all__ = ["StorageFull", "is_full", "storage_full"]
 

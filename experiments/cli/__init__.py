@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from experiments.cli import run as run_command
-from experiments.spec.strict import SpecError
+from segplug.errors import SegplugError
 
 __all__ = ["main"]
 
@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         return int(given.call(given))
-    except SpecError as error:
+    except SegplugError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -5,8 +5,11 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.spec.spec import ENGINES, LOGGERS, Engine, read_spec
-from experiments.spec.strict import SpecError
+from experiments.errors import SpecError
+from experiments.spec.budget import Engine
+from experiments.spec.read import read_spec
+from experiments.spec.spec import LOGGERS
+from segplug.settings import SettingError
 
 __all__ = ["add_arguments", "run"]
 
@@ -29,6 +32,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--dry-run", action="store_true", help="check all, time steps of each model, list the cells, write nothing"
     )
+    command.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="CELL",
+        help="this cell alone, as --dry-run names it; * and ? stand for any letters; may be given several times",
+    )
     command.add_argument("--retry-failed", action="store_true", help="try again what failed in an earlier run")
     command.add_argument(
         "--logger",
@@ -38,7 +48,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="also log to it, through Ultralytics' and Lightning's own integrations; may be given several times",
     )
     where = command.add_argument_group("engine", "where cells run; instead of the spec's `engine`")
-    where.add_argument("--engine", choices=ENGINES, help="this machine, or a Ray cluster (default: local)")
+    where.add_argument("--engine", choices=("local", "ray"), help="this machine, or a Ray cluster (default: local)")
     where.add_argument("--jobs", type=int, help="local: cells at a time, each in its own process (default: 1)")
     where.add_argument("--cpus-per-cell", type=float, help="ray: CPUs that a cell reserves (default: budget.threads)")
     where.add_argument(
@@ -51,19 +61,21 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Exit code: 1 when a cell has failed."""
     spec = read_spec(given.spec)
-    out = given.out or Path("runs") / "experiments" / spec.name
-    engine, loggers = _engine(spec.engine, given), tuple(dict.fromkeys(given.logger))
+    out = given.out or Path("runs") / "experiments" / spec.spec.name
+    engine, loggers = _engine(spec.spec.engine, given), tuple(dict.fromkeys(given.logger))
     if given.dry_run:
         from experiments.run.dry_run import dry_run
         from experiments.run.plan import plan
 
-        for line in dry_run(plan(given.spec, given.data_root, out, engine, loggers)):
+        for line in dry_run(plan(spec, given.data_root, out, engine, loggers, given.only)):
             print(line, flush=True)
         return 0
     from experiments.run.run import run as run_spec
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's notice: give cells back before the end
-    failed = run_spec(given.spec, given.data_root, out, engine=engine, loggers=loggers, retry_failed=given.retry_failed)
+    failed = run_spec(
+        spec, given.data_root, out, None, engine, loggers, retry_failed=given.retry_failed, only=given.only
+    )
     if failed:
         print(f"{failed} cell(s) failed; error.json in their folders says why, --retry-failed runs them again")
         return 1
@@ -78,5 +90,5 @@ def _engine(engine: Engine, given: argparse.Namespace) -> Engine:
         engine = Engine(retries=engine.retries)
     try:
         return replace(engine, **{name: value for name, value in changes.items() if value is not None})
-    except ValueError as error:
-        raise SpecError(f"engine: {error}") from error
+    except SettingError as error:
+        raise SpecError(error.problem, ("engine", *error.key)) from error

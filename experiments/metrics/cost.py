@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from experiments.spec.spec import Budget, Protocol
+from experiments.spec.budget import Budget, Protocol
 from yoloplug.cost.flops import count_flops, count_parameters, latency_ms
 
 __all__ = ["cost"]

@@ -4,16 +4,19 @@ import json
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
+from experiments.cells.row import Row
+from experiments.errors import SpecError
 from experiments.metrics.coco_ap import CLASS_AP
 from experiments.report.resampled import Resampled
-from experiments.report.rows import Row, Run
-from experiments.spec.strict import SpecError
+from experiments.report.rows import Run
+from experiments.spec.task import TASKS
 from experiments.statistics import CellKey, Pair, Sampled, Statistics, Verdict, verdicts
 
 __all__ = ["HEADLINE", "Comparison", "compare"]
 
-HEADLINE = {"detect": "AP", "segment": "iou_crack"}  # what verdicts are about
+HEADLINE = {name: task.headline for name, task in TASKS.items()}  # what verdicts are about
 # What must be equal for two rows to stand in one table.
 _SAME = ("name", "task", "dataset", "dataset_hash", "split", "budget", "protocol", "options", "baseline")
 
@@ -44,7 +47,7 @@ class Comparison:
         return f"{named}; {self.subset}: {self._part['images']} of them"
 
     @property
-    def _part(self) -> Row:
+    def _part(self) -> dict[str, Any]:
         """What the rows say of the subset's images."""
         return next(dict(row["subsets"][self.subset]) for row in self.rows if self.subset in row.get("subsets", {}))
 

@@ -1,15 +1,16 @@
 """Where the numbers come from: method, environment, data, and the commands that make them again."""
 
-import re
+from collections.abc import Sequence
 from typing import Any
 
+from experiments.cells.row import Method, Row, weights_text
 from experiments.report.comparison import Comparison
 from experiments.report.rows import Run
+from experiments.spec.task import TASKS
 
 __all__ = ["Facts", "environment_facts", "method_facts", "reproduce", "unfinished"]
 
 Facts = list[tuple[str, str]]
-_EPOCH = re.compile(r"\(epoch (\d+)\)")
 
 
 def method_facts(comparison: Comparison) -> Facts:
@@ -17,32 +18,30 @@ def method_facts(comparison: Comparison) -> Facts:
     row = comparison.rows[0]
     budget = row["budget"]
     facts = [
-        ("Task", {"detect": "object detection", "segment": "crack segmentation"}[comparison.task]),
+        ("Task", TASKS[comparison.task].title),
         ("Data", f"{row['dataset']}, content hash {row['dataset_hash']}"),
         ("Budget", f"{budget['epochs']} epochs, {budget['imgsz']} px, batch {budget['batch']}, on {budget['device']}"),
         ("Seeds", ", ".join(str(seed) for seed in sorted({row["seed"] for row in comparison.rows}))),
     ]
     if row["options"]:
         facts.append(("Training options", ", ".join(f"{key} = {value}" for key, value in row["options"].items())))
-    for name in ("weights", "split", "predictions", "metric"):
-        texts = [row["method"].get(name, "") for row in comparison.rows]
-        facts.append((name.capitalize(), " | ".join(_one_each(texts)) or "-"))
+    methods: list[dict[str, Any]] = [dict(row["method"]) for row in comparison.rows]
+    facts.append(("Weights", " | ".join(_weights([row["method"] for row in comparison.rows if row["method"]])) or "-"))
+    for name in ("split", "predictions", "metric"):
+        facts.append((name.capitalize(), " | ".join(dict.fromkeys(m[name] for m in methods if m.get(name))) or "-"))
     return facts
 
 
-def _one_each(texts: list[str]) -> list[str]:
+def _weights(methods: Sequence[Method]) -> list[str]:
     """Every distinct text; those that differ in the chosen epoch alone are one, with all of their epochs."""
-    found: dict[str, set[int]] = {}
-    for text in filter(None, texts):
-        epochs = found.setdefault(_EPOCH.sub("{epochs}", text), set())
-        epochs.update(int(epoch) for epoch in _EPOCH.findall(text))
-    return [
-        text.replace("{epochs}", f"(epoch {', '.join(str(epoch) for epoch in sorted(epochs))})")
-        for text, epochs in found.items()
-    ]
+    found: dict[str, tuple[Method, set[int]]] = {}
+    for method in methods:
+        _, epochs = found.setdefault(weights_text(method, "*"), (method, set()))
+        epochs |= {epoch} if (epoch := method.get("epoch")) else set()
+    return [weights_text(method, ", ".join(map(str, sorted(epochs)))) for method, epochs in found.values()]
 
 
-def environment_facts(rows: list[dict[str, Any]]) -> Facts:
+def environment_facts(rows: list[Row]) -> Facts:
     """Every distinct value over the rows; more than one commit is worth a look."""
     seen: dict[str, dict[str, None]] = {}
     for row in rows:

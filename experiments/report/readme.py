@@ -10,10 +10,10 @@ import math
 from pathlib import Path
 from statistics import mean, median
 
+from experiments.errors import SpecError
 from experiments.report.comparison import HEADLINE, Comparison, compare
 from experiments.report.forms.escape import csv_text
 from experiments.report.rows import read_run
-from experiments.spec.strict import SpecError
 
 __all__ = ["BEGIN", "END", "results_block", "update_readme"]
 
@@ -75,7 +75,7 @@ def results_block(results: Path) -> str:
 def _line(comparison: Comparison, label: str, known: dict[str, str]) -> tuple[str, ...]:
     row, is_base = comparison.rows[0], label == comparison.baseline
     costs = [row["cost"] for row in comparison.of(label) if row["cost"]]
-    split = str(row["method"].get("split", "")).split(",")[0]
+    split = row["method"].get("scored", "")
     data = f"{row['dataset']} {split}, {comparison.subset or str(row['budget']['imgsz']) + ' px'}"
     return (
         data if label == comparison.labels[0] else "",
@@ -109,7 +109,7 @@ def _note(comparison: Comparison) -> str:
     row, budget = comparison.rows[0], comparison.rows[0]["budget"]
     seeds = sorted({row["seed"] for row in comparison.rows})
     listed = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
-    start = str(row["method"].get("weights", "")).split(",")[0].split(";")[0]
+    start = row["method"].get("start", "")
     timed = next((r["cost"]["latency_protocol"] for r in comparison.rows if r["cost"]), None)
     latency = f"; latency on {timed['device']}, {timed['threads']} thread(s), {timed['imgsz_px']} px" if timed else ""
     return f"{row['dataset']}: {start}, {budget['epochs']} epochs, {listed}, on {budget['device']}{latency}."

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.cells.per_image import ImageSet, open_images
-from experiments.spec.strict import SpecError
+from experiments.cells.row import Row
+from experiments.errors import SpecError
 from experiments.statistics import Sampled, image_samples
 
 __all__ = ["Resampled"]
@@ -25,7 +25,7 @@ class Resampled:
         self._samples: NDArray[np.int64] = np.zeros((0, 0), dtype=np.int64)
         self._images = 0
 
-    def of(self, row: dict[str, Any], folder: Path) -> Sampled | None:
+    def of(self, row: Row, folder: Path) -> Sampled | None:
         """None where the cell's folder lacks the files. Raises SpecError on files that do not belong to the row."""
         images = open_images(row, folder)
         if images is None:
@@ -33,15 +33,17 @@ class Resampled:
         self._draw(row, images)
         scores = images.scores(self._samples)
         for metric, value in row["metrics"].items():
+            if value is None:
+                continue
             whole = scores[metric][0] if metric in scores else value
-            if value is not None and not abs(whole - value) <= _CLOSE * max(1.0, abs(value)):
+            if not abs(whole - value) <= _CLOSE * max(1.0, abs(value)):
                 raise SpecError(
                     f"{row['cell']}: its per-image file gives {metric} {whole:.4f}, its row says {value:.4f}; "
                     "put back the file that belongs to the row, or delete row.json and run the spec again"
                 )
         return Sampled({metric: column[1:] for metric, column in scores.items()}, self._images)
 
-    def _draw(self, row: dict[str, Any], images: ImageSet) -> None:
+    def _draw(self, row: Row, images: ImageSet) -> None:
         """All images once, then the samples; the same for every cell, so that differences are paired by image."""
         if self._names is None:
             self._names = list(images.names)

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from experiments.cells.record import write_files
+from experiments.errors import SpecError
 from experiments.report.comparison import compare
 from experiments.report.figures.draw import PLOTS, draw_plots
 from experiments.report.forms.document import document
 from experiments.report.forms.render import html, latex, markdown
 from experiments.report.forms.table_csv import csv_table
 from experiments.report.rows import read_run
-from experiments.spec.strict import SpecError
+from yoloplug.files import write_all
 
 __all__ = ["write_report"]
 
@@ -34,9 +34,9 @@ def write_report(folders: list[Path], out: Path) -> Path:
         for name, picture in pictures.items():
             files |= {plots / f"{index}-{name}.png": picture.png, plots / f"{index}-{name}.svg": picture.light}
     try:
-        write_files(files)
+        write_all(files)
         for old in {path for name in PLOTS for path in plots.glob(f"*-{name}.*")} - files.keys():
             old.unlink()
     except OSError as error:
-        raise SpecError(f"cannot write the report to {out}: {error}; give another --out, or free some space") from error
+        raise SpecError(f"the report is not complete: {error}; or give another --out") from error
     return page

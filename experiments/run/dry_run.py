@@ -7,11 +7,13 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import torch
+
 from experiments.cells.cell import Cell
 from experiments.cells.ledger import ENDED, State, duration
 from experiments.run.plan import Plan
-from experiments.spec.spec import Engine
-from experiments.trainers.steps import steps_of
+from experiments.spec.budget import Engine
+from experiments.trainers import trainer_at, trainer_name
 from yoloplug.cost.timing import interleaved_ms
 
 __all__ = ["Pace", "dry_run", "finish_s", "pace_of"]
@@ -33,7 +35,8 @@ class Pace(NamedTuple):
 
 def pace_of(cell: Cell) -> Pace:
     """Time the cell's model: the median of TIMED steps after WARMUP."""
-    steps = steps_of(cell)
+    torch.set_num_threads(cell.spec.budget.threads)
+    steps = trainer_at(trainer_name(cell.spec.task, cell.model)).training_steps(cell)
     device = "cpu" if cell.spec.budget.device == "cpu" else "cuda"
     times = interleaved_ms({"train": steps.train, "forward": steps.forward}, TIMED, WARMUP, device)
     step, image = times["train"].median / 1e3, times["forward"].median / 1e3

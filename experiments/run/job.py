@@ -5,7 +5,6 @@ import time
 import traceback
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -13,10 +12,12 @@ import torch
 from experiments.cells.cell import Cell
 from experiments.cells.ledger import Epochs
 from experiments.cells.lock import CellLock, LockLost
-from experiments.cells.record import ROW_SCHEMA, environment, write_json
+from experiments.cells.record import environment
+from experiments.cells.row import ROW_SCHEMA, Row, write_row
 from experiments.cells.storage import is_full, storage_full
-from experiments.spec.strict import SpecError
-from experiments.trainers.yolo.loggers import logging_to
+from experiments.errors import SpecError
+from experiments.trainers import trainer_at
+from yoloplug.files import write_json
 
 __all__ = ["POLL_S", "Job", "attempt", "give_up", "work"]
 
@@ -28,12 +29,11 @@ POLL_S = 2.0
 class Job:
     """A checked cell, and all that a process on another machine needs to run it.
 
-    `module`: of the task. `forgive`: text of the `error.json` that this run may try again; any other failure stands.
+    `trainer`: its module. `forgive`: text of the `error.json` that this run may try again; any other failure stands.
     """
 
     cell: Cell
-    dataset_hash: str
-    module: str
+    trainer: str
     forgive: str | None = None
 
     @property
@@ -88,7 +88,7 @@ def _run(job: Job, lock: CellLock) -> None:
         (cell.folder / "error.json").unlink(missing_ok=True)
         row = _row(job, lock)
         lock.check()
-        write_json(cell.folder / "row.json", row)
+        write_row(cell.folder / "row.json", row)
     except LockLost:
         raise
     except Exception as error:  # whatever a model does, the other cells of the night still run
@@ -97,31 +97,31 @@ def _run(job: Job, lock: CellLock) -> None:
         _fail(cell, f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
-def _row(job: Job, lock: CellLock) -> dict[str, Any]:
-    cell, identity = job.cell, job.cell.identity(job.dataset_hash)
-    write_json(cell.folder / "cell.json", identity)
+def _row(job: Job, lock: CellLock) -> Row:
+    cell = job.cell
+    write_json(cell.folder / "cell.json", cell.identity, indent=1)
     start = environment()
     torch.set_num_threads(cell.spec.budget.threads)
     with (
         (cell.folder / "log.txt").open("a", encoding="utf-8") as log,
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
-        logging_to(cell),
     ):
-        result = import_module(job.module).run_cell(cell, Epochs(cell, lock.check))
-    return {
+        result = trainer_at(job.trainer).run_cell(cell, Epochs(cell, lock.check))
+    row: Any = {
         "schema": ROW_SCHEMA,
         "name": cell.spec.name,
         "cell": cell.key,
         "label": cell.model.label,
         "baseline": cell.spec.models[0].label,
-        **identity,
+        **cell.identity,
         "environment": {**start, "device": cell.spec.budget.device, "threads": cell.spec.budget.threads},
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         **result,
     }
+    return Row(**row)
 
 
 def _fail(cell: Cell, error: str, text: str) -> None:
     record = {"cell": cell.key, "error": error, "traceback": text, "failed": datetime.now(timezone.utc).isoformat()}
-    write_json(cell.folder / "error.json", record)
+    write_json(cell.folder / "error.json", record, indent=1)

@@ -1,62 +1,51 @@
-"""What is compared: models x datasets x seeds under one budget, read from one YAML file."""
+"""What is compared: models x datasets x seeds under one budget."""
 
 import re
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
-from experiments.spec.strict import load, nearest
+from experiments.spec.budget import Budget, Engine, Protocol, changed
+from experiments.spec.task import TASKS
+from segplug.settings import SettingError, Settings, number, require
+from yoloplug.names import choices
 
-__all__ = [
-    "Budget",
-    "Dataset",
-    "Engine",
-    "Model",
-    "Protocol",
-    "Spec",
-    "Subset",
-    "file_name",
-    "read_spec",
-]
+__all__ = ["LOGGERS", "MOST_CELLS", "Dataset", "Model", "Spec", "Subset", "file_name"]
 
-TASKS = ("detect", "segment")
-BUDGETS = ("params", "flops")
-# Engine -> the keys that it reads.
-ENGINES = {"local": {"name", "jobs", "retries"}, "ray": {"name", "cpus", "gpus", "retries", "address"}}
 LOGGERS = ("tensorboard", "mlflow", "wandb")
+MOST_CELLS = 10_000
+MOST_SEED = 2**32 - 1  # what NumPy takes
+_MOST_LETTERS = 80  # of a name that becomes part of a file's
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(Settings):
     """A YOLO YAML (detect, segment), or an architecture with the encoder that it needs (segment).
 
     `matched_to`: another model of the spec, to whose parameters or FLOPs (`by`) this YAML's widths are scaled.
     `imgsz`: px, network input of a YOLO YAML among segmentation models, in place of the budget's.
     """
 
+    shorthand: ClassVar[str] = "model"
+
     model: str
     encoder: str | None = None
     encoder_weights: str | None = None
     matched_to: str | None = None
-    by: str | None = None
-    imgsz: int | None = None
+    by: Literal["params", "flops"] | None = None
+    imgsz: int | None = number(32, 8192, None)
 
     def __post_init__(self) -> None:
-        if self.imgsz is not None and (self.imgsz < 32 or self.imgsz % 32):
-            raise ValueError(f"imgsz must be a multiple of 32, got {self.imgsz}")
-        if self.by is not None and self.by not in BUDGETS:
-            raise ValueError(f"by {self.by!r} is no budget{nearest(self.by, BUDGETS)}")
+        super().__post_init__()
+        require(self.imgsz is None or self.imgsz % 32 == 0, "imgsz", "a multiple of 32", self.imgsz)
+        require(bool(_stem(self.model)), "model", "the name of a model", self.model)
         if (self.matched_to is None) != (self.by is None):
-            raise ValueError("matched_to and by go together: {model: a.yaml, matched_to: b.yaml, by: params}")
-
-    @staticmethod
-    def from_text(text: str) -> dict[str, str]:
-        return {"model": text}
+            key = "by" if self.matched_to is None else "matched_to"
+            raise SettingError("goes with the other: {model: a.yaml, matched_to: b.yaml, by: params}", (key,))
 
     @property
-    def is_yolo(self) -> bool:
-        """Trained by Ultralytics from a model YAML."""
-        return self.model.endswith((".yaml", ".yml"))
+    def kind(self) -> Literal["yaml", "architecture"]:
+        """What decides who trains it: a model YAML, or the name of an architecture."""
+        return "yaml" if self.model.endswith((".yaml", ".yml")) else "architecture"
 
     @property
     def label(self) -> str:
@@ -69,109 +58,28 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Dataset(Settings):
     """A folder or file below --data-root.
 
     `val_share`: share of the training images that are held out as val, drawn by `split_seed`; for detection data that
     has no val split of its own.
     """
 
+    shorthand: ClassVar[str] = "path"
+
     path: str
     val_share: float | None = None
-    split_seed: int = 0
+    split_seed: int = number(0, MOST_SEED, 0)
 
     def __post_init__(self) -> None:
-        if self.val_share is not None and not 0 < self.val_share < 1:
-            raise ValueError(f"val_share must lie between 0 and 1, got {self.val_share}")
-        if self.split_seed < 0:
-            raise ValueError(f"split_seed must be at least 0, got {self.split_seed}")
+        super().__post_init__()
+        require(self.val_share is None or 0 < self.val_share < 1, "val_share", "between 0 and 1", self.val_share)
         if self.val_share is None and self.split_seed:
-            raise ValueError("split_seed goes with val_share: {path: neu_det, val_share: 0.2, split_seed: 1}")
-
-    @staticmethod
-    def from_text(text: str) -> dict[str, str]:
-        return {"path": text}
+            raise SettingError("goes with val_share: {path: neu_det, val_share: 0.2, split_seed: 1}", ("split_seed",))
 
 
 @dataclass(frozen=True)
-class Budget:
-    """What every model of the spec may spend. `imgsz` in px: network input of YOLO, training crop of others."""
-
-    epochs: int
-    imgsz: int
-    batch: int
-    device: str = "cpu"
-    workers: int = 2
-    threads: int = 2
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "imgsz", "batch", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.workers < 0:
-            raise ValueError(f"workers must be at least 0, got {self.workers}")
-        if self.imgsz % 32:
-            raise ValueError(f"imgsz must be a multiple of 32, got {self.imgsz}")
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a trained model is measured. `conf`, `iou`, `max_det`: thresholds of YOLO's prediction."""
-
-    conf: float = 0.001
-    iou: float = 0.7
-    max_det: int = 300
-    latency_runs: int = 50
-    latency_warmup: int = 10
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.conf < 1 or not 0 < self.iou <= 1:
-            raise ValueError(f"conf must be in [0, 1) and iou in (0, 1], got conf={self.conf}, iou={self.iou}")
-        if self.max_det < 100:
-            raise ValueError(f"max_det must be at least 100 (COCOeval keeps 100 per image), got {self.max_det}")
-        if self.latency_runs < 50:
-            raise ValueError(f"latency_runs must be at least 50, got {self.latency_runs}")
-        if self.latency_warmup < 1:
-            raise ValueError(f"latency_warmup must be at least 1, got {self.latency_warmup}")
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Where cells run; never part of what they are. `local`: `jobs` processes here, 1 being this one. `ray`: a cluster.
-
-    Per cell on ray: `cpus` (none: budget.threads) and `gpus`, a share such as 0.5 (none: 1 unless on the CPU).
-    `retries`: how often a cell whose process died is taken up again.
-    """
-
-    name: str = "local"
-    jobs: int = 1
-    cpus: float | None = None
-    gpus: float | None = None
-    retries: int = 3
-    address: str | None = None
-
-    @staticmethod
-    def from_text(text: str) -> dict[str, str]:
-        return {"name": text}
-
-    def __post_init__(self) -> None:
-        if self.name not in ENGINES:
-            raise ValueError(f"name {self.name!r} is no engine{nearest(self.name, ENGINES)}")
-        keys = ENGINES[self.name]
-        for key in _changed(self, set(vars(self)) - keys):
-            raise ValueError(f"{key} has no effect on engine {self.name}{nearest(key, keys)}")
-        if self.jobs < 1:
-            raise ValueError(f"jobs must be at least 1, got {self.jobs}")
-        if self.retries < 0:
-            raise ValueError(f"retries must be at least 0, got {self.retries}")
-        if (self.cpus is not None and self.cpus < 0) or (self.gpus is not None and self.gpus < 0):
-            raise ValueError(f"cpus and gpus must not be negative, got {self.cpus} and {self.gpus}")
-        if self.gpus is not None and self.gpus > 1 and self.gpus % 1:
-            raise ValueError(f"gpus must be a share of one GPU or a whole number, got {self.gpus}")
-
-
-@dataclass(frozen=True)
-class Subset:
+class Subset(Settings):
     """The evaluation images less those that the text file `exclude` lists, one a line; scored beside all of them.
 
     `dataset`: name of the one data set whose images are meant (none: every data set's).
@@ -182,7 +90,7 @@ class Subset:
 
 
 @dataclass(frozen=True)
-class Spec:
+class Spec(Settings):
     """One comparison; the first model is the baseline. `train`: further options of the trainer, by its own names."""
 
     name: str
@@ -198,45 +106,52 @@ class Spec:
     subsets: dict[str, Subset] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.task not in TASKS:
-            raise ValueError(f"task {self.task!r} is unknown{nearest(self.task, TASKS)}")
-        for key in _changed(self.protocol, {"conf", "iou", "max_det"} if self.task != "detect" else set()):
-            raise ValueError(f"protocol.{key} is for task: detect; task: {self.task} has no such threshold; remove it")
-        for logger in self.loggers:
+            raise SettingError(f"{self.task!r} is unknown{choices(self.task, TASKS)}", ("task",))
+        thresholds = {name for task in TASKS.values() for name in task.thresholds} - TASKS[self.task].thresholds
+        for key in changed(self.protocol, thresholds):
+            others = ", ".join(name for name, task in TASKS.items() if key in task.thresholds)
+            raise SettingError(
+                f"is for task: {others}; task: {self.task} has no such threshold; remove it", ("protocol", key)
+            )
+        for index, logger in enumerate(self.loggers):
             if logger not in LOGGERS:
-                raise ValueError(f"loggers names {logger!r}{nearest(logger, LOGGERS)}")
-        if file_name(self.name) != self.name:
-            raise ValueError(f"name {self.name!r} may hold letters, digits, '.', '_' and '-' only")
-        for name, subset in self.subsets.items():
-            if file_name(name) != name:
-                raise ValueError(f"subsets names {name!r}; use letters, digits, '.', '_' and '-' only")
-            if subset.dataset is not None and subset.dataset not in self.datasets:
-                known = nearest(subset.dataset, self.datasets)
-                raise ValueError(f"subsets.{name}.dataset {subset.dataset!r} is none of the datasets{known}")
+                raise SettingError(f"{logger!r} is unknown{choices(logger, LOGGERS)}", ("loggers", index))
         if not self.datasets:
-            raise ValueError("datasets is empty; write `name: path` for at least one")
+            raise SettingError("is empty; write `name: path` for at least one", ("datasets",))
+        _check_name(self.name, ("name",))
+        for name in self.datasets:
+            _check_name(name, ("datasets", name), any_letters=True)
+        for name, subset in self.subsets.items():
+            _check_name(name, ("subsets", name))
+            if subset.dataset is not None and subset.dataset not in self.datasets:
+                known = choices(subset.dataset, self.datasets)
+                raise SettingError(f"{subset.dataset!r} is none of the datasets{known}", ("subsets", name, "dataset"))
         labels = [model.label for model in self.models]
         for kind, items in (("models", labels), ("seeds", [str(seed) for seed in self.seeds])):
             twice = sorted({item for item in items if items.count(item) > 1})
             if twice:
-                raise ValueError(f"{kind} lists {', '.join(twice)} more than once")
+                raise SettingError(f"lists {', '.join(twice)} more than once", (kind,))
         for seed in self.seeds:
-            if not 0 <= seed < 2**32:  # what NumPy takes
-                raise ValueError(f"seeds must lie between 0 and {2**32 - 1}, got {seed}")
-        others = [model.model for model in self.models if model.matched_to is None]
-        for model in self.models:
-            if model.matched_to is not None and model.matched_to not in others:
-                raise ValueError(f"models holds no {model.matched_to!r} to match{nearest(model.matched_to, others)}")
+            require(0 <= seed <= MOST_SEED, "seeds", f"between 0 and {MOST_SEED}", seed)
+        stock = [model.model for model in self.models if model.matched_to is None]
+        for index, model in enumerate(self.models):
+            if len(model.label) > _MOST_LETTERS:
+                raise SettingError(f"{model.label} is longer than {_MOST_LETTERS} letters", ("models", index))
+            if model.matched_to is not None and model.matched_to not in stock:
+                known = choices(model.matched_to, stock)
+                raise SettingError(f"no model {model.matched_to!r} to match{known}", ("models", index, "matched_to"))
+        count = len(self.models) * len(self.datasets) * len(self.seeds)
+        require(count <= MOST_CELLS, "models", f"at most {MOST_CELLS} cells with datasets and seeds", count)
 
 
-def read_spec(path: Path) -> Spec:
-    """Parse and check the text alone; data and model names are checked by `experiments.run.plan.plan`."""
-    return load(Spec, path)
-
-
-def _changed(record: Any, names: set[str]) -> list[str]:
-    """Those of the fields that are not at their default."""
-    return [f.name for f in fields(record) if f.name in names and getattr(record, f.name) != f.default]
+def _check_name(name: str, key: tuple[str, ...], any_letters: bool = False) -> None:
+    """A name becomes part of a path. Raises SettingError on one that could not, or would lead elsewhere."""
+    written = any_letters or file_name(name) == name
+    if not written or not name.strip(". ") or len(name) > _MOST_LETTERS:
+        letters = "" if any_letters else ": letters, digits, '.', '_' and '-'"
+        raise SettingError(f"{name!r} is no name of 1 to {_MOST_LETTERS} letters{letters}", key)
 
 
 def _stem(model: str) -> str:

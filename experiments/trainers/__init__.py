@@ -1,16 +1,32 @@
-"""Task name -> the module that knows it."""
+"""Who trains what: the modules named in `experiments.spec.task.TASKS`, imported when they are asked for."""
+
+from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["TASKS", "task_module"]
+from experiments.errors import SpecError
+from experiments.spec.spec import Model
+from experiments.spec.task import TASKS
+from experiments.trainers.trainer import Trainer
 
-TASKS = {"detect": "experiments.trainers.yolo.detect", "segment": "experiments.trainers.crack.segment"}
+__all__ = ["trainer_at", "trainer_name"]
+
+if TYPE_CHECKING:  # each module is a Trainer
+    from experiments.trainers.crack import segment
+    from experiments.trainers.yolo import detect, semantic
+
+    _TRAINERS: tuple[Trainer, ...] = (detect, semantic, segment)
 
 
-def task_module(name: str) -> Any:
-    """check_model, check_data, check_options, check_cell, listed_images, run_cell, measure_cost.
+def trainer_name(task: str, model: Model) -> str:
+    """The module that trains this kind of model. Raises SpecError where there is none."""
+    trainers = TASKS[task].trainers
+    if model.kind not in trainers:
+        raise SpecError(f"{model.model!r} must be a model YAML (trained from scratch), such as yolov8n.yaml")
+    return trainers[model.kind]
 
-    Only that task's side is imported.
-    """
-    return importlib.import_module(TASKS[name])
+
+def trainer_at(name: str) -> Trainer:
+    module: Any = importlib.import_module(name)
+    return module

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_type_hints
+from typing import Literal
 
 from segplug.data.labels.mask_encoding import MaskRules
-from segplug.settings import typed
+from segplug.settings import Settings
 
 __all__ = ["DataFormat", "DataSource"]
 
@@ -19,7 +19,7 @@ def _about(text: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class DataSource:
+class DataSource(Settings):
     """Settings shared by training, evaluation and `segplug check`; docs/data.md shows the layouts.
 
     Raises SegplugError on a value of the wrong type or one that contradicts another.
@@ -64,8 +64,7 @@ class DataSource:
     )
 
     def __post_init__(self) -> None:
-        for name, hint in get_type_hints(type(self)).items():
-            object.__setattr__(self, name, typed(name, getattr(self, name), hint))
+        super().__post_init__()
         self.mask_rules()
 
     @staticmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from segplug.data.groups import by_source
-from segplug.data.readers import open_data
+from segplug.data.readers import CrackData, open_data
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
@@ -17,24 +17,26 @@ __all__ = ["split_train_val", "train_val_samples"]
 
 
 def train_val_samples(
-    source: DataSource | Path | str, fraction: float, seed: int, note: Callable[[str], None] = lambda text: None
+    source: CrackData | DataSource | Path | str,
+    fraction: float,
+    seed: int,
+    note: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Sample], list[Sample]]:
     """(train, val) of the data: its own val split, or a share of train, or none where `fraction` is 0.
 
     The test split is never among them: what chooses a checkpoint must not be what scores it. `note` hears what was
     found.
     """
-    source = DataSource.of(source)
     data = open_data(source)
     note(str(data))
     if "train" not in data.splits and "all" not in data.splits:
-        raise SegplugError(f"{source.data}: no train split; found: {', '.join(data.splits)}")
+        raise SegplugError(f"{data.source.data}: no train split; found: {', '.join(data.splits)}")
     samples = data.samples("train" if "train" in data.splits else "all")
     if "val" in data.splits:
         return samples, data.samples("val")
     if fraction == 0:
         return samples, []
-    return split_train_val(samples, fraction, seed, source.source_rule)
+    return split_train_val(samples, fraction, seed, data.source.source_rule)
 
 
 def split_train_val(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from segplug.data.dataset import CrackDataset
 from segplug.data.labels import NO_LABEL
-from segplug.data.readers import open_data
+from segplug.data.readers import CrackData, open_data
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
@@ -41,7 +41,7 @@ Predict = Callable[[Sample, NDArray[np.uint8]], tuple[NDArray[np.float32], NDArr
 
 def evaluate(
     checkpoint: Path | str,
-    data: DataSource | Path | str,
+    data: CrackData | DataSource | Path | str,
     split: str = "test",
     device: str = "auto",
     threshold: float | Literal["auto"] = 0.5,
@@ -55,7 +55,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Metrics as segplug.metrics defines them, JSON-able: what was scored, "metrics", and "per_image" rows with counts.
 
-    data: a folder or a `DataSource`; pixels that it gives no label count nowhere.
+    data: a folder, a `DataSource`, or either opened; pixels that it gives no label count nowhere.
     split: "train", "val" or "test" of the data, "all" where it has no splits.
     threshold: probability from which a pixel is crack, or "auto": the one best for F1 on the split `threshold_from`,
     which must not be the scored one; without a val folder "val" is what training held out.
@@ -70,7 +70,7 @@ def evaluate(
     if tile < 2 * OVERLAP:
         raise SegplugError(f"tile must be at least {2 * OVERLAP} px, got {tile}")
     place = pick_device(device)
-    scored = _Scored(DataSource.of(data), split, out, worst, note, exclude)
+    scored = _Scored(data, split, out, worst, note, exclude)
     model, about = load_model(Path(checkpoint))
     fast_layout(model.to(place), place)
 
@@ -87,7 +87,7 @@ def evaluate(
 
     chosen_on = "given"
     if threshold == "auto":
-        samples = threshold_samples(DataSource.of(data), threshold_from, scored.dataset.samples, about["train"])
+        samples = threshold_samples(scored.found.source, threshold_from, scored.dataset.samples, about["train"])
         threshold = best_threshold(samples, whole, note)
         chosen_on = f"best F1 on {len(samples)} images of {threshold_from}"
     about_run = {
@@ -101,7 +101,7 @@ def evaluate(
 
 def evaluate_predictions(
     predictions: Path | str,
-    data: DataSource | Path | str,
+    data: CrackData | DataSource | Path | str,
     split: str = "test",
     threshold: float = 0.5,
     out: Path | str | None = None,
@@ -116,7 +116,7 @@ def evaluate_predictions(
     Raises SegplugError on missing, additional, wrongly sized or ambiguous files.
     """
     _check_threshold(threshold)
-    scored = _Scored(DataSource.of(data), split, out, worst, note, exclude)
+    scored = _Scored(data, split, out, worst, note, exclude)
     shapes = [scored.dataset.arrays(i)[1].shape for i in range(len(scored.dataset))]
     folder = PredictionFolder(Path(predictions), scored.dataset.samples, shapes)
 
@@ -131,15 +131,21 @@ class _Scored:
     """The images to score and where the scores go; everything that can be refused is refused in the constructor."""
 
     def __init__(
-        self, data: DataSource, split: str, out: Path | str | None, worst: int, note: Note, exclude: Path | str | None
+        self,
+        data: CrackData | DataSource | Path | str,
+        split: str,
+        out: Path | str | None,
+        worst: int,
+        note: Note,
+        exclude: Path | str | None,
     ) -> None:
         if worst < 0:
             raise SegplugError(f"worst must be at least 0, got {worst}")
         self.out = None if out is None else Path(out)
         check_out(self.out)
-        found = open_data(data)
+        self.found = found = open_data(data)
         note(str(found))
-        self.about = {"data": data.data, "format": found.about, "split": split}
+        self.about = {"data": found.source.data, "format": found.about, "split": split}
         self.dataset = CrackDataset(found.samples(split), note=note, cache_bytes=CACHE_BYTES)
         self.exclude = None if exclude is None else Path(exclude)
         self.keep = (

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
+from segplug.settings import require
 from segplug.training.schedules import Schedule
 
 __all__ = ["Precision", "TrainConfig"]
@@ -153,8 +154,7 @@ class TrainConfig(DataSource):
             ) from error
 
     def _check(self, name: str, holds: bool, wanted: str) -> None:
-        if not holds:
-            raise SegplugError(f"{name} must be {wanted}, got {getattr(self, name)}")
+        require(holds, name, wanted, getattr(self, name))
 
     def plain(self) -> dict[str, Any]:
         """The settings as JSON-able values."""

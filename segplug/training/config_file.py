@@ -6,10 +6,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from segplug.errors import SegplugError, unknown_name
-from segplug.settings import typed
+from segplug.settings import SettingError, typed
 from segplug.training.config import TrainConfig
-from segplug.yaml_file import read_yaml
+from segplug.yaml_file import read_document
+from yoloplug.names import choices
 
 __all__ = ["read_settings"]
 
@@ -19,15 +19,15 @@ def read_settings(path: Path) -> dict[str, Any]:
 
     Raises SegplugError on an unreadable file, an unknown key (the nearest one named), a value of the wrong type.
     """
-    settings = read_yaml(path)
+    document = read_document(path)
+    settings, known = document.value, [f.name for f in fields(TrainConfig)]
     if not isinstance(settings, dict):
-        raise SegplugError(f"{path}: must hold settings by name (epochs: 50), got {type(settings).__name__}")
-    known = [f.name for f in fields(TrainConfig)]
-    hints = get_type_hints(TrainConfig)
+        raise SettingError(f"must hold settings by name (epochs: 50), got {type(settings).__name__}", (), path)
     for key in settings:
         if key not in known:
-            raise SegplugError(f"{path}: {unknown_name('setting', str(key), known, limit=len(known))}")
+            raise SettingError(f"is no setting{choices(key, known)}", (key,), path, document.line((key,)))
+    hints = get_type_hints(TrainConfig)
     try:
         return {key: typed(key, value, hints[key]) for key, value in settings.items()}
-    except SegplugError as error:
-        raise SegplugError(f"{path}: {error}") from error
+    except SettingError as error:
+        raise SettingError(error.problem, error.key, path, document.line(error.key)) from error

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from segplug.data.dataset import CrackDataset
+from segplug.data.readers import CrackData
 from segplug.data.sample import Sample
 from segplug.data.split import train_val_samples
 from segplug.errors import SegplugError
@@ -34,8 +35,8 @@ from yoloplug.files import read_csv, write_csv, write_json
 __all__ = ["TrainConfig", "train"]
 
 
-def train(config: TrainConfig, callbacks: Sequence[L.Callback] = ()) -> Path:
-    """Train and return the run's folder. Seeds torch; test images are never read.
+def train(config: TrainConfig, callbacks: Sequence[L.Callback] = (), data: CrackData | None = None) -> Path:
+    """Train and return the run's folder. Seeds torch; test images are never read. data: the config's, if it is open.
 
     With config.devices above 1 the calling script is started once more for each further device, as Lightning's "ddp"
     does. Raises SegplugError on bad data or settings, a folder that already holds a run (unless `resume`), a loss that
@@ -45,7 +46,7 @@ def train(config: TrainConfig, callbacks: Sequence[L.Callback] = ()) -> Path:
     out, last = Path(config.out), Path(config.out) / "last.ckpt"
     device = pick_device(config.device)
     resume = _resume_from(config, last)
-    train_samples, val_samples = train_val_samples(config, config.val_split, config.seed, _say)
+    train_samples, val_samples = train_val_samples(data or config, config.val_split, config.seed, _say)
     if config.patience is not None and not val_samples:
         raise SegplugError("patience needs validation images: set val_split above 0, or leave patience out")
     crop = TrainCrop(config.crop, config.crack_share, config.augment)

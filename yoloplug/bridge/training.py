@@ -15,7 +15,16 @@ import torch
 
 from yoloplug import files
 
-__all__ = ["SavedWeights", "argument_fault", "argument_names", "logging_to", "loss_of", "optimizers", "quiet"]
+__all__ = [
+    "SavedWeights",
+    "argument_fault",
+    "argument_names",
+    "image_suffixes",
+    "logging_to",
+    "loss_of",
+    "optimizers",
+    "quiet",
+]
 
 
 def argument_names() -> frozenset[str]:
@@ -23,6 +32,13 @@ def argument_names() -> frozenset[str]:
     from ultralytics.utils import DEFAULT_CFG_DICT
 
     return frozenset(DEFAULT_CFG_DICT)
+
+
+def image_suffixes() -> frozenset[str]:
+    """Of the image files that it reads: `.jpg` …"""
+    from ultralytics.data.utils import IMG_FORMATS
+
+    return frozenset(f".{name}" for name in IMG_FORMATS)
 
 
 def argument_fault(name: str, value: object) -> str | None:

@@ -10,10 +10,10 @@ from PIL import Image, ImageDraw
 
 from experiments.cells.pictures import KEPT, SHOWN_CONFIDENCE
 from experiments.cells.record import read_json
+from experiments.errors import SpecError
 from experiments.metrics.box_matching import by_image
 from experiments.report.comparison import Comparison
 from experiments.report.examples.choice import RUN_AGAIN, SCORE_NAME, choose, image_scores, matched
-from experiments.spec.strict import SpecError
 from segplug.data.images.reading import UNREADABLE
 from segplug.page.palette import FALSE_ALARM, HIT, MISS, rgb
 

@@ -3,11 +3,11 @@
 import csv
 import math
 from statistics import mean
-from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from experiments.cells.row import Row
 from experiments.report.comparison import Comparison
 from experiments.report.figures.intervals import Intervals
 from experiments.report.figures.theme import colour, legend, panel
@@ -56,7 +56,7 @@ def _over_epochs(comparison: Comparison, column: str, name: str) -> Figure | Non
     return legend(figure, axes)
 
 
-def _read_curves(comparison: Comparison, row: dict[str, Any]) -> dict[int, dict[str, float]]:
+def _read_curves(comparison: Comparison, row: Row) -> dict[int, dict[str, float]]:
     """Epoch -> finite values; `loss` is the sum of the training losses. A repeated epoch counts as trained last."""
     path = comparison.folders[row["cell"]] / row["files"].get("curves", "")
     table: dict[int, dict[str, float]] = {}

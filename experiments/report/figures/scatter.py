@@ -39,10 +39,14 @@ def _against(comparison: Comparison, intervals: Intervals, key: str, scale: floa
     points: list[Point] = []
     base = comparison.values(comparison.baseline, metric)
     for index, label in enumerate(comparison.labels):
-        rows = [row for row in comparison.of(label) if row["cost"] and row["metrics"].get(metric) is not None]
-        if not rows:
+        known = [(row["cost"], row["metrics"].get(metric)) for row in comparison.of(label) if row["cost"]]
+        costs, seeds = (
+            [c for c, value in known if value is not None],
+            [value for _, value in known if value is not None],
+        )
+        if not seeds:
             continue
-        x, seeds = median(row["cost"][key] / scale for row in rows), [row["metrics"][metric] for row in rows]
+        x = median(cost[key] / scale for cost in costs)
         y = mean(seeds)
         points.append((x, y))
         shade = colour(index)
@@ -54,8 +58,8 @@ def _against(comparison: Comparison, intervals: Intervals, key: str, scale: floa
             low, high = (mean(base.values()) + side for side in apart)
             axes.vlines(x, low, high, color=shade, linewidth=1.4)
         if key == "latency_ms":
-            fast = median(row["cost"]["latency_p10_ms"] for row in rows)
-            slow = median(row["cost"]["latency_p90_ms"] for row in rows)
+            fast = median(cost["latency_p10_ms"] for cost in costs)
+            slow = median(cost["latency_p90_ms"] for cost in costs)
             axes.hlines(y, fast, slow, color=shade, linewidth=0.8)
     if not points:
         return None

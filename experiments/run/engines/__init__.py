@@ -1,7 +1,7 @@
 """Where cells run. An engine only starts workers; what has been done is read from the folder, never from an engine."""
 
 from experiments.run.job import Job, work
-from experiments.spec.spec import Engine
+from experiments.spec.budget import Engine
 
 __all__ = ["run_jobs"]
 

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from experiments.errors import SpecError
 from experiments.run.engines.pool import Outcome, outcome_of
 from experiments.run.job import Job
-from experiments.spec.spec import Engine
-from experiments.spec.strict import SpecError
+from experiments.spec.budget import Engine
 
 __all__ = ["RayTasks", "connected", "on_ray", "require_ray", "resources"]
 

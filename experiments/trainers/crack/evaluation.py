@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from experiments.cells.cell import Cell
 from experiments.cells.per_image import CrackImages, score_subsets
 from experiments.cells.pictures import kept, save_masks, save_picture, shrink_mask
-from experiments.cells.record import write_json
+from experiments.cells.row import Result
 from experiments.metrics.crack_errors import CrackErrors
-from segplug.data.readers import open_data
 from segplug.evaluation.run import OnImage
+from yoloplug.files import write_json
 
-__all__ = ["FILES", "METRIC", "crack_row", "pictures_of", "val_source"]
+__all__ = ["FILES", "METRIC", "broken_down", "crack_row", "pictures_of"]
 
 METRIC = (
     "TP, FP, FN, TN of crack pixels summed over the set, 0 px tolerance; "
@@ -29,19 +29,12 @@ METRIC = (
 FILES: dict[str, Any] = {"per_image": ["per_image.json"], "contributions": "per_image.npz", "masks": "masks.npz"}
 
 
-def val_source(data: Path, val_split: float) -> str:
-    """Which images choose the epoch, in words; empty where none do."""
-    if "val" in open_data(data).splits:
-        return "the data's validation images"
-    return "validation images taken from train" if val_split > 0 else ""
-
-
-def crack_row(cell: Cell, judge: Callable[[OnImage, Path], dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+def crack_row(cell: Cell, judge: Callable[[OnImage, Path], dict[str, Any]]) -> tuple[dict[str, Any], Result]:
     """segplug's evaluation, and the row's `metrics`, `subsets` and `errors`; FILES and pictures are written on the way.
 
     judge: evaluates the test split, showing each image to the `look` given and saving contributions at the path given.
     """
-    wanted = set(kept(len(open_data(cell.data).samples("test"))))
+    wanted = set(kept(len(cell.data.test)))
     errors, masks = CrackErrors(), {}
 
     def on_image(index: int, image: NDArray[np.uint8], truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> None:
@@ -53,7 +46,7 @@ def crack_row(cell: Cell, judge: Callable[[OnImage, Path], dict[str, Any]]) -> t
     contributions = cell.folder / FILES["contributions"]
     result = judge(on_image, contributions)
     save_masks(cell.folder / FILES["masks"], masks)
-    write_json(cell.folder / FILES["per_image"][0], result["per_image"])
+    write_json(cell.folder / FILES["per_image"][0], result["per_image"], indent=1)
     return result, {
         "metrics": result["metrics"],
         "subsets": score_subsets(CrackImages(contributions), cell.excluded),
@@ -64,3 +57,16 @@ def crack_row(cell: Cell, judge: Callable[[OnImage, Path], dict[str, Any]]) -> t
 def pictures_of(cell: Cell) -> str:
     """Relative to the cell's folder."""
     return os.path.relpath(cell.pictures, cell.folder)
+
+
+def broken_down(reason: str, spent: dict[str, Any]) -> Result:
+    """The row of a training that ended in NaN."""
+    return {
+        "metrics": {},
+        "diverged": True,
+        "reason": reason,
+        "cost": {},
+        "train": spent,
+        "method": {},
+        "files": {},
+    }

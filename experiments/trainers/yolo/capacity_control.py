@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.cells.record import write_text
+from experiments.errors import SpecError
 from experiments.spec.spec import Model
-from experiments.spec.strict import SpecError
+from yoloplug.files import write_text
 from yoloplug.modelfile.file import ModelFile, ModelFileError, parse, read
 from yoloplug.modelfile.match_budget import TOLERANCE, Cost, find
 from yoloplug.modelfile.rewrite import change_written
@@ -47,10 +47,10 @@ def scaled(model: Model, classes: int, imgsz: int) -> Scaled:
         found = find(stock, by, wish._replace(width=own.width), rows, imgsz)
         text = change_written(stock, found.change)
     except ModelFileError as error:
-        raise SpecError(f"models: {model.label}: {error}") from error
+        raise SpecError(f"{model.label}: {error}") from error
     if abs(found.off) > TOLERANCE:
         raise SpecError(
-            f"models: {model.label}: no width of {model.model} comes within {TOLERANCE:.0%} of {model.matched_to}'s "
+            f"{model.label}: no width of {model.model} comes within {TOLERANCE:.0%} of {model.matched_to}'s "
             f"{getattr(wish, model.by):,} {model.by}; the nearest is {found.off:+.1%} "
             f"({getattr(found.cost, model.by):,}); match by {'flops' if model.by == 'params' else 'params'}, or leave "
             "this model out"

@@ -1,16 +1,19 @@
 """Is this a model, are these options, that Ultralytics knows? Asked before hours are spent."""
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from experiments.errors import SpecError
 from experiments.spec.spec import Model
-from experiments.spec.strict import SpecError, nearest
 from yoloplug.bridge.model import built, task_of
 from yoloplug.bridge.training import argument_fault, argument_names, optimizers, quiet
 from yoloplug.bridge.yaml_files import known_names, locate
 from yoloplug.errors import YoloplugError
 from yoloplug.modelfile.check import validate
-from yoloplug.modelfile.file import ModelFileError, read
+from yoloplug.modelfile.file import read
+from yoloplug.names import choices
 
 __all__ = ["check_options", "check_yolo"]
 
@@ -30,28 +33,24 @@ _MUST = {
 def check_yolo(model: Model, task: str) -> None:
     """Build the model once, so that a wrong name or block is found before hours are spent. task: Ultralytics' name."""
     if model.encoder or model.encoder_weights:
-        raise SpecError(f"models: {model.label}: a YOLO model has no encoder; write the YAML's name alone")
-    if not model.is_yolo:
-        raise SpecError(f"models: {model.model!r} must be a model YAML (trained from scratch), such as yolov8n.yaml")
+        raise SpecError(f"{model.label}: a YOLO model has no encoder; write the YAML's name alone")
     _require_yaml(model.model)
     _check_and_build(model.model, task)
 
 
-def check_options(options: dict[str, Any]) -> None:
+def check_options(options: Mapping[str, Any], root: Path) -> None:
     """`train` of the spec holds Ultralytics' own training arguments, less those that the runner sets."""
     names = argument_names()
     for key, value in options.items():
         if key in _OWNED:
-            raise SpecError(
-                f"train.{key}: set by the runner (see models, datasets, seeds, budget, protocol); remove it"
-            )
+            raise SpecError("set by the runner (see models, datasets, seeds, budget, protocol); remove it", (key,))
         if key not in names:
-            raise SpecError(f"train.{key}: no such training argument{nearest(key, names - _OWNED)}")
+            raise SpecError(f"no such training argument{choices(key, names - _OWNED)}", (key,))
         if fault := argument_fault(key, value):
-            raise SpecError(f"train.{key}: {fault}")
+            raise SpecError(fault, (key,))
     name = str(options.get("optimizer", "auto"))
     if name.lower() not in map(str.lower, known := optimizers()):
-        raise SpecError(f"train.optimizer: Ultralytics has no {name!r}{nearest(name, known)}")
+        raise SpecError(f"Ultralytics has no {name!r}{choices(name, known)}", ("optimizer",))
 
 
 def _require_yaml(name: str) -> None:
@@ -59,7 +58,7 @@ def _require_yaml(name: str) -> None:
     try:
         locate(name)
     except YoloplugError as error:
-        raise SpecError(f"models: {name!r} is not a model YAML ({error}){nearest(name, _known_yamls(name))}") from error
+        raise SpecError(f"{name!r} is not a model YAML ({error}){choices(name, _known_yamls(name))}") from error
 
 
 def _known_yamls(name: str) -> list[str]:
@@ -71,17 +70,14 @@ def _known_yamls(name: str) -> list[str]:
 
 def _check_and_build(name: str, wanted: str) -> None:
     """Every row names a module that there is, the last one is of the wanted task, and the model can be built."""
-    try:
-        file = read(name)
-        validate(file)
-    except ModelFileError as error:
-        raise SpecError(f"models: {error}") from error
+    file = read(name)
+    validate(file)
     task = task_of(file.model)
     if task != wanted:
         must, example = _MUST[wanted]
-        raise SpecError(f"models: {name!r} is a model for the task {task}; here {must}, as {example} does")
+        raise SpecError(f"{name!r} is a model for the task {task}; here {must}, as {example} does")
     try:
         with quiet():
             built(file.model, task, file.model["nc"])
     except (KeyError, ValueError, TypeError, RuntimeError, NotImplementedError) as error:
-        raise SpecError(f"models: {name!r} cannot be built: {type(error).__name__}: {error}") from error
+        raise SpecError(f"{name!r} cannot be built: {type(error).__name__}: {error}") from error

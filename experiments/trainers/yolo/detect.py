@@ -1,102 +1,90 @@
 """A detection cell: train by stock Ultralytics from scratch, then COCO AP of the model's own predictions on val."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from experiments.cells.cell import Cell
 from experiments.cells.ledger import Epochs
 from experiments.cells.per_image import score_images, score_subsets
 from experiments.cells.pictures import save_pictures
-from experiments.cells.record import hash_files, write_json
+from experiments.cells.row import Method, Result
+from experiments.errors import SpecError
 from experiments.metrics.coco_ap import CocoImages
 from experiments.metrics.cost import torch_device
 from experiments.metrics.peak_memory import PeakMemory
 from experiments.metrics.tide import error_types
-from experiments.spec.spec import Model
-from experiments.spec.strict import SpecError
+from experiments.spec.spec import Dataset, Model
+from experiments.trainers.steps import placed, timed_steps
+from experiments.trainers.trainer import Steps
 from experiments.trainers.yolo.capacity_control import scaled, write_scaled
 from experiments.trainers.yolo.checks import check_options, check_yolo
-from experiments.trainers.yolo.detection_data import DetectionData, data_of, ground_truth, image_size
+from experiments.trainers.yolo.detection_data import DetectionData, ground_truth, open_detection
 from experiments.trainers.yolo.train import CURVES, measure_cost, train
-from yoloplug.bridge.model import opened
+from yoloplug.bridge.model import built, opened
 from yoloplug.bridge.training import quiet
+from yoloplug.files import write_json
+from yoloplug.modelfile.file import parse, read
 
 __all__ = [
     "check_cell",
-    "check_data",
     "check_model",
     "check_options",
-    "listed_images",
     "measure_cost",
+    "open_data",
     "run_cell",
+    "training_steps",
 ]
 
 
 def check_model(model: Model) -> None:
-    """Build the model once, so that a wrong name or block is found before hours are spent."""
     if model.imgsz:
-        raise SpecError(
-            f"models: {model.label}: imgsz of its own is for task: segment; here budget.imgsz holds for all"
-        )
+        raise SpecError("of its own is for task: segment; here budget.imgsz holds for all", ("imgsz",))
     check_yolo(model, "detect")
 
 
-def check_data(cell: Cell) -> str:
-    """Read every label, and of every image its size, once; the content hash."""
-    data = data_of(cell)
-    for image in (*data.train, *data.val):
-        image_size(image)
-    return hash_files(data.files)
-
-
-def listed_images(cell: Cell, listed: Path) -> list[str]:
-    """Names of the val images that the text file lists. Raises SpecError on a name that is none of them."""
-    from segplug.errors import SegplugError
-    from segplug.evaluation.exclude import kept_images
-
-    images = data_of(cell).val
-    try:
-        keep = kept_images(listed, images)
-    except SegplugError as error:
-        raise SpecError(str(error)) from error
-    return [image.name for image, kept in zip(images, keep, strict=True) if not kept]
+def open_data(path: Path, dataset: Dataset, options: Mapping[str, Any], root: Path) -> DetectionData:
+    """With the val split that the spec asks for."""
+    return open_detection(path, dataset.val_share, dataset.split_seed)
 
 
 def check_cell(cell: Cell) -> None:
     """Find the widths of a matched model; SpecError where there are none."""
     if cell.model.matched_to:
-        scaled(cell.model, len(data_of(cell).names), cell.spec.budget.imgsz)
+        scaled(cell.model, len(cell.data.names), cell.spec.budget.imgsz)
 
 
-def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
-    """Train (or go on training), predict, score. Returns the row's `metrics`, `cost`, `train`, `method`, `files`."""
-    data = data_of(cell)
-    model, matched = cell.model.model, {}
+def run_cell(cell: Cell, epochs: Epochs) -> Result:
+    """Train (or go on training), predict, score."""
+    data: DetectionData = cell.data
+    model, always = cell.model.model, Result(method=_method(cell, data))
     if cell.model.matched_to:
-        path, about = write_scaled(cell.model, len(data.names), cell.spec.budget.imgsz, cell.folder)
-        model, matched = str(path), {"matched": about}
+        path, always["matched"] = write_scaled(cell.model, len(data.names), cell.spec.budget.imgsz, cell.folder)
+        model = str(path)
     memory = PeakMemory(torch_device(cell.spec.budget.device))
     with quiet():
         weights, diverged = train(cell, model, "detect", lambda: data.write_yaml(cell.folder), cell.spec.train, epochs)
         spent = epochs.summary(len(data.train)) | memory.summary()
         if weights is None:
-            return _diverged_row(cell, epochs) | matched
+            lost: Result = {"metrics": {}, "per_class": {}, "diverged": True, "cost": {}, "train": spent}
+            return {**lost, **always, "files": {"curves": CURVES}}
         truth = ground_truth(data.val, data.names)
         predictions = _predict(weights, data, cell)
-    write_json(cell.folder / "ground_truth.json", truth)
-    write_json(cell.folder / "predictions.json", predictions)
+    write_json(cell.folder / "ground_truth.json", truth, indent=1)
+    write_json(cell.folder / "predictions.json", predictions, indent=1)
     save_pictures(cell.pictures, data.val)
     images = CocoImages(truth, predictions)
     return {
-        **score_images(images),
+        **score_images(images),  # type: ignore[typeddict-item]
+        **always,
         "subsets": score_subsets(images, cell.excluded),
         "errors": error_types(truth, predictions),
         "diverged": diverged,
         "cost": measure_cost(weights, cell.spec.budget, cell.spec.protocol),
         "train": spent,
-        "method": _method(cell, data),
-        **matched,
         "files": {
             "curves": CURVES,
             "per_image": ["ground_truth.json", "predictions.json"],
@@ -104,6 +92,28 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
             "weights": "train/weights/last.pt",
         },
     }
+
+
+def training_steps(cell: Cell) -> Steps:
+    """Of one batch with four objects an image."""
+    data, budget = cell.data, cell.spec.budget
+    file = read(cell.model.model)
+    if cell.model.matched_to:
+        text = scaled(cell.model, len(data.names), budget.imgsz).text
+        file = parse(text, file.name, file.model["scale"])
+    with quiet():
+        model = built(file.model, "detect", len(data.names), cell.spec.train)
+    device = placed(cell, model)
+    images = torch.rand(budget.batch, 3, budget.imgsz, budget.imgsz, device=device)
+    count = 4 * budget.batch
+    batch = {
+        "img": images,
+        "cls": torch.zeros(count, 1, device=device),
+        "bboxes": torch.tensor([[0.5, 0.5, 0.2, 0.2]], device=device).repeat(count, 1),
+        "batch_idx": torch.arange(budget.batch, device=device).repeat_interleave(4).float(),
+    }
+    val = len(data.val)
+    return timed_steps(cell, model, lambda: model(batch)[0].sum(), images[:1], len(data.train), val, val)
 
 
 def _predict(weights: Path, data: DetectionData, cell: Cell) -> list[dict[str, Any]]:
@@ -131,37 +141,25 @@ def _predict(weights: Path, data: DetectionData, cell: Cell) -> list[dict[str, A
     return found
 
 
-def _method(cell: Cell, data: DetectionData) -> dict[str, Any]:
-    protocol = cell.spec.protocol
+def _method(cell: Cell, data: DetectionData) -> Method:
+    protocol, source = cell.spec.protocol, cell.source
+    scored, split = "val", f"val, {len(data.val)} images"
+    if source.val_share is not None:
+        scored = f"{len(data.val)} of the {len(data.train) + len(data.val)} training images"
+        split = (
+            f"{scored}, drawn in proportion to their classes (val_share {source.val_share:g}, split_seed "
+            f"{source.split_seed}) and not trained on"
+        )
     return {
-        "weights": "random start, last epoch (val is the only other split, so nothing is selected on it)",
+        "start": "random start",
+        "chosen_on": None,
+        "epoch": cell.spec.budget.epochs,
+        "weights": "val is the only other split, so nothing is selected on it",
         "checkpoint": "last",
-        "split": _split(cell, data),
+        "scored": scored,
+        "split": split,
         "predictions": f"model.predict, one label a box, conf >= {protocol.conf}, NMS IoU {protocol.iou}, "
         f"at most {protocol.max_det} an image, {cell.spec.budget.imgsz} px",
         "metric": "COCOeval: AP = mean over IoU 0.50:0.95, 100 detections an image; "
         "S < 32^2 <= M < 96^2 <= L px^2 of box area in the original image",
-    }
-
-
-def _split(cell: Cell, data: DetectionData) -> str:
-    source = cell.source
-    if source.val_share is None:
-        return f"val, {len(data.val)} images"
-    return (
-        f"{len(data.val)} of the {len(data.train) + len(data.val)} training images, drawn in proportion to their "
-        f"classes (val_share {source.val_share:g}, split_seed {source.split_seed}) and not trained on"
-    )
-
-
-def _diverged_row(cell: Cell, epochs: Epochs) -> dict[str, Any]:
-    data = data_of(cell)
-    return {
-        "metrics": {},
-        "per_class": {},
-        "diverged": True,
-        "cost": {},
-        "train": epochs.summary(len(data.train)),
-        "method": _method(cell, data),
-        "files": {"curves": CURVES},
     }

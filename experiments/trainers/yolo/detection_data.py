@@ -9,12 +9,14 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from experiments.cells.cell import Cell
-from experiments.spec.strict import SpecError
+from experiments.cells.record import hash_files
+from experiments.errors import SpecError
 from segplug.data.images.listing import IMAGE_SUFFIXES, list_images
 from segplug.data.images.reading import UNREADABLE
+from segplug.evaluation.exclude import kept_images
+from yoloplug.bridge.training import image_suffixes
 
-__all__ = ["DetectionData", "data_of", "ground_truth", "image_size", "label_file", "open_detection"]
+__all__ = ["DetectionData", "ground_truth", "image_size", "label_file", "open_detection"]
 
 _EXIF_ORIENTATION, _QUARTER_TURNS = 274, (5, 6, 7, 8)
 
@@ -33,6 +35,18 @@ class DetectionData:
         images = [*self.train, *self.val]
         return images + [label for label in map(label_file, images) if label.exists()]
 
+    def check(self) -> None:
+        """Of every image its size; labels were read when the data were opened."""
+        for image in (*self.train, *self.val):
+            image_size(image)
+
+    def content_hash(self) -> str:
+        return hash_files(self.files)
+
+    def listed(self, file: Path) -> list[str]:
+        keep = kept_images(file, self.val)
+        return [image.name for image, kept in zip(self.val, keep, strict=True) if not kept]
+
     def write_yaml(self, folder: Path) -> Path:
         """Write `data.yaml` and the two file lists that Ultralytics reads into `folder`."""
         for split, images in (("train", self.train), ("val", self.val)):
@@ -41,11 +55,6 @@ class DetectionData:
         content = {"path": str(folder), "train": "train.txt", "val": "val.txt", "names": dict(enumerate(self.names))}
         path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
         return path
-
-
-def data_of(cell: Cell) -> DetectionData:
-    """The cell's data, with the val split that its spec asks for."""
-    return open_detection(cell.data, cell.source.val_share, cell.source.split_seed)
 
 
 def open_detection(path: Path, val_share: float | None = None, split_seed: int = 0) -> DetectionData:
@@ -158,8 +167,6 @@ def _held_out(names: tuple[str, ...], images: tuple[Path, ...], share: float, se
 
 
 def _images(where: Path) -> tuple[Path, ...]:
-    from ultralytics.data.utils import IMG_FORMATS
-
     if where.is_dir():
         listing = list_images(where)
         images = sorted([*listing.files, *listing.unread])
@@ -173,7 +180,8 @@ def _images(where: Path) -> tuple[Path, ...]:
         raise SpecError(f"{where} does not exist; it must be a folder of images or a list of image files")
     if not images:
         raise SpecError(f"{where} holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    unknown = next((image for image in images if image.suffix.lower().lstrip(".") not in IMG_FORMATS), None)
+    known = image_suffixes()
+    unknown = next((image for image in images if image.suffix.lower() not in known), None)
     if unknown:
         raise SpecError(f"{unknown}: Ultralytics does not read {unknown.suffix}; save it as PNG or JPEG")
     return tuple(images)

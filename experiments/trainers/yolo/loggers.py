@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 from experiments.cells.cell import Cell
-from experiments.spec.strict import SpecError
+from experiments.errors import SpecError
 from yoloplug.bridge import training
 
 __all__ = ["check_loggers", "logging_to"]
@@ -20,7 +20,7 @@ def check_loggers(names: tuple[str, ...]) -> None:
     """Raise SpecError for one whose package is missing."""
     for name in names:
         if find_spec(_PACKAGES[name]) is None:
-            raise SpecError(f"loggers: {name} needs its package; pip install {_PACKAGES[name]}, or leave it out")
+            raise SpecError(f"{name} needs its package; pip install {_PACKAGES[name]}, or leave it out")
 
 
 @contextmanager
@@ -29,9 +29,6 @@ def logging_to(cell: Cell) -> Iterator[None]:
 
     MLflow's experiment is the spec's name, a run is the cell.
     """
-    if not cell.model.is_yolo:
-        yield
-        return
     names = {"MLFLOW_EXPERIMENT_NAME": cell.spec.name, "MLFLOW_RUN": cell.key}
     environment = {name: os.environ.get(name) for name in names}
     os.environ.update(names)

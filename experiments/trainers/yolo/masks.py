@@ -19,26 +19,26 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from experiments.cells.record import write_text
-from experiments.spec.strict import SpecError
+from experiments.errors import SpecError
 from segplug.cli.parsing.command import add_command, note
 from segplug.cli.parsing.flags import add_flags, given_flags
 from segplug.data.dataset import CrackDataset
 from segplug.data.images.writing import write_picture
-from segplug.data.readers import open_data
+from segplug.data.readers import CrackData, open_data
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.data.split import train_val_samples
 from segplug.errors import SegplugError
 from yoloplug.bridge.model import opened
 from yoloplug.errors import YoloplugError
+from yoloplug.files import write_text
 
 __all__ = ["crack_mask", "main", "outlines", "predict", "write_data"]
 
 CONFIDENCE = 0.25  # Ultralytics' own, of an instance
 
 
-def write_data(source: DataSource, out: Path, val_split: float = 0.1, seed: int = 0) -> Path:
+def write_data(source: CrackData | DataSource, out: Path, val_split: float = 0.1, seed: int = 0) -> Path:
     """Write out/{images,masks,labels}/{train,val,test}/ and out/data.yaml, which serves both tasks; return the YAML.
 
     Masks are class ids: 0 background, 1 crack, 255 no label. Labels hold an outline for each connected crack; they
@@ -106,7 +106,12 @@ def _at_least_a_triangle(ring: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def predict(
-    weights: Path, source: DataSource, out: Path, split: str = "test", confidence: float = CONFIDENCE, **options: Any
+    weights: Path,
+    source: CrackData | DataSource,
+    out: Path,
+    split: str = "test",
+    confidence: float = CONFIDENCE,
+    **options: Any,
 ) -> int:
     """Save out/NAME.png, 0 and 255, in the image's size, for every image of the split; return their number.
 
@@ -160,7 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
             options = {"imgsz": given.imgsz} if given.imgsz else {}
             count = predict(given.weights, source, given.out, given.split, given.conf, device=given.device, **options)
             print(f"masks of {count} images are in {given.out}")
-    except (SpecError, SegplugError) as error:
+    except SegplugError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -10,66 +10,73 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from experiments.cells.cell import Cell
 from experiments.cells.ledger import Epochs
+from experiments.cells.row import Method, Result
+from experiments.errors import SpecError
 from experiments.metrics.cost import torch_device
 from experiments.metrics.peak_memory import PeakMemory
-from experiments.spec.strict import SpecError
-from experiments.trainers.crack.evaluation import FILES, METRIC, crack_row, pictures_of, val_source
+from experiments.spec.spec import Model
+from experiments.trainers.crack.data import open_cracks
+from experiments.trainers.crack.evaluation import FILES, METRIC, broken_down, crack_row, pictures_of
+from experiments.trainers.crack.options import check_options, train_config
+from experiments.trainers.steps import placed, timed_steps
+from experiments.trainers.trainer import Steps
+from experiments.trainers.yolo.checks import check_yolo
 from experiments.trainers.yolo.masks import predict, write_data
 from experiments.trainers.yolo.train import CURVES, measure_cost, read_curves, train
-from segplug.data.source import DataSource
-from segplug.data.split import train_val_samples
-from segplug.errors import SegplugError
 from segplug.evaluation.run import evaluate_predictions
-from segplug.training.config import TrainConfig
+from yoloplug.bridge.model import built
 from yoloplug.bridge.training import quiet
+from yoloplug.modelfile.file import read
 
-__all__ = ["check_semantic_data", "input_px", "run_semantic"]
+__all__ = [
+    "check_cell",
+    "check_model",
+    "check_options",
+    "measure_cost",
+    "open_data",
+    "run_cell",
+    "training_steps",
+]
 
 WEIGHTS = "train/weights/best.pt"
+open_data = open_cracks
 
 
-def input_px(cell: Cell) -> int:
-    """Longer side of the network's input."""
-    return cell.model.imgsz or cell.spec.budget.imgsz
+def check_model(model: Model) -> None:
+    if model.matched_to:
+        raise SpecError(f"{model.label}: only detection models can be matched; remove matched_to and by")
+    check_yolo(model, "semantic")
 
 
-def check_semantic_data(config: TrainConfig) -> None:
-    """Raise SpecError where Ultralytics would be left without validation images."""
-    try:
-        val = train_val_samples(config, config.val_split, config.seed)[1]
-    except SegplugError as error:
-        raise SpecError(f"{config.data}: {error}") from error
-    if not val:
+def check_cell(cell: Cell) -> None:
+    """Ultralytics trains nothing without validation images."""
+    if not _split(cell)[1]:
         raise SpecError(
-            f"models: {config.model}: train.val_split is 0 and {config.data} has no val split, but Ultralytics needs "
+            f"{cell.model.model}: train.val_split is 0 and the data have no val split, but Ultralytics needs "
             "validation images; write val_split: 0.1, or leave the model out"
         )
 
 
-def run_semantic(cell: Cell, config: TrainConfig, epochs: Epochs) -> dict[str, Any]:
-    """Train (or go on training), predict, score: the row of `segment.run_cell`. config: data and split are read."""
-    images = len(train_val_samples(config, config.val_split, config.seed)[0])
+def run_cell(cell: Cell, epochs: Epochs) -> Result:
+    """Train (or go on training), predict, score."""
+    images, side = len(_split(cell)[0]), _input_px(cell)
     memory = PeakMemory(torch_device(cell.spec.budget.device))
     with quiet():
-        options = {"imgsz": input_px(cell)}
-        last, diverged = train(cell, cell.model.model, "semantic", lambda: _data(cell, config), options, epochs)
+        last, diverged = train(cell, cell.model.model, "semantic", lambda: _data(cell), {"imgsz": side}, epochs)
         spent = epochs.summary(images)
         if last is None:
-            reason = "Ultralytics: loss NaN or infinite, epoch after epoch"
-            return {"metrics": {}, "diverged": True, "reason": reason, "cost": {}, "method": {}, "files": {}} | {
-                "train": spent
-            }
+            return broken_down("Ultralytics: loss NaN or infinite, epoch after epoch", spent)
         spent |= memory.summary()
         found = cell.folder / "found"
         shutil.rmtree(found, ignore_errors=True)  # of a run killed while it was predicting
-        source = DataSource(str(cell.data))
-        predict(cell.folder / WEIGHTS, source, found, imgsz=input_px(cell), device=cell.spec.budget.device)
+        predict(cell.folder / WEIGHTS, cell.data.found, found, imgsz=side, device=cell.spec.budget.device)
     result, scored = crack_row(
-        cell, lambda on_image, out: evaluate_predictions(found, source, out=out, on_image=on_image)
+        cell, lambda on_image, out: evaluate_predictions(found, cell.data.found, out=out, on_image=on_image)
     )
     shutil.rmtree(_folder(cell), ignore_errors=True)  # a copy of the data set; every cell would keep one
     return {
@@ -77,20 +84,48 @@ def run_semantic(cell: Cell, config: TrainConfig, epochs: Epochs) -> dict[str, A
         "diverged": diverged,
         "cost": measure_cost(cell.folder / WEIGHTS, cell.spec.budget, cell.spec.protocol),
         "train": spent,
-        "method": _method(cell, result, config),
+        "method": _method(cell, result),
         "files": {**FILES, "curves": CURVES, "weights": WEIGHTS, "pictures": pictures_of(cell)},
     }
 
 
-def _data(cell: Cell, config: TrainConfig) -> Path:
+def training_steps(cell: Cell) -> Steps:
+    batch, side = cell.spec.budget.batch, _input_px(cell)
+    with quiet():
+        model = built(read(cell.model.model).model, "semantic", classes=1)
+    device = placed(cell, model)
+    images = torch.rand(batch, 3, side, side, device=device)
+    masks = torch.randint(0, 2, (batch, side, side), dtype=torch.int32, device=device)
+    train_samples, val_samples = _split(cell)
+    return timed_steps(
+        cell,
+        model,
+        lambda: model({"img": images, "semantic_mask": masks})[0].sum(),
+        images[:1],
+        len(train_samples),
+        len(val_samples),
+        len(cell.data.test),
+    )
+
+
+def _input_px(cell: Cell) -> int:
+    """Longer side of the network's input."""
+    return cell.model.imgsz or cell.spec.budget.imgsz
+
+
+def _split(cell: Cell) -> tuple[list[Any], list[Any]]:
+    """As segplug would split the same cell's images."""
+    return cell.data.train_val(train_config(cell).val_split, cell.seed)
+
+
+def _data(cell: Cell) -> Path:
     """The data set as Ultralytics reads it, with segplug's validation images; data.yaml is written last."""
     file = _folder(cell) / "data.yaml"
-    if file.exists() and yaml.safe_load(file.read_text(encoding="utf-8"))["path"] == str(
-        file.parent.resolve()
-    ):  # else written before a move
+    here = str(file.parent.resolve())
+    if file.exists() and yaml.safe_load(file.read_text(encoding="utf-8"))["path"] == here:  # else of before a move
         return file
     shutil.rmtree(_folder(cell), ignore_errors=True)
-    return write_data(config, _folder(cell), config.val_split, config.seed)
+    return write_data(cell.data.found, _folder(cell), train_config(cell).val_split, cell.seed)
 
 
 def _folder(cell: Cell) -> Path:
@@ -103,14 +138,18 @@ def _best_epoch(cell: Cell) -> int:
     return max(rows, key=lambda epoch: (rows[epoch], epoch))
 
 
-def _method(cell: Cell, result: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
+def _method(cell: Cell, result: dict[str, Any]) -> Method:
     return {
-        "weights": f"random start; best crack IoU on {val_source(cell.data, config.val_split)}, in Ultralytics' "
-        f"letterboxed frame (epoch {_best_epoch(cell)}); test is read once, after training; Ultralytics' own "
-        "augmentation, loss and optimiser: of the spec's train only what says how data are read and split reaches it",
+        "start": "random start",
+        "chosen_on": cell.data.chosen_on(train_config(cell).val_split),
+        "chosen_by": "crack IoU in Ultralytics' letterboxed frame",
+        "epoch": _best_epoch(cell),
+        "weights": "test is read once, after training; Ultralytics' own augmentation, loss and optimiser: of the "
+        "spec's train only what says how data are read and split reaches it",
         "checkpoint": "best on validation",
+        "scored": "test",
         "split": f"test, {result['images']} images",
-        "predictions": f"Ultralytics' class map, letterboxed to {input_px(cell)} px, saved in the image's own size",
+        "predictions": f"Ultralytics' class map, letterboxed to {_input_px(cell)} px, saved in the image's own size",
         "metric": f"{METRIC}; masks are scored, not probabilities: there is one threshold, ods_* and ois_* equal the "
         "score at it",
     }

@@ -10,11 +10,12 @@ import torch
 
 from experiments.cells.cell import Cell
 from experiments.cells.ledger import Epochs
-from experiments.cells.record import write_text
 from experiments.metrics.cost import cost
-from experiments.spec.spec import Budget, Protocol
+from experiments.spec.budget import Budget, Protocol
+from experiments.trainers.yolo.loggers import logging_to
 from yoloplug.bridge.model import fused, load
 from yoloplug.bridge.training import SavedWeights, loss_of, quiet
+from yoloplug.files import write_text
 
 __all__ = ["CURVES", "measure_cost", "read_curves", "train"]
 
@@ -55,10 +56,8 @@ def train(
     yolo.add_callback("on_fit_epoch_end", lambda trainer: _report(trainer, epochs))
     epochs.start(resumed=resume)
     try:
-        if resume:
-            yolo.train(resume=True)
-        else:
-            yolo.train(data=str(data()), **_arguments(cell, options))
+        with logging_to(cell):
+            yolo.train(**({"resume": True} if resume else {"data": str(data()), **_arguments(cell, options)}))
     except RuntimeError as error:
         if not any(message in str(error) for message in _NAN_MESSAGES):
             raise
@@ -86,7 +85,7 @@ def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str,
 def _arguments(cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
     budget = cell.spec.budget
     return {
-        "amp": not budget.device.startswith("cpu"),
+        "amp": budget.device != "cpu",
         "imgsz": budget.imgsz,
         **options,
         "epochs": budget.epochs,

@@ -42,6 +42,7 @@ READERS: dict[str, Reader] = {
 class CrackData:
     """format: key of the reader. about: the labels in words. splits: "train", "val", "test", or "all" alone."""
 
+    source: DataSource
     root: Path
     format: str
     about: str
@@ -63,12 +64,14 @@ class CrackData:
         return "; ".join([f"data: {self.about}, {total} images{parts}", *self.notes])
 
 
-def open_data(source: DataSource | Path | str) -> CrackData:
-    """Find the labelled images; no picture is opened.
+def open_data(source: CrackData | DataSource | Path | str) -> CrackData:
+    """Find the labelled images; no picture is opened. What is open already is given back.
 
     Raises SegplugError when nothing or more than one format is recognised. What is broken is kept as `findings`; asking
     for their split raises.
     """
+    if isinstance(source, CrackData):
+        return source
     source = DataSource.of(source)
     root = Path(source.data)
     if not root.exists():
@@ -86,7 +89,7 @@ def open_data(source: DataSource | Path | str) -> CrackData:
     if source.groups is not None:
         splits = _with_groups(splits, Path(source.groups), found.findings, notes)
     _check_unlabelled(splits, source, found.findings, notes)
-    return CrackData(root, name, found.about, splits, tuple(found.findings), tuple(dict.fromkeys(notes)))
+    return CrackData(source, root, name, found.about, splits, tuple(found.findings), tuple(dict.fromkeys(notes)))
 
 
 def _recognise(root: Path) -> str:

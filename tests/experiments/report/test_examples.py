@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from experiments.cells.pictures import KEPT, SIDE_PX, kept, save_masks, save_picture, save_pictures, shrink_mask
+from experiments.errors import SpecError
 from experiments.report.comparison import Comparison, compare
 from experiments.report.examples.choice import choose, image_scores
 from experiments.report.examples.pictures import examples
 from experiments.report.rows import read_run
-from experiments.spec.strict import SpecError
 from segplug.page.palette import FALSE_ALARM, HIT, MISS
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from experiments.cli import main
+from experiments.errors import SpecError
 from experiments.report.comparison import compare
 from experiments.report.forms.table_csv import csv_table
 from experiments.report.readme import BEGIN, END, results_block
 from experiments.report.rows import read_run
-from experiments.spec.strict import SpecError
 
 
 @pytest.fixture

@@ -18,16 +18,26 @@ budget: {{epochs: {epochs}, imgsz: 64, batch: 2, threads: 1}}
 """
 
 
+class Data:
+    """Nothing to check."""
+
+    def check(self) -> None:
+        pass
+
+    def content_hash(self) -> str:
+        return "hash"
+
+
 def check_model(model: Any) -> None:
     pass
 
 
-def check_options(options: Any) -> None:
+def check_options(options: Any, root: Any) -> None:
     pass
 
 
-def check_data(cell: Cell) -> str:
-    return "hash"
+def open_data(*about: Any) -> Data:
+    return Data()
 
 
 def check_cell(cell: Cell) -> None:

@@ -46,7 +46,7 @@ def test_dry_run_lists_every_cell_and_writes_nothing(tmp_path: Path, capsys: pyt
     spec, cells = write(tmp_path, "segment", models), tmp_path / "out" / "cells"
     encoder = "tu-mobilenetv3_small_050"
     made = plan(spec, tmp_path, tmp_path / "out")
-    identity = made.cells[0].identity(made.hashes["data"])
+    identity = made.cells[0].identity
     put(made.cells[0].folder, 4, row={**identity, "metrics": {"iou_crack": 0.5}})
     put(cells / f"unet-{encoder}-data-s1", 3)
     put(cells / f"gbcnet-{encoder}-data-s0", error={"error": "ValueError: no"})

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,14 @@ from experiments.cells.ledger import read_state
 from experiments.cells.lock import owner_of
 from experiments.cells.storage import StorageFull
 from experiments.cli import main
+from experiments.errors import SpecError
 from experiments.run.engines.on_ray import require_ray, resources
 from experiments.run.engines.pool import Outcome, run_in_pool
 from experiments.run.job import Job
 from experiments.run.plan import plan
 from experiments.run.run import run
-from experiments.spec.spec import Engine
-from experiments.spec.strict import SpecError
-from experiments.trainers import TASKS
+from experiments.spec.budget import Engine
+from experiments.spec.task import TASKS
 
 sys.path.insert(0, str(Path(__file__).parent))
 import stepwise
@@ -33,7 +34,7 @@ import stepwise
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four cells of ten epochs."""
     (tmp_path / "data").mkdir()
-    monkeypatch.setitem(TASKS, "detect", "stepwise")
+    monkeypatch.setitem(TASKS, "detect", replace(TASKS["detect"], trainers={"yaml": "stepwise"}))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.setattr("experiments.run.engines.pool.POLL_S", 0.05)
     path = tmp_path / "spec.yaml"
@@ -73,7 +74,7 @@ class FakePool:
 
 @pytest.fixture
 def jobs(spec: Path, tmp_path: Path) -> list[Job]:
-    made = [Job(cell, "hash", "stepwise") for cell in plan(spec, tmp_path, tmp_path / "out").cells]
+    made = [Job(cell, "stepwise") for cell in plan(spec, tmp_path, tmp_path / "out").cells]
     for job in made:
         job.cell.folder.mkdir(parents=True)
     return made
@@ -111,16 +112,16 @@ def test_what_a_cell_reserves() -> None:
 @pytest.mark.parametrize(
     ("engine", "words"),
     [
-        ("{name: rya}", r"spec.yaml:\d+: engine.name: .*did you mean 'ray'"),
+        ("{name: rya}", r"spec.yaml:\d+: engine.name: .*did you mean ray"),
         ("{name: ray, gpus: 0.5}", r"spec.yaml:\d+: engine.gpus: .*budget.device is cpu"),
-        ("{name: ray, gpus: 1.5}", r"gpus must be a share of one GPU or a whole number, got 1.5"),
+        ("{name: ray, gpus: 1.5}", r"gpus: must be a share of one GPU or a whole number, got 1.5"),
         ("{gpus: 0.5, address: auto}", r"engine.gpus: .*no effect on engine local \(valid: jobs, name, retries\)"),
         (
             "{name: ray, jobs: 4}",
             r"engine.jobs: .*no effect on engine ray \(valid: address, cpus, gpus, name, retries\)",
         ),
-        ("{jobs: 0}", r"jobs must be at least 1, got 0"),
-        ("{jbos: 2}", r"engine.jbos: unknown key; did you mean 'jobs'"),
+        ("{jobs: 0}", r"jobs: must be at least 1, got 0"),
+        ("{jbos: 2}", r"engine.jbos: is no setting here; did you mean jobs"),
     ],
 )
 def test_refused(spec: Path, tmp_path: Path, engine: str, words: str) -> None:
@@ -138,7 +139,7 @@ def test_another_engine_on_the_command_line_takes_its_own_keys_alone(
     assert main([*command, "--engine", "local"]) == 0 and main([*command, "--cpus-per-cell", "2"]) == 0
     assert started == [Engine(retries=7), Engine("ray", cpus=2, retries=7)]
     assert main([*command, "--jobs", "2"]) == 2
-    assert "error: engine: jobs has no effect on engine ray" in capsys.readouterr().err
+    assert "error: engine.jobs: has no effect on engine ray" in capsys.readouterr().err
 
 
 def test_without_ray_one_clear_message(spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,4 +244,4 @@ def test_identity_does_not_know_the_engine(spec: Path, tmp_path: Path) -> None:
     cells: list[Cell] = []
     for engine in (Engine(), Engine("ray", cpus=2), Engine(jobs=4)):
         cells.append(plan(spec, tmp_path, tmp_path / "out", engine).cells[0])
-    assert cells[0].identity("hash") == cells[1].identity("hash") == cells[2].identity("hash")
+    assert cells[0].identity == cells[1].identity == cells[2].identity

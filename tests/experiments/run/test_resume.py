@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from experiments.cells.ledger import read_state
 from experiments.cells.storage import StorageFull, is_full
 from experiments.cli import main
 from experiments.run.run import run
-from experiments.trainers import TASKS
+from experiments.spec.task import TASKS
 from segplug.data.images.writing import write_picture
 from segplug.errors import SegplugError
 
@@ -34,7 +35,7 @@ Write = Callable[..., Path]
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """write(models="[a.yaml]", epochs=3) -> the spec of stepwise cells beside its data."""
     (tmp_path / "data").mkdir()
-    monkeypatch.setitem(TASKS, "detect", "stepwise")
+    monkeypatch.setitem(TASKS, "detect", replace(TASKS["detect"], trainers={"yaml": "stepwise"}))
     monkeypatch.setattr("experiments.run.job.POLL_S", 0.05)
 
     def write_spec(models: str = "[a.yaml, b.yaml]", epochs: int = 3) -> Path:
@@ -122,7 +123,7 @@ def test_full_disk_is_one_message_and_exit_2(
     real = os.fsync
 
     def fsync(descriptor: int) -> None:
-        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".part") and (tmp_path / "out" / "cells").exists():
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".part.json") and (tmp_path / "out" / "cells").exists():
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
@@ -130,7 +131,7 @@ def test_full_disk_is_one_message_and_exit_2(
     assert main(["run", str(write()), "--data-root", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: no space left for ") and "Traceback" not in error
-    assert not list((tmp_path / "out").rglob("*.part"))
+    assert not list((tmp_path / "out").rglob("*.part*"))
 
 
 def test_full_disk_is_known_through_other_errors() -> None:

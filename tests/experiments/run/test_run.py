@@ -5,8 +5,9 @@ import math
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,15 +15,16 @@ import torch
 
 from experiments.cells.cell import Cell, cell_keys
 from experiments.cells.ledger import Epochs
+from experiments.cells.row import read_row
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
 from experiments.demo.shapes import draw_shapes
+from experiments.errors import SpecError
 from experiments.run.plan import _refuse_other_run, plan
 from experiments.run.retime import retime
 from experiments.run.run import run
-from experiments.spec.spec import read_spec
-from experiments.spec.strict import SpecError
-from experiments.trainers import TASKS
+from experiments.spec.read import read_spec
+from experiments.spec.task import TASKS
 from experiments.trainers.yolo import detect
 from experiments.trainers.yolo import train as yolo_train
 from experiments.trainers.yolo.detection_data import open_detection
@@ -62,8 +64,8 @@ class Fake:
         self.broken: set[str] = set()
         self.module: Any = ModuleType("fake_task")
         self.module.check_model = lambda model: None
-        self.module.check_data = lambda cell: "hash"
-        self.module.check_options = lambda options: None
+        self.module.open_data = lambda *about: SimpleNamespace(check=lambda: None, content_hash=lambda: "hash")
+        self.module.check_options = lambda options, root: None
         self.module.check_cell = lambda cell: None
         self.module.run_cell = self.run_cell
 
@@ -79,7 +81,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fake:
     (tmp_path / "data").mkdir()
     task = Fake()
     monkeypatch.setitem(sys.modules, "fake_task", task.module)
-    monkeypatch.setitem(TASKS, "detect", "fake_task")
+    monkeypatch.setitem(TASKS, "detect", replace(TASKS["detect"], trainers={"yaml": "fake_task"}))
     return task
 
 
@@ -132,14 +134,16 @@ def test_committed_rows_are_done_for_their_own_specs(tmp_path: Path) -> None:
     specs = sorted(results.glob("*/spec.yaml"))
     assert specs
     for path in specs:
-        spec = read_spec(path)
+        spec = read_spec(path).spec
         for key, (model, dataset, seed) in cell_keys(spec).items():
             folder = path.parent / "cells" / key
-            row = json.loads((folder / "row.json").read_text())
-            cell = Cell(spec, model, dataset, tmp_path, seed, folder, row.get("excluded", {}))
-            _refuse_other_run(cell, row["dataset_hash"])
+            row = read_row(folder / "row.json")
+            assert row["method"]["start"] == "random start" and row["method"]["epoch"] in range(1, 13)
+            assert row["method"]["scored"] in ("val", "test", "288 of the 1440 training images")
+            cell = Cell(spec, model, dataset, None, row["dataset_hash"], seed, folder, row.get("excluded", {}))
+            _refuse_other_run(cell)
             with pytest.raises(SpecError, match=r"different run \(dataset_hash"):
-                _refuse_other_run(cell, "other")
+                _refuse_other_run(replace(cell, dataset_hash="other"))
 
 
 @pytest.mark.parametrize("device", ["cpu", "0", "1", "cuda", "cuda:1"])
@@ -171,6 +175,21 @@ def _on_device(folder: Path, device: str, extra: str = "") -> Path:
     return spec
 
 
+def test_only_the_cells_asked_for(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others stay to be run, the baseline is still the spec's first model."""
+    spec, out = write_spec(tmp_path, seeds="[0, 1]"), tmp_path / "out"
+    command = ["run", str(spec), "--data-root", str(tmp_path), "--out", str(out), "--only"]
+    assert main([*command, "b-data-s1"]) == 0
+    assert fake.ran == ["b-data-s1"]
+    assert json.loads((out / "cells" / "b-data-s1" / "row.json").read_text())["baseline"] == "a"
+    assert main([*command, "*-s0", "--only", "b-data-s1"]) == 0
+    assert fake.ran == ["b-data-s1", "a-data-s0", "b-data-s0"]
+    assert main([*command, "a-data-s3"]) == 2
+    error = capsys.readouterr().err
+    assert "--only a-data-s3: no such cell; did you mean" in error
+    assert "(valid: a-data-s0, a-data-s1, b-data-s0, b-data-s1)" in error
+
+
 def test_half_a_row_is_never_seen(fake: Fake, tmp_path: Path) -> None:
     """NaN is no JSON: the row is refused as a failure and no broken file is left."""
     fake.module.run_cell = lambda cell, epochs: {"metrics": {"AP": math.nan}}
@@ -181,16 +200,19 @@ def test_half_a_row_is_never_seen(fake: Fake, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"models": "[yolov8n-C2f_gnCov.yaml]"}, "did you mean 'yolov8n-C2f_gnConv.yaml'"),
+        ({"models": "[yolov8n-C2f_gnCov.yaml]"}, "did you mean yolov8n-C2f_gnConv.yaml"),
         ({"models": "[yolov8n.pt]"}, "must be a model YAML"),
         ({"models": "[{model: yolov8n.yaml, encoder: resnet18}]"}, "has no encoder"),
-        ({"extra": "train: {mosaik: 0}"}, "train.mosaik: no such training argument; did you mean 'mosaic'"),
+        ({"extra": "train: {mosaik: 0}"}, "train.mosaik: no such training argument; did you mean mosaic"),
         ({"extra": "train: {seed: 3}"}, "train.seed: set by the runner"),
         ({"task": "segment", "models": "[unet]"}, "needs an encoder"),
         ({"task": "segment", "models": "[{model: scsegamba, encoder: resnet18}]"}, "takes no encoder"),
         ({"task": "segment", "models": "[{model: unett, encoder: resnet18}]"}, "unet"),
-        ({"task": "segment", "models": "[{model: unet, encoder: resnet18}]", "extra": "train: {lrr: 1}"}, "'lr'"),
-        ({"task": "segment", "models": "[{model: unet, encoder: resnet18}]", "extra": "train: {lr: -1}"}, "lr must be"),
+        ({"task": "segment", "models": "[{model: unet, encoder: resnet18}]", "extra": "train: {lrr: 1}"}, "mean lr"),
+        (
+            {"task": "segment", "models": "[{model: unet, encoder: resnet18}]", "extra": "train: {lr: -1}"},
+            "lr: must be",
+        ),
     ],
 )
 def test_refused_before_anything_runs(
@@ -305,10 +327,10 @@ def test_detection_end_to_end_and_resumed(tmp_path: Path, monkeypatch: pytest.Mo
 def test_segmentation_data_need_a_test_split(tmp_path: Path) -> None:
     draw_cracks(tmp_path / "data", train=2, test=1, side=64)
     spec = write_spec(tmp_path, task="segment", models="[{model: unet, encoder: resnet18}]")
-    assert len(plan(spec, tmp_path, tmp_path / "out").hashes["data"]) == 16
+    assert len(plan(spec, tmp_path, tmp_path / "out").cells[0].dataset_hash) == 16
     spec.write_text(spec.read_text().replace("data: data", "data: {path: data, val_share: 0.2}"))
     with pytest.raises(
-        SpecError, match=r"tiny.yaml:4: datasets.data: val_share is for task: detect; .*train.val_split"
+        SpecError, match=r"tiny.yaml:4: datasets.data.val_share: is for task: detect; .*train.val_split"
     ):
         plan(spec, tmp_path, tmp_path / "out")
     spec.write_text(spec.read_text().replace(", val_share: 0.2", ""))

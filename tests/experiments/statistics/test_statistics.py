@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from experiments.cells.per_image import CrackImages, score_images, score_subsets
+from experiments.errors import SpecError
 from experiments.metrics.coco_ap import CocoImages
 from experiments.report.comparison import Comparison, compare
 from experiments.report.figures.intervals import intervals
@@ -20,7 +21,6 @@ from experiments.report.forms.table_csv import csv_table
 from experiments.report.rows import read_run
 from experiments.report.tables.quality import per_class
 from experiments.report.tables.verdicts import equal_size_table, sentences, verdict_table
-from experiments.spec.strict import SpecError
 from experiments.statistics.coverage import SCENARIOS, coverage, line
 from experiments.statistics.false_claims import Scenario, false_claims
 from experiments.statistics.interval import Interval, image_samples, interval, seed_spread

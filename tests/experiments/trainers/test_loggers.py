@@ -11,9 +11,9 @@ import pytest
 
 from experiments.demo.cracks import draw_cracks
 from experiments.demo.shapes import draw_shapes
+from experiments.errors import SpecError
 from experiments.run.plan import plan
 from experiments.run.run import run
-from experiments.spec.strict import SpecError
 from experiments.trainers.yolo.loggers import check_loggers, logging_to
 
 SPEC = """\
@@ -96,5 +96,5 @@ def test_a_missing_package_is_named_before_anything_runs(monkeypatch: pytest.Mon
 
 
 def test_an_unknown_logger_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="'tensorbord'; did you mean 'tensorboard'"):
+    with pytest.raises(SpecError, match="'tensorbord' is unknown; did you mean tensorboard"):
         plan(write(tmp_path, "detect", "[yolov8n.yaml]", "loggers: [tensorbord]"), tmp_path, tmp_path / "out")

@@ -7,7 +7,7 @@ import yaml
 from PIL import Image
 
 from experiments.cells.record import hash_files
-from experiments.spec.strict import SpecError
+from experiments.errors import SpecError
 from experiments.trainers.yolo.detection_data import ground_truth, label_file, open_detection
 
 

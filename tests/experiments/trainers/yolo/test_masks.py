@@ -118,7 +118,7 @@ def test_mistakes_end_with_code_2(cracks: Path, tmp_path: Path, capsys: pytest.C
         (["data", "--data", tmp_path / "none", "--out", new], "none"),
         (["data", "--data", cracks, "--out", new, "--val-split", 0], "give --val-split"),
         (["predict", tmp_path / "none.pt", "--data", cracks, "--out", new], "none.pt: no .pt file"),
-        (["predict", tmp_path / "broken.pt", "--data", cracks, "--out", new], "broken.pt: no weights that Ultralytics"),
+        (["predict", tmp_path / "broken.pt", "--data", cracks, "--out", new], "broken.pt: damaged, or no checkpoint"),
     ):
         assert run(*arguments) == 2
         told = capsys.readouterr().err

@@ -13,12 +13,13 @@ from experiments.cells.cell import Cell
 from experiments.cells.ledger import Epochs
 from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
+from experiments.errors import SpecError
 from experiments.run.dry_run import pace_of
 from experiments.run.plan import _said, plan
 from experiments.run.retime import retime
 from experiments.run.run import run
-from experiments.spec.spec import Model, read_spec
-from experiments.spec.strict import SpecError
+from experiments.spec.read import read_spec
+from experiments.spec.spec import Model
 from experiments.trainers.yolo import train as yolo_train
 from segplug.evaluation.run import evaluate_predictions
 
@@ -50,9 +51,9 @@ def write(folder: Path, model: str = YOLO, task: str = "segment", epochs: int = 
 
 
 def test_label_and_identity(tmp_path: Path) -> None:
-    spec = read_spec(write(tmp_path, "{model: unet, encoder: resnet18}\n  - yolo26n-sem.yaml\n  - " + YOLO))
+    spec = read_spec(write(tmp_path, "{model: unet, encoder: resnet18}\n  - yolo26n-sem.yaml\n  - " + YOLO)).spec
     assert [model.label for model in spec.models] == ["unet-resnet18", "yolo26n-sem", "yolo26n-sem-96px"]
-    assert [model.is_yolo for model in spec.models] == [False, True, True]
+    assert [model.kind for model in spec.models] == ["architecture", "yaml", "yaml"]
     older = {"model": "unet", "encoder": "resnet18", "encoder_weights": None, "matched_to": None, "by": None}
     assert _said(older) == _said(vars(spec.models[0]))  # folders of specs that knew no imgsz stay valid
     assert _said(vars(Model("a.yaml"))) != _said(vars(Model("a.yaml", imgsz=96)))
@@ -62,14 +63,20 @@ def test_label_and_identity(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"model": "{model: yolo26n-sem.yaml, imgsz: 100}"}, r":4: models\.0\.imgsz: .*multiple of 32, got 100"),
-        ({"model": "yolo26n-sme.yaml"}, r":4: models: .*did you mean 'yolo26n-sem.yaml'"),
+        ({"model": "yolo26n-sme.yaml"}, r":4: models.0: .*did you mean yolo26n-sem.yaml"),
         (
             {"model": "yolo11n-seg.yaml"},
             r":4: .*task segment; here it must give a class to every pixel, as yolo26n-sem",
         ),
         ({"model": "{model: yolo26n-sem.yaml, encoder: resnet18}"}, r":4: .*a YOLO model has no encoder"),
-        ({"model": "{model: unet, encoder: resnet18, imgsz: 96}"}, r":4: .*imgsz of its own is for YOLO models"),
-        ({"model": "{model: yolov8n.yaml, imgsz: 96}", "task": "detect"}, r":4: .*imgsz of its own is for task: segm"),
+        (
+            {"model": "{model: unet, encoder: resnet18, imgsz: 96}"},
+            r":4: models.0.imgsz: .*for YOLO models",
+        ),
+        (
+            {"model": "{model: yolov8n.yaml, imgsz: 96}", "task": "detect"},
+            r":4: models.0.imgsz: .*task: segment",
+        ),
         ({"model": "yolo26n-sem.yaml", "task": "detect"}, r":4: .*task semantic; here it must detect boxes"),
         ({"extra": "train: {val_split: 0}"}, r":4: .*val_split is 0 and .* needs validation images"),
         ({"extra": "train: {mosaic: 0}"}, r":8: train\.mosaic: no such training option"),
@@ -90,8 +97,8 @@ def test_timed_by_its_real_loss(tmp_path: Path) -> None:
 
 def test_killed_while_the_optimiser_is_taken_out(tmp_path: Path) -> None:
     """After the last epoch nothing is trained again, and both checkpoints end as an undisturbed run leaves them."""
-    spec = read_spec(write(tmp_path, epochs=2))
-    cell = Cell(spec, spec.models[0], "data", tmp_path, 3, tmp_path / "cell")
+    spec = read_spec(write(tmp_path, epochs=2)).spec
+    cell = Cell(spec, spec.models[0], "data", None, "hash", 3, tmp_path / "cell")
     weights = cell.folder / "train" / "weights"
     weights.mkdir(parents=True)
     table = cell.folder / "train" / "results.csv"

@@ -1,0 +1,11 @@
+"""The one exception of a comparison that a user can cure; the command line prints it as one line."""
+
+from segplug.settings import SettingError
+
+__all__ = ["SpecError"]
+
+
+class SpecError(SettingError):
+    """Something that cannot be run or read: `problem` with its remedy, and `key`, `path` and `line` of the spec."""
+
+    link = ": "
