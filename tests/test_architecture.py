@@ -46,7 +46,7 @@ ROOMS: dict[str, tuple[set[str], bool]] = {
     "losses": ({"errors", "data"}, True),
     "inference": ({"errors", "models"}, True),
     "training": (PLAIN | {"data", "draw", "inference", "losses", "metrics", "models", "page"}, True),
-    "evaluation": (PLAIN | {"data", "draw", "inference", "metrics", "models"}, False),
+    "evaluation": (PLAIN | {"data", "draw", "inference", "measurement", "metrics", "models"}, False),
     "prediction": (PLAIN | {"data", "draw", "inference", "page"}, False),
     "measurement": (PLAIN | {"data", "draw", "page", "prediction"}, False),
     "look": ({"errors", "data", "draw", "inference"}, True),

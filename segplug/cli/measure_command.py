@@ -38,6 +38,9 @@ def add(commands: Any) -> None:
     p.add_argument(
         "--join-px", type=float, default=12.0, help="pieces in line with gaps up to this long are one crack; 0: none"
     )
+    p.add_argument(
+        "--bias", type=Path, metavar="SCORES", help="scores of the masks' model by `segplug eval --out`, for the report"
+    )
     p.add_argument("--self-check", action="store_true", help="print the errors on drawn cracks instead; minutes")
     scale = p.add_argument_group("scale, exactly one of")
     for name, text in SCALES:
@@ -48,6 +51,7 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     from segplug.measurement.accuracy.table import accuracy_table
+    from segplug.measurement.bias import ModelBias
     from segplug.measurement.folder import measure_folder
     from segplug.measurement.scale import Scale
 
@@ -57,8 +61,9 @@ def _run(args: argparse.Namespace) -> None:
     if args.masks is None or args.out is None:
         args.fail("the masks and --out DIR are needed")
     scale = Scale(**{name: getattr(args, name) for name, _ in SCALES}, px_only=args.px_only)
+    bias = None if args.bias is None else ModelBias.read(args.bias)
     run = measure_folder(
-        args.masks, args.out, scale, args.images, args.min_length_px, args.join_px, args.recursive, note
+        args.masks, args.out, scale, args.images, args.min_length_px, args.join_px, args.recursive, bias, note
     )
     cracks = sum(len(mask.cracks) for _, mask in run.measured)
     print(f"{cracks} cracks in {len(run.measured)} masks; open {args.out / 'report.html'}")

@@ -22,6 +22,7 @@ from segplug.errors import SegplugError
 from segplug.evaluation.exclude import kept_images
 from segplug.evaluation.saved_predictions import PredictionFolder, log_odds
 from segplug.evaluation.score_files import FILES, check_out, write_scores
+from segplug.evaluation.sizes import SizeBias
 from segplug.evaluation.threshold import best_threshold, threshold_samples
 from segplug.evaluation.worst import WorstImages
 from segplug.inference.checkpoint import load_model
@@ -159,7 +160,7 @@ class _Scored:
     def score(
         self, predict: Predict, threshold: float, about: dict[str, Any], on_image: OnImage | None = None
     ) -> dict[str, Any]:
-        total, images = AllMetrics(threshold), len(self.dataset)
+        total, sizes, images = AllMetrics(threshold), SizeBias(), len(self.dataset)
         for i, sample in enumerate(self.dataset.samples):
             image, mask = self.dataset.arrays(i)
             truth, labelled = mask == 1, mask != NO_LABEL
@@ -169,6 +170,7 @@ class _Scored:
             saved, saved_truth = saved_prediction(logits, seen), truth_in_frame(truth)
             row = total.add(sample.name, probability, truth, saved[seen], saved_truth[seen], valid)
             found = probability >= threshold
+            sizes.add(truth & labelled, found & labelled)
             self.worst.add(float(row["iou_crack"]), i, sample.name, found, valid)
             if on_image is not None:
                 on_image(i, image, truth & labelled, found & labelled)
@@ -182,6 +184,7 @@ class _Scored:
             "threshold": threshold,
             "metrics": every.scores(),
             "definitions": DEFINITIONS,
+            "sizes": sizes.summary(),
             "per_image": total.rows,
         }
         if self.keep is not None:

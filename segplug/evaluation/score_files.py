@@ -7,6 +7,7 @@ from typing import Any
 
 from segplug.data.dataset import CrackDataset
 from segplug.errors import SegplugError
+from segplug.evaluation.sizes import size_lines
 from segplug.evaluation.worst import WorstImages
 from segplug.metrics import DEFINITIONS, Contributions
 from yoloplug import files
@@ -23,12 +24,13 @@ def check_out(out: Path | None) -> None:
 
 
 def score_table(result: dict[str, Any]) -> str:
-    """A line a metric: name, value, value without the excluded images if some were, definition."""
+    """A line a metric: name, value, value without the excluded images if some were, definition; the cracks' sizes."""
     columns = [result["metrics"]] + ([result["without"]["metrics"]] if "without" in result else [])
-    return "\n".join(
+    lines = [
         f"{name:21} {' '.join(f'{_shown(column[name]):>8}' for column in columns)}  {DEFINITIONS[name]}"
         for name in result["metrics"]
-    )
+    ]
+    return "\n".join(lines + size_lines(result["sizes"]))
 
 
 def write_scores(

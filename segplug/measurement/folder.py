@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from segplug.data.images.reading import read_image
 from segplug.data.images.writing import write_picture
 from segplug.data.labels.mask_file import read_mask
 from segplug.errors import SegplugError
+from segplug.measurement.bias import ModelBias
 from segplug.measurement.crack import MaskMeasurement
 from segplug.measurement.mask import JOIN_PX, MIN_LENGTH_PX, check_length, measure_mask
 from segplug.measurement.report.page import Report, picture_data
@@ -43,13 +44,15 @@ def measure_folder(
     min_length_px: float = MIN_LENGTH_PX,
     join_px: float = JOIN_PX,
     recursive: bool = True,
+    bias: ModelBias | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> Run:
     """Write out/measurements.csv, images.csv, measurements.json, report.html and annotated/NAME.jpg.
 
     source: a mask, a folder of masks, or a folder with masks/ in it, as `segplug predict` writes. images: photo or
     folder of photos of the same names, for the pictures' background; those without a mask are named in the report.
-    recursive: masks in sub-folders too, whose results lie in sub-folders of the same names. A file that cannot be
+    recursive: masks in sub-folders too, whose results lie in sub-folders of the same names. bias: of the model that
+    made the masks, told in the report. A file that cannot be
     measured is in `failed`, the others are done all the same. What is measured is written as it goes, so that a full
     disk or Ctrl-C costs what follows only. Raises SegplugError when there is nothing to measure, WriteError when a file
     cannot be written.
@@ -71,11 +74,12 @@ def measure_folder(
         "scale": scale.describe(),
         "min_length_px": min_length_px,
         "join_px": join_px,
+        "bias": None if bias is None else asdict(bias),
         "photos_without_mask": bare,
     }
     for folder in {out, *((out / "annotated" / name).parent for name in masks)}:
         remove_leftovers(folder)
-    tables, report = Tables(out, about, len(masks)), Report(str(source), started, scale, min_length_px, join_px)
+    tables, report = Tables(out, about, len(masks)), Report(str(source), started, scale, min_length_px, join_px, bias)
     try:
         for i, (name, file) in enumerate(masks.items(), start=1):
             try:

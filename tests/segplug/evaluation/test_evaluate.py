@@ -126,5 +126,5 @@ def test_bad_requests_are_named(checkpoint: Path, cracks: Path, tmp_path: Path) 
     (tmp_path / "empty").mkdir()
     with pytest.raises(SegplugError, match="holds no image"):
         predict(checkpoint, tmp_path / "empty", tmp_path / "out")
-    with pytest.raises(SegplugError, match="tile must be at least"):
+    with pytest.raises(SegplugError, match="tile must lie between 256 and 65536 px, got 64"):
         predict(checkpoint, cracks / "test" / "images", tmp_path / "out", tile=64)
