@@ -79,6 +79,9 @@ def register(
 ) -> Callable[[Class], Class]:
     """Class decorator that adds a block to the catalogue under its YAML name; the fields are those of `Block`.
 
+        @yoloplug.register("Squeeze", kind="keep", paper="arXiv:1709.01507")
+        class Squeeze(nn.Module): ...
+
     paper: an arXiv number or DOI. constraints: what the constructor refuses, in a few words for `yoloplug blocks`.
     Raises ValueError on a name already taken or an unknown kind, tail or place.
     """

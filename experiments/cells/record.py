@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import SpecError
+from yoloplug.cost.machine import cpu_name
 
 __all__ = ["environment", "hash_files", "read_json"]
 
@@ -37,7 +38,7 @@ def environment() -> dict[str, Any]:
         "dirty": None if status is None else bool(status),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": cpu_name(),
         "cores": os.cpu_count(),
         "versions": {name: _version(package) for name, package in _PACKAGES.items()},
     }
@@ -77,11 +78,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")

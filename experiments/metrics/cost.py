@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from experiments.spec.budget import Budget, Protocol
-from yoloplug.cost.flops import count_flops, count_parameters, latency_ms
+from yoloplug.cost.flops import count_flops, count_parameters
+from yoloplug.cost.timing import latency_ms
 
 __all__ = ["cost"]
 

@@ -1,4 +1,4 @@
-"""Ultralytics' networks for whoever does not want to know Ultralytics: opened, built, fused."""
+"""Ultralytics' networks for whoever does not want to know Ultralytics: created, built, fused."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from yoloplug.bridge.yaml_files import locate
 from yoloplug.errors import YoloplugError
 from yoloplug.names import did_you_mean
 
-__all__ = ["built", "fused", "load", "opened", "plain_conv", "task_of"]
+__all__ = ["built", "create", "fused", "load", "plain_conv", "task_of"]
 
 _TASKS = {"detect": "DetectionModel", "semantic": "SemanticSegmentationModel"}
 
 
-def opened(file: str | Path, trust: bool = False) -> Any:
+def create(file: str | Path, trust: bool = False) -> Any:
     """`ultralytics.YOLO`, or RTDETR, of a model YAML (random weights) or of a checkpoint.
+
+        yoloplug.create("yolov8n-C2f_gnConv.yaml").train(data="coco8.yaml", epochs=3)
 
     Code that a checkpoint carries does not run, unless `trust`. Raises YoloplugError: no such file, or no checkpoint.
     """
@@ -49,8 +51,8 @@ def opened(file: str | Path, trust: bool = False) -> Any:
 
 
 def load(file: str | Path, trust: bool = False) -> nn.Module:
-    """The float32 network behind `opened`, on the CPU."""
-    network: nn.Module = opened(file, trust).model.float().cpu()
+    """The float32 network behind `create`, on the CPU."""
+    network: nn.Module = create(file, trust).model.float().cpu()
     return network
 
 

@@ -32,8 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Raises YoloplugError for an unknown model or folder, a wrong number and a wrong model file."""
-    if not args.models and not args.blocks:
-        raise YoloplugError("profile needs a model, e.g. yoloplug profile yolov8n.yaml, or --blocks")
     for file in (args.csv, args.plot):
         if file is not None and not file.parent.is_dir():
             raise YoloplugError(f"{file}: no such folder {file.parent}")
@@ -43,39 +41,22 @@ def run(args: argparse.Namespace) -> None:
         raise YoloplugError(
             f"{args.plot}: cannot draw {args.plot.suffix or 'without a suffix'}; use {', '.join(_DRAWN)}"
         )
-    import torch
+    from yoloplug.cost.profiles import profile
 
-    from yoloplug.bridge.model import load
-    from yoloplug.cost.blocks import block_costs, blocks_in, lone_seat
-    from yoloplug.cost.models import model_costs
-    from yoloplug.cost.report import block_table, model_table, save_chart, write_tables
-    from yoloplug.cost.timing import TimingProtocol
-    from yoloplug.modelfile.check import check
-    from yoloplug.registry import BLOCKS
-
-    protocol = TimingProtocol(args.imgsz, args.batch, args.device, args.threads, args.runs)
-    if protocol.threads:
-        torch.set_num_threads(protocol.threads)
-    for file in args.models:
-        if not file.endswith(".pt"):
-            check(file, args.imgsz)  # its messages say row, line and remedy
-    models = {file: load(file, args.trust) for file in args.models}
-    print(f"{protocol}\n")
-    costs = model_costs(models, protocol) if models else []
-    if costs:
-        print(printable(model_table(costs, protocol.imgsz)) + "\n")
-    if args.blocks:
-        seats = [lone_seat(name, 64, max(1, args.imgsz // 8), args.batch) for name in sorted(BLOCKS, key=str.lower)]
-    else:
-        images = torch.rand(args.batch, 3, args.imgsz, args.imgsz)
-        seats = [seat for model in models.values() for seat in blocks_in(model, images)]
-    blocks = block_costs(seats, protocol)
-    if blocks:
-        print(block_table(blocks))
-        print("each against a 3x3 Conv-BatchNorm-SiLU of its shape, the two taking turns")
-    written = [] if args.csv is None else write_tables(args.csv, costs, blocks, protocol)
+    done = profile(
+        *args.models,
+        imgsz=args.imgsz,
+        batch=args.batch,
+        device=args.device,
+        threads=args.threads,
+        runs=args.runs,
+        every_block=args.blocks,
+        trust=args.trust,
+        say=lambda text: print(printable(text), flush=True),
+    )
+    written = [] if args.csv is None else done.write_csv(args.csv)
     if args.plot is not None:
-        save_chart(args.plot, costs, blocks, protocol)
+        done.save_chart(args.plot)
         written.append(args.plot)
     for file in written:
         print(printable(f"wrote {file}"))

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.bridge.model import fused, plain_conv
-from yoloplug.cost.flops import LatencyMs, count_parameters
-from yoloplug.cost.timing import TimingProtocol, interleaved_ms, training_step
+from yoloplug.cost.flops import count_parameters
+from yoloplug.cost.timing import LatencyMs, TimingProtocol, interleaved_ms, training_step
 from yoloplug.hosts import ConvLike, host
 
 __all__ = ["BlockCost", "Seat", "block_costs", "blocks_in", "lone_seat"]

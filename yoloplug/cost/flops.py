@@ -7,7 +7,6 @@ names come back with the number, so nothing is silently free.
 """
 
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,11 +14,11 @@ from typing import Any, NamedTuple
 
 import torch
 import torchvision  # noqa: F401  (registers torchvision::deform_conv2d)
-from torch import Tensor, nn
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-__all__ = ["Flops", "LatencyMs", "count_flops", "count_parameters", "latency_ms"]
+__all__ = ["Flops", "count_flops", "count_parameters", "eval_mode"]
 
 
 class Flops(NamedTuple):
@@ -27,19 +26,6 @@ class Flops(NamedTuple):
 
     flops: int
     uncounted: dict[str, int]
-
-
-class LatencyMs(NamedTuple):
-    """Milliseconds for one pass: the median, and the 10th and 90th percentile over the runs."""
-
-    median: float
-    p10: float
-    p90: float
-
-    @classmethod
-    def of(cls, seconds: list[float]) -> "LatencyMs":
-        ms = torch.tensor(seconds, dtype=torch.float64) * 1e3
-        return cls(*(float(ms.quantile(share)) for share in (0.5, 0.1, 0.9)))
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -51,7 +37,7 @@ def count_flops(model: nn.Module, *inputs: Any) -> Flops:
     """FLOPs of one forward pass in eval mode, for the whole batch of `inputs`. Training mode is restored."""
     recorder = _Recorder()
     counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
-    with _eval_mode(model), _plain_attention(), torch.no_grad(), recorder, counter:
+    with eval_mode(model), _plain_attention(), torch.no_grad(), recorder, counter:
         model(*inputs)
     counted = {*flop_registry, *_FORMULAS}
     uncounted = {
@@ -60,25 +46,6 @@ def count_flops(model: nn.Module, *inputs: Any) -> Flops:
         if op not in counted and str(op) not in _NO_ARITHMETIC
     }
     return Flops(int(counter.get_total_flops()), uncounted)
-
-
-def latency_ms(model: nn.Module, input: Tensor, runs: int = 50, warmup: int = 10) -> LatencyMs:
-    """Time forward passes in eval mode without gradients; fuse the model first if the fused time is wanted.
-
-    On CUDA every pass is synchronised. Threads, dtype and device are the caller's: torch.get_num_threads(), `input`.
-    """
-    if runs < 1 or warmup < 0:
-        raise ValueError(f"runs must be at least 1 and warmup at least 0, got runs={runs}, warmup={warmup}")
-    seconds = []
-    with _eval_mode(model), torch.inference_mode():
-        for run in range(warmup + runs):
-            start = time.perf_counter()
-            model(input)
-            if input.is_cuda:
-                torch.cuda.synchronize(input.device)
-            if run >= warmup:
-                seconds.append(time.perf_counter() - start)
-    return LatencyMs.of(seconds)
 
 
 class _Recorder(TorchDispatchMode):
@@ -97,7 +64,7 @@ class _Recorder(TorchDispatchMode):
 
 
 @contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
     """Every submodule in eval mode inside the block, each as it was afterwards."""
     training = [(module, module.training) for module in model.modules()]
     model.eval()

@@ -17,8 +17,9 @@ import torch
 from torch import nn
 
 from yoloplug.bridge.model import fused, load
-from yoloplug.cost.flops import Flops, LatencyMs, count_flops, count_parameters
-from yoloplug.cost.timing import TimingProtocol, interleaved_ms, peak_mib, training_step
+from yoloplug.cost.flops import Flops, count_flops, count_parameters
+from yoloplug.cost.machine import PeakMemory
+from yoloplug.cost.timing import LatencyMs, TimingProtocol, interleaved_ms, training_step
 
 __all__ = ["ModelCost", "model_costs"]
 
@@ -70,9 +71,10 @@ def _peak_of_one_step(file: str, imgsz: int, batch: int, device: str) -> float:
     """MiB that building the model and one training step added to what the imports held."""
     images = torch.rand(batch, 3, imgsz, imgsz)
     training_step(nn.Conv2d(3, 3, 1).to(device), images[:, :, :32, :32].to(device))()  # torch's own one-time memory
-    before = peak_mib(device)
+    memory = PeakMemory(device)
+    before = memory.bytes
     training_step(load(file, trust=True).to(device), images.to(device))()
-    return peak_mib(device) - before
+    return float("nan") if before is None or memory.bytes is None else (memory.bytes - before) / 2**20
 
 
 if __name__ == "__main__":

@@ -9,9 +9,8 @@ from typing import Any
 
 from yoloplug import files
 from yoloplug.cost.blocks import BlockCost
-from yoloplug.cost.flops import LatencyMs
 from yoloplug.cost.models import ModelCost
-from yoloplug.cost.timing import TimingProtocol
+from yoloplug.cost.timing import LatencyMs, TimingProtocol
 
 __all__ = ["block_table", "model_table", "save_chart", "write_tables"]
 

@@ -6,21 +6,34 @@ leaves out what is the same for every model with the same head: label assignment
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from yoloplug.cost.flops import LatencyMs
+from yoloplug.cost.flops import eval_mode
+from yoloplug.cost.machine import cpu_name
 from yoloplug.errors import YoloplugError
 from yoloplug.limits import THREADS, check_imgsz
 
-__all__ = ["TimingProtocol", "interleaved_ms", "peak_mib", "tensors", "training_step"]
+__all__ = ["LatencyMs", "TimingProtocol", "interleaved_ms", "latency_ms", "tensors", "training_step"]
+
+
+class LatencyMs(NamedTuple):
+    """Milliseconds for one pass: the median, and the 10th and 90th percentile over the runs."""
+
+    median: float
+    p10: float
+    p90: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> LatencyMs:
+        ms = torch.tensor(seconds, dtype=torch.float64) * 1e3
+        return cls(*(float(ms.quantile(share)) for share in (0.5, 0.1, 0.9)))
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,7 @@ class TimingProtocol:
     def machine(self) -> str:
         if self.device != "cpu":
             return f"{torch.cuda.get_device_name(self.device)}, torch {torch.__version__}"
-        return f"{_cpu_name()}, {_count(torch.get_num_threads(), 'thread')}, torch {torch.__version__}"
+        return f"{cpu_name()}, {_count(torch.get_num_threads(), 'thread')}, torch {torch.__version__}"
 
     def __str__(self) -> str:
         return (
@@ -78,6 +91,17 @@ def interleaved_ms(
             if run >= warmup:
                 seconds[name].append(time.perf_counter() - start)
     return {name: LatencyMs.of(values) for name, values in seconds.items()}
+
+
+def latency_ms(model: nn.Module, input: Tensor, runs: int = 50, warmup: int = 10) -> LatencyMs:
+    """Time forward passes in eval mode without gradients; fuse the model first if the fused time is wanted.
+
+    Threads, dtype and device are the caller's: torch.get_num_threads(), `input`.
+    """
+    if runs < 1 or warmup < 0:
+        raise ValueError(f"runs must be at least 1 and warmup at least 0, got runs={runs}, warmup={warmup}")
+    with eval_mode(model), torch.inference_mode():
+        return interleaved_ms({"model": partial(model, input)}, runs, warmup, str(input.device))["model"]
 
 
 def training_step(model: nn.Module, *inputs: Any) -> Callable[[], None]:
@@ -109,31 +133,10 @@ def tensors(output: Any) -> Iterator[Tensor]:
             yield from tensors(value)
 
 
-def peak_mib(device: str) -> float:
-    """Most memory held so far, MiB: torch's allocations on CUDA, else what this process had resident.
-
-    Linux only on the CPU: elsewhere NaN. (getrusage's maximum is inherited from the process that started this one.)
-    """
-    if device != "cpu":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return float("nan")
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
-
-
 def _count(number: int, noun: str, plural: str = "s") -> str:
     return f"{number} {noun}" + plural * (number != 1)
 
 
 def _wait(device: str) -> None:
-    if device != "cpu":
+    if device.startswith("cuda"):
         torch.cuda.synchronize(device)
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())

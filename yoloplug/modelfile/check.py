@@ -27,7 +27,12 @@ class Report(NamedTuple):
 
 
 def check(name: str, imgsz: int = 640) -> Report:
-    """Build the model behind a name without memory and explain its rows. Raises ModelFileError for a mistake."""
+    """Build the model behind a name without memory and explain its rows.
+
+        print(yoloplug.check("yolov8n-C2f_gnConv.yaml", imgsz=320))
+
+    Raises YoloplugError for a mistake, with row and line.
+    """
     file = read(name)
     validate(file)
     return explain(file, imgsz)

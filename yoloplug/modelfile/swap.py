@@ -53,6 +53,8 @@ def swap(
 ) -> Swapped:  # fmt: skip
     """Replace modules by blocks, {"C2f": "C2f_gnConv"}, in the rows that `where` names.
 
+        print(yoloplug.swap("yolov8n.yaml", {"C2f": "C2f_gnConv"}, where="backbone", output="yolov8-gn.yaml"))
+
     where: `backbone`, `neck`, `all`, levels `P3,P4`, row numbers `4,6`. options: of the blocks by name, or a dict of
     them by block row, {"C2f_gnConv": {"order": 3}}. match: find the width multiple of the scale, or the hidden width of
     the swapped rows, at which parameters or FLOPs are within 2 % of the stock model. output: the file to write; force:

@@ -16,7 +16,6 @@ from experiments.cells.row import Method, Result
 from experiments.errors import SpecError
 from experiments.metrics.cost import cost
 from experiments.metrics.fold_batch_norm import fold_batch_norm
-from experiments.metrics.peak_memory import PeakMemory
 from experiments.spec.budget import Budget, Protocol
 from experiments.spec.spec import Model
 from experiments.trainers.crack.callbacks import AddLoggers, ToLedger
@@ -34,6 +33,7 @@ from segplug.losses.deep_supervision import supervised_loss
 from segplug.models.create import create_model, encoder_for
 from segplug.models.preprocessing import preprocessing_of
 from segplug.training.run import train
+from yoloplug.cost.machine import PeakMemory
 
 __all__ = [
     "check_cell",

@@ -15,7 +15,6 @@ from experiments.cells.row import Method, Result
 from experiments.errors import SpecError
 from experiments.metrics.coco_ap import CocoImages
 from experiments.metrics.cost import torch_device
-from experiments.metrics.peak_memory import PeakMemory
 from experiments.metrics.tide import error_types
 from experiments.spec.spec import Dataset, Model
 from experiments.trainers.steps import placed, timed_steps
@@ -24,8 +23,9 @@ from experiments.trainers.yolo.capacity_control import scaled, write_scaled
 from experiments.trainers.yolo.checks import check_options, check_yolo
 from experiments.trainers.yolo.detection_data import DetectionData, ground_truth, open_detection
 from experiments.trainers.yolo.train import CURVES, measure_cost, train
-from yoloplug.bridge.model import built, opened
+from yoloplug.bridge.model import built, create
 from yoloplug.bridge.training import quiet
+from yoloplug.cost.machine import PeakMemory
 from yoloplug.files import write_json
 from yoloplug.modelfile.file import parse, read
 
@@ -119,7 +119,7 @@ def training_steps(cell: Cell) -> Steps:
 def _predict(weights: Path, data: DetectionData, cell: Cell) -> list[dict[str, Any]]:
     """COCO result list: box x, y, w, h in original pixels, category class + 1, image ids in the order of `data.val`."""
     budget, protocol = cell.spec.budget, cell.spec.protocol
-    yolo = opened(weights)
+    yolo = create(weights)
     found = []
     for image_id, image in enumerate(data.val, start=1):
         answer: Any = yolo.predict(

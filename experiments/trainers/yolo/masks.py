@@ -29,7 +29,7 @@ from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.data.split import train_val_samples
 from segplug.errors import SegplugError
-from yoloplug.bridge.model import opened
+from yoloplug.bridge.model import create
 from yoloplug.errors import YoloplugError
 from yoloplug.files import write_text
 
@@ -135,7 +135,7 @@ def _load(weights: Path) -> Any:
     if not weights.is_file() or weights.suffix != ".pt":
         raise SpecError(f"{weights}: no .pt file; `yolo semantic train` and `yolo segment train` write weights/best.pt")
     try:
-        return opened(weights)
+        return create(weights)
     except YoloplugError as error:
         raise SpecError(str(error)) from error
 

@@ -18,7 +18,6 @@ from experiments.cells.ledger import Epochs
 from experiments.cells.row import Method, Result
 from experiments.errors import SpecError
 from experiments.metrics.cost import torch_device
-from experiments.metrics.peak_memory import PeakMemory
 from experiments.spec.spec import Model
 from experiments.trainers.crack.data import open_cracks
 from experiments.trainers.crack.evaluation import FILES, METRIC, broken_down, crack_row, pictures_of
@@ -31,6 +30,7 @@ from experiments.trainers.yolo.train import CURVES, measure_cost, read_curves, t
 from segplug.evaluation.run import evaluate_predictions
 from yoloplug.bridge.model import built
 from yoloplug.bridge.training import quiet
+from yoloplug.cost.machine import PeakMemory
 from yoloplug.modelfile.file import read
 
 __all__ = [

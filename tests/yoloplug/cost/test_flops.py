@@ -11,7 +11,8 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from yoloplug.cost.flops import count_flops, count_parameters, latency_ms
+from yoloplug.cost.flops import count_flops, count_parameters
+from yoloplug.cost.timing import latency_ms
 
 
 class Deform(nn.Module):

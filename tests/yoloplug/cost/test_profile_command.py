@@ -14,11 +14,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ultralytics.nn.tasks import DetectionModel
 
 from yoloplug import BLOCKS, hosts
+from yoloplug.bridge.model import load
 from yoloplug.cli import main
 from yoloplug.cost.blocks import block_costs, blocks_in, lone_seat
-from yoloplug.cost.flops import LatencyMs, count_parameters
-from yoloplug.cost.models import load
-from yoloplug.cost.timing import TimingProtocol, interleaved_ms, peak_mib, tensors, training_step
+from yoloplug.cost.flops import count_parameters
+from yoloplug.cost.timing import LatencyMs, TimingProtocol, interleaved_ms, tensors, training_step
 
 QUICK = TimingProtocol(imgsz=64, runs=2, warmup=0)
 
@@ -49,13 +49,6 @@ def test_a_training_step_reaches_every_parameter_and_moves_none():
 def test_tensors_are_found_in_any_nesting():
     x = torch.ones(2, requires_grad=True)
     assert len(list(tensors({"a": [x, (x, torch.ones(1))], "b": None}))) == 2
-
-
-def test_peak_memory_grows_with_what_was_held():
-    before = peak_mib("cpu")
-    held = torch.ones(2**26)  # 256 MiB
-    assert peak_mib("cpu") - before > 200
-    assert held.sum() == 2**26
 
 
 def test_blocks_of_a_model_are_found_once_per_shape_with_their_uses():
@@ -150,7 +143,7 @@ def test_a_checkpoint_is_a_model_too(tmp_path):
         (["yolov8n-C2f_gnConvv.yaml"], "did you mean yolov8-C2f_gnConv.yaml"),
         (["yolov88n.yaml"], "did you mean yolov8"),
         (["missing.pt"], "no checkpoint 'missing.pt'"),
-        (["yolov8n.yaml", "--imgsz", "100"], "imgsz must be a multiple of 32, got 100"),
+        (["yolov8n.yaml", "--imgsz", "100"], "imgsz must be a multiple of 32 from 32 to 16,384, got 100"),
         (["yolov8n.yaml", "--batch", "0"], "batch must be at least 1, got 0"),
         (["yolov8n.yaml", "--runs", "0"], "runs must be at least 1, got 0"),
         (["yolov8n.yaml", "--device", "tpu"], "device must be cpu, or cuda"),

@@ -102,7 +102,7 @@ def test_a_row_that_nobody_reads_is_named(tmp_path: Path) -> None:
             "[-1, 1, ResNetLayer, [9, 4, 1, False]]",
             "ResNetLayer cannot run on 96x16x16 of row 4: ",
         ),
-        ("[-1, 3, C2f", "[-1, many, C2f", "row 2 (line 7): 'repeats' is a whole number from 1 on, got 'many'"),
+        ("[-1, 3, C2f", "[-1, many, C2f", "row 2 (line 7): 'repeats' is a whole number from 1 to 1,000, got 'many'"),
         ("[-1, 3, C2f, [128, True]]", "[-1, 3, C2f]", "row 2 (line 7): a row is [from, repeats, module, args]"),
         ("[-1, 3, C2f, [128, True]]", "[x, 3, C2f, [128]]", "'from' is a row number or a list of them, got x"),
         ("[-1, 3, C2f, [128, True]]", "[-1, 3, 5, [128]]", "the third entry is a module name, got 5"),
@@ -131,7 +131,7 @@ def test_malformed_yaml_gives_line_and_column(mistake) -> None:
 
 def test_wrong_image_size_and_unknown_files(mistake, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "yolov8n.yaml", "--imgsz", "100"]) == 2
-    assert "imgsz must be a multiple of 32, got 100" in capsys.readouterr().err
+    assert "imgsz must be a multiple of 32 from 32 to 16,384, got 100" in capsys.readouterr().err
     assert main(["check", "yolov88n.yaml"]) == 2
     assert "no model YAML 'yolov88n.yaml'" in (text := capsys.readouterr().err) and "yolov8.yaml" in text
     assert main(["check", "yolov8n.pt"]) == 2

@@ -151,7 +151,7 @@ ERRORS = [
         "yolov8n.yaml, row 2 (line 22): C2f_gnConv [128, True, {'order': 7}]",
     ),
     ("C2f=C2f_gnConv", ["--options", "{ordre: 3}"], "unexpected keyword argument 'ordre'"),
-    ("C2f=C2f_SCConv", ["--imgsz", "65"], "imgsz must be a multiple of 32, got 65"),
+    ("C2f=C2f_SCConv", ["--imgsz", "65"], "imgsz must be a multiple of 32 from 32 to 16,384, got 65"),
     ("C2f=C2f_SCConv", ["-o", "no/such/x.yaml"], "there is no folder no/such"),
     ("C2f=C2f_SCConv", ["-o", "x.txt"], "the name of a model file ends in .yaml"),
     ("C2f=C2f_SCConv", ["-o", "yolov8s-x.yaml"], "would build s, not n; call it yolov8-x.yaml"),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.ops import nms
 
-from yoloplug.bridge.model import opened
+from yoloplug.bridge.model import create
 from yoloplug.errors import YoloplugError
 from yoloplug.limits import IMAGE_PX, IMGSZ
 
@@ -114,7 +114,7 @@ def look_inside(
     if imgsz is not None and not 32 <= imgsz <= IMGSZ:
         raise YoloplugError(f"imgsz must lie between 32 and {IMGSZ:,}, got {imgsz}")
     _check_image(image)
-    model = opened(file, trust)
+    model = create(file, trust)
     seen: list[tuple[nn.Module, Tensor]] = []
 
     def keep(network: nn.Module, args: tuple[Any, ...]) -> None:

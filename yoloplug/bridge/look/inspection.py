@@ -25,7 +25,12 @@ _PLACES = 3
 
 
 class Inspection:
-    """One checkpoint and one image. imgsz: the checkpoint's own by default; conf: of detections drawn and
+    """One checkpoint and one image.
+
+        print((inspection := yoloplug.Inspection("best.pt", "photo.jpg")).summary())
+        inspection.draw("look/", blocks=[4])
+
+    imgsz: the checkpoint's own by default; conf: of detections drawn and
     explained. top: how many of them heat maps explain at most; each costs a backward pass. trust: let the checkpoint
     run code that it carries.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.metrics.peak_memory import PeakMemory
+from yoloplug.cost.machine import PeakMemory
 
 
 def test_a_new_count_forgets_the_peak_before_it() -> None:
@@ -19,5 +19,5 @@ def test_a_new_count_forgets_the_peak_before_it() -> None:
 
 
 def test_where_nothing_tells_it_nothing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("experiments.metrics.peak_memory._RESET", tmp_path / "no" / "clear_refs")
+    monkeypatch.setattr("yoloplug.cost.machine._RESET", tmp_path / "no" / "clear_refs")
     assert PeakMemory("cpu").summary() == {}
