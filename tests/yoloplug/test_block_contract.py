@@ -160,6 +160,16 @@ def test_memory_format_does_not_matter(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_channels_last_model_stays_so(name, n):
+    """Ultralytics trains on CUDA and predicts on x86 CPUs in channels_last: a map in another layout is copied there."""
+    module = build(name).train().to(memory_format=torch.channels_last)
+    x = image(n).to(memory_format=torch.channels_last)
+    for y in (module(x), module.eval()(x)):
+        assert y.is_contiguous(memory_format=torch.channels_last), y.stride()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_precisions_agree(name):
     """float64 is computed as such; CPU autocast runs, trains, and strays by bfloat16's rounding only."""
     module, x = build(name).eval(), image()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from yoloplug.blocks.parts.memory_format import memory_format
 from yoloplug.blocks.parts.padding import autopad
 
 __all__ = ["DeformablePack", "deform_conv2d", "sample", "tap_offsets"]
@@ -75,7 +76,8 @@ def deform_conv2d(
     elif x.device.type == "cpu" and not (torch.jit.is_tracing() or torch.compiler.is_compiling()):
         wide = x.shape[1] // offset_groups >= _BAG_WIDTH and x.shape[1] == weight.shape[1]
         operation = by_bags if wide else by_sampling
-    return operation(x, offset, weight, bias, stride, padding, dilation, offset_groups, mask)
+    y = operation(x, offset, weight, bias, stride, padding, dilation, offset_groups, mask)
+    return y.contiguous(memory_format=torch.channels_last) if memory_format(x) is torch.channels_last else y
 
 
 def by_kernel(

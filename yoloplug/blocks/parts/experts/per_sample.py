@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from yoloplug.blocks.parts.memory_format import memory_format
+
 __all__ = ["conv2d_per_sample"]
 
 
@@ -21,7 +23,7 @@ def conv2d_per_sample(
     n, c1, h, w = x.shape
     weight = weight.reshape(n * shape[0], *shape[1:])
     y = F.conv2d(x.reshape(1, n * c1, h, w), weight, None if bias is None else bias.flatten(), s, p, d, n * g)
-    return y.reshape(n, shape[0], y.shape[2], y.shape[3])
+    return y.reshape(n, shape[0], y.shape[2], y.shape[3]).contiguous(memory_format=memory_format(x))
 
 
 def _by_windows(
