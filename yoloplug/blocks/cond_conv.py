@@ -1,6 +1,6 @@
 """CondConv: conditionally parameterised convolution, a kernel mixed from experts for each image.
 
-Paper: Yang et al. 2019, https://arxiv.org/abs/1904.04971, section 3. State as timm's `CondConv2d` and `routing_fn`.
+Paper: Yang et al. 2019, https://arxiv.org/abs/1904.04971, section 3. Keys as timm's `CondConv2d` and `routing_fn`.
 Mathematics: r = sigmoid(R * GAP(x) + b) in (0, 1)^E;  y = (r_1 W_1 + ... + r_E W_E) * x, one convolution an image.
 Use it when capacity may grow but multiply-adds may not: E times the weights. On one CPU thread at batch 1 it takes the
 time of a plain convolution on 80x80 maps and 1.5 times that on 20x20, where mixing weighs. Larger batches run as one
@@ -52,15 +52,15 @@ class CondConv(Experts):
     def forward(self, x: Tensor, routing: Tensor | None = None) -> Tensor:
         return self.mixed(x, self.routing_fn(x.mean((2, 3))).sigmoid() if routing is None else routing)
 
-    @staticmethod
-    def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of d-li14/condconv.pytorch (router `route`, layer `conv`) and of nibuiro/CondConv-pytorch.
+    @classmethod
+    def convert_reference(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of timm, d-li14/condconv.pytorch (router `route`, layer `conv`) and nibuiro/CondConv-pytorch.
 
-        The latter's single bias is not mixed: build the block with bias="shared".
+        The last one's single bias is not mixed: build the block with bias="shared".
         """
         converted = {}
-        for key, value in Experts.convert_reference(state).items():
+        for key, value in state.items():
             router = next((prefix for prefix in _ROUTERS if key.startswith(prefix)), None)
             name = "routing_fn." + key.removeprefix(router) if router else key.removeprefix("conv.")
             converted["shared_bias" if name == "bias" and value.dim() == 1 else name] = value
-        return converted
+        return super().convert_reference(converted)

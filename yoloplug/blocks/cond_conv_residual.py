@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from yoloplug.blocks.parts.checks import finite
 from yoloplug.blocks.parts.experts.expert_conv import ExpertConv2d
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
 __all__ = ["CondConvResidual"]
@@ -70,6 +71,18 @@ class CondConvResidual(nn.Module):
         y = self.act(self.bn2(self.conv_dw(y, routing)))
         y = self.bn3(self.conv_pwl(y, routing))
         return x + y if self.residual else y
+
+    @staticmethod
+    def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """timm's unit, whose layers have one `weight` with a row an expert; ours stays as it is."""
+        ours: dict[str, Tensor] = {}
+        for key, value in state.items():
+            layer, found, _ = key.rpartition(".weight")
+            if found and layer.startswith("conv_"):
+                ours |= {f"{layer}.kernels.{e}": kernel for e, kernel in enumerate(value)}
+            else:
+                ours[key] = value
+        return known("CondConvResidual", ours, r"conv_(pw|dw|pwl)\.kernels\.\d+|bn[123]\.\w+|routing_fn\.(weight|bias)")
 
     @torch.no_grad()
     def fold_norms(self) -> None:

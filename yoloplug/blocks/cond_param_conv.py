@@ -76,15 +76,15 @@ class CondParamConv(nn.Module):
         self.embed = nn.Linear(self.c_condition, embedding)
         self.codes = nn.Linear(embedding, c1 * rank)
         self.weight = nn.Parameter(torch.empty(c2 * k**2, rank))
-        self.offset = nn.Parameter(torch.zeros(c2 * k**2))
-        self.bias = nn.Linear(embedding, c2)
+        self.kernel_bias = nn.Parameter(torch.zeros(c2 * k**2))
+        self.shifts = nn.Linear(embedding, c2)
         # Codes of unit size, the larger part constant, make a kernel as large as nn.Conv2d's.
         nn.init.normal_(self.codes.bias)
         nn.init.uniform_(self.weight, -1 / sqrt(rank * (c1 // g) * k**2), 1 / sqrt(rank * (c1 // g) * k**2))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         z = F.silu(self.embed(self._vector(x if condition is None else condition)))
-        return conv2d_per_sample(x, self.kernels(z), self.kernel_shape, self.bias(z), self.s, self.p, self.d, self.g)
+        return conv2d_per_sample(x, self.kernels(z), self.kernel_shape, self.shifts(z), self.s, self.p, self.d, self.g)
 
     def _vector(self, condition: Tensor) -> Tensor:
         """(N, c_condition)."""
@@ -103,7 +103,9 @@ class CondParamConv(nn.Module):
         c2, depth, k, _ = self.kernel_shape
         rank = self.weight.shape[1]
         codes = self.codes(z).reshape(-1, self.g, depth, rank).transpose(0, 1).flatten(1, 2)
-        columns = codes @ self.weight.reshape(self.g, -1, rank).transpose(1, 2) + self.offset.reshape(self.g, 1, -1)
+        columns = codes @ self.weight.reshape(self.g, -1, rank).transpose(1, 2) + self.kernel_bias.reshape(
+            self.g, 1, -1
+        )
         return columns.reshape(self.g, -1, depth, c2 // self.g, k * k).permute(1, 0, 3, 2, 4)
 
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
@@ -111,5 +113,5 @@ class CondParamConv(nn.Module):
         taps = scale.to(self.weight).repeat_interleave(self.kernel_shape[-1] ** 2)
         with torch.no_grad():
             self.weight.mul_(taps[:, None])
-            self.offset.mul_(taps)
-        absorb_affine(self.bias, scale, shift)
+            self.kernel_bias.mul_(taps)
+        absorb_affine(self.shifts, scale, shift)

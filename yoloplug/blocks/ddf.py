@@ -107,22 +107,23 @@ class DDFUp(nn.Module):
         return F.pixel_shuffle(torch.stack(places, 2).flatten(1, 2), self.scale)
 
 
-class _FilterNorm(nn.Module):
+class _FilterNorm(nn.LayerNorm):
     """Mean 0 and deviation 1 over the `taps` values of each filter, then a factor: fixed, or learned per channel.
 
     Shape: (N, filters * taps, H, W) -> same.
     """
 
     def __init__(self, taps: int, std: float | nn.Parameter) -> None:
-        super().__init__()
+        super().__init__(taps, eps=1e-10, elementwise_affine=False)
         self.taps = taps
         self.std = std
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
+        x = input
         n, c, h, w = x.shape
         filters = x.to(torch.promote_types(x.dtype, torch.float32)).reshape(n, c // self.taps, self.taps, h, w)
         filters = filters - filters.mean(2, keepdim=True)
-        filters = filters / (filters.std(2, keepdim=True) + 1e-10)
+        filters = filters / (filters.std(2, keepdim=True) + self.eps)
         factor = self.std.reshape(-1, 1, 1) if isinstance(self.std, nn.Parameter) else self.std
         return (filters.flatten(1, 2) * factor).to(x.dtype)
 

@@ -13,6 +13,7 @@ than i (its reshape to (c2/g, c1, d_mul) interleaves them); ours is the same, so
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from torch.nn import functional as F
 
 from yoloplug.blocks.parts.folding.branches import check_conv, plain_conv
 from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.reference_state import shaped_as
 from yoloplug.registry import register
 
 __all__ = ["DOConv"]
@@ -65,10 +67,11 @@ class DOConv(nn.Module):
                 f"DOConv: d_mul={d_mul} is below k*k={taps}: the output would start at 0; use {taps} or more"
             )
         self.c1, self.k, self.s, self.p, self.d, self.g = c1, k, s, autopad(k, d), d, g
-        self.W = nn.Parameter(torch.empty(c2, c1 // g, hidden))
+        # Four dimensions: optimisers (Muon) and memory formats take both for kernels.
+        self.W = nn.Parameter(torch.empty(c2, c1 // g, 1, hidden))
         nn.init.kaiming_uniform_(self.W, a=math.sqrt(5))
         if k > 1:
-            self.D = nn.Parameter(torch.zeros(c1, taps, hidden))
+            self.D = nn.Parameter(torch.zeros(c1, 1, taps, hidden))
             identity = F.pad(torch.eye(taps).repeat(1, hidden // taps), (0, hidden % taps))
             self.register_buffer("d_diag", identity.repeat(c1, 1, 1))
         bound = 1 / math.sqrt(c1 // g * taps)
@@ -79,12 +82,17 @@ class DOConv(nn.Module):
 
     def kernel(self) -> Tensor:
         """(c2, c1 / g, k, k): the weight of the convolution that this is."""
-        c2, depth, hidden = self.W.shape
+        c2, depth, _, hidden = self.W.shape
         shape = (c2, depth, self.k, self.k)
         if self.k == 1:
             return self.W.reshape(shape)
         weight = self.W.reshape(c2 // self.g, self.c1, hidden)
-        return torch.einsum("ims,ois->oim", self.D + self.d_diag, weight).reshape(shape)
+        return torch.einsum("ims,ois->oim", self.D.squeeze(1) + self.d_diag, weight).reshape(shape)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """The reference's W and D have three dimensions."""
+        shaped_as(state_dict, prefix, W=self.W, **({"D": self.D} if self.k > 1 else {}))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def to_conv(self) -> nn.Conv2d:
         """A new convolution equal to this block."""
@@ -95,7 +103,7 @@ class DOConv(nn.Module):
     @torch.no_grad()
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
         """Make the output scale * y + shift per channel, in place."""
-        self.W.mul_(scale.to(self.W)[:, None, None])
+        self.W.mul_(scale.to(self.W)[:, None, None, None])
         if self.bias is None:
             self.bias = nn.Parameter(shift.to(self.W).clone())
         else:

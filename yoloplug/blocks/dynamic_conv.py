@@ -61,7 +61,7 @@ class DynamicConv(Experts):
         hidden = int(c1 * ratio) + 1 if c1 != 3 else experts  # the reference's exception for images
         self.attention = _KernelAttention(c1, hidden, experts, temperature)
         bound = sqrt(6 / (c1 // g * k**2))
-        nn.init.uniform_(self.weight, -bound, bound)
+        self.draw(lambda bank: bank.uniform_(-bound, bound))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mixed(x, self.attention(x))

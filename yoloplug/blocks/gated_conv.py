@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
@@ -80,14 +81,14 @@ class GatedConv(nn.Module):
 
     @staticmethod
     def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """State of zhaoyuzhi's GatedConv2d (two convolutions) -> ours; every other state comes back as it is."""
+        """State of zhaoyuzhi's GatedConv2d (two convolutions) -> ours; ours stays as it is."""
         merged = {}
         for key, value in state.items():
             if key.startswith("conv2d."):
                 merged["conv." + key.removeprefix("conv2d.")] = torch.cat([value, state["mask_" + key]])
             elif not key.startswith("mask_conv2d."):
                 merged[key] = value
-        return merged
+        return known("GatedConv", merged, r"conv\.(weight|bias)")
 
 
 class _Same(nn.Module):

@@ -14,12 +14,12 @@ and a branch that starts at zero are options, off by default.
 
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks.bott_conv import BottConv
 from yoloplug.blocks.parts.divisors import nearest_divisor
 from yoloplug.blocks.parts.norms.group_norm import GroupNorm
+from yoloplug.blocks.parts.norms.layer_scale import LayerScale
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
@@ -59,22 +59,11 @@ class GBC(nn.Module):
         self.block2 = _bottleneck(c, 3, norm, groups)
         self.block3 = _bottleneck(c, 1, norm, groups, nn.Sigmoid() if gate == "sigmoid" else None)
         self.block4 = _bottleneck(c, 1, norm, nearest_divisor(c, 16))
-        self.gain = _Gain(c) if zero_init else nn.Identity()
+        self.gain = LayerScale(c, 0) if zero_init else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         gate = watched(self, "gate", self.block3(x))
         return x + self.gain(self.block4(self.block2(self.block1(x)) * gate))
-
-
-class _Gain(nn.Module):
-    """One factor per channel, 0 at the start."""
-
-    def __init__(self, c: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(c))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.weight[:, None, None]
 
 
 def _bottleneck(c: int, k: int, norm: Norm, groups: int, act: nn.Module | None = None) -> nn.Sequential:

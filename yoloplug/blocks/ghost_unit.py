@@ -88,7 +88,8 @@ class _Squeeze(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.conv_reduce(x.mean((2, 3), keepdim=True)).relu()
-        return x * watched(self, "gate", nn.functional.hardsigmoid(self.conv_expand(hidden)))
+        # F.hardsigmoid's gradient takes 1/6 in float32, in float64 too.
+        return x * watched(self, "gate", nn.functional.relu6(self.conv_expand(hidden) + 3) / 6)
 
 
 def _multiple_of_four(width: float) -> int:

@@ -20,6 +20,7 @@ from yoloplug.blocks.parts.channel_shuffle import channel_shuffle, unshuffled
 from yoloplug.blocks.parts.checks import at_least_one, divides
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
 __all__ = ["HetConv"]
@@ -82,9 +83,14 @@ class HetConv(nn.Module):
 
     @staticmethod
     def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Keys gwc, pwc are ours; sxpro's HetConv2d_v2 (blocks.O.0, blocks.O.1) becomes the shifted form with bias."""
+        """Keys gwc, pwc are ours. sxpro's HetConv2d_v2 (blocks.O.0, blocks.O.1) becomes the shifted form with bias, its
+        efficient form (conv3x3 + conv1x1 - conv1x1_, the last in p groups) the plain masked one.
+        """
+        if "conv3x3.weight" in state:
+            return _from_difference(known("HetConv", state, r"conv(3x3|1x1|1x1_)\.(weight|bias)"))
         if "blocks.0.0.weight" not in state:
-            return state
+            return known("HetConv", state, r"gwc\.(weight|bias)|pwc\.weight")
+        known("HetConv", state, r"blocks\.\d+\.[01]\.(weight|bias)")
         c2 = 1 + max(int(key.split(".")[1]) for key in state)
         own, rest = state["blocks.0.0.weight"].shape[1], state["blocks.0.1.weight"].shape[1]
         c1, p = own + rest, (own + rest) // own
@@ -96,3 +102,18 @@ class HetConv(nn.Module):
         gwc = torch.cat([state[f"blocks.{o}.0.weight"] for o in order])
         bias = torch.cat([state[f"blocks.{o}.0.bias"] + state[f"blocks.{o}.1.bias"] for o in order])
         return {"gwc.weight": gwc, "gwc.bias": bias, "pwc.weight": pwc}
+
+
+def _from_difference(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Both 1x1 kernels act inside the groups only together with the k x k one: there they join its central tap."""
+    gwc, pwc = state["conv3x3.weight"].clone(), state["conv1x1.weight"].clone()
+    inside, centre = state["conv1x1_.weight"], gwc.shape[-1] // 2
+    c2, own = gwc.shape[:2]
+    for group, rows in enumerate(torch.arange(c2).chunk(pwc.shape[1] // own)):
+        columns = slice(group * own, (group + 1) * own)
+        gwc[rows, :, centre, centre] += (pwc[rows, columns] - inside[rows])[..., 0, 0]
+        pwc[rows, columns] = 0
+    ours = {"gwc.weight": gwc, "pwc.weight": pwc}
+    if "conv3x3.bias" in state:
+        ours["gwc.bias"] = state["conv3x3.bias"] + state["conv1x1.bias"] - state["conv1x1_.bias"]
+    return ours

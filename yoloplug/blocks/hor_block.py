@@ -1,6 +1,7 @@
 """HorBlock: HorNet's residual unit, recursive gated convolution for space, then a two-layer perceptron for channels.
 
-Paper: Rao et al. 2022 (HorNet), https://arxiv.org/abs/2207.14284, section 3.2. State as the reference's `Block`.
+Paper: Rao et al. 2022 (HorNet), https://arxiv.org/abs/2207.14284, section 3.2. State as the reference's `Block`,
+whose `gamma1` and `gamma2` are `gamma1.weight` and `gamma2.weight` here.
 Mathematics:
   x ← x + gamma₁ ⊙ gnConv(LN(x))
   x ← x + gamma₂ ⊙ W₂ GELU(W₁ LN(x)),  W₁: c -> 4c, W₂: 4c -> c in every pixel
@@ -9,13 +10,17 @@ starts as the identity, so a short training from scratch favours stock bottlenec
 a plain 3x3 Conv's time, on GPU its 7x7 depthwise part is slow for its few FLOPs.
 """
 
+import re
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.gn_conv import Filter, gnConv
-from yoloplug.blocks.parts.checks import finite
+from yoloplug.blocks.parts.checks import at_least_one, finite
 from yoloplug.blocks.parts.norms.layer_norm_2d import LayerNorm2d
+from yoloplug.blocks.parts.norms.layer_scale import LayerScale
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
 __all__ = ["HorBlock"]
@@ -51,29 +56,35 @@ class HorBlock(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
+        at_least_one("HorBlock", c=c)
         finite("HorBlock", layer_scale=layer_scale, drop_path=drop_path)
         if layer_scale < 0:
             raise ValueError(f"HorBlock: layer_scale must be at least 0 (0: none), got {layer_scale}")
         if not 0 <= drop_path < 1:
             raise ValueError(f"HorBlock: drop_path must lie in [0, 1), got {drop_path}")
         self.drop_path = drop_path
+        self.gamma1 = LayerScale(c, layer_scale) if layer_scale else nn.Identity()
+        self.gamma2 = LayerScale(c, layer_scale) if layer_scale else nn.Identity()
         self.norm1 = LayerNorm2d(c)
         self.gnconv = gnConv(c, order, s, filter, h, w)
         self.norm2 = nn.LayerNorm(c, eps=1e-6)
         self.pwconv1 = nn.Linear(c, 4 * c)
         self.pwconv2 = nn.Linear(4 * c, c)
-        self.gamma1 = nn.Parameter(torch.full((c,), layer_scale)) if layer_scale else None
-        self.gamma2 = nn.Parameter(torch.full((c,), layer_scale)) if layer_scale else None
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self._branch(self.gnconv(self.norm1(x)), self.gamma1)
+        x = x + self._kept(self.gamma1(self.gnconv(self.norm1(x))))
         y = self.pwconv1(self.norm2(x.permute(0, 2, 3, 1)))
-        return x + self._branch(self.pwconv2(F.gelu(y)).permute(0, 3, 1, 2), self.gamma2)
+        return x + self._kept(self.gamma2(self.pwconv2(F.gelu(y)).permute(0, 3, 1, 2)))
 
-    def _branch(self, y: Tensor, gamma: Tensor | None) -> Tensor:
-        """What is added to x: y scaled per channel, and in training left out for some samples."""
-        y = y if gamma is None else y * gamma[:, None, None]
+    def _kept(self, y: Tensor) -> Tensor:
+        """What is added to x, in training left out for some samples."""
         if not self.training or self.drop_path == 0:
             return y
         keep = 1 - self.drop_path
         return y * (torch.rand(y.shape[0], 1, 1, 1, device=y.device) < keep).to(y.dtype) / keep
+
+    @staticmethod
+    def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """State of HorNet's `Block`, or of ours."""
+        names = r"gamma[12]\.weight|(norm1|norm2|pwconv1|pwconv2)\.(weight|bias)|gnconv\..+"
+        return known("HorBlock", {re.sub(r"^(gamma[12])$", r"\1.weight", key): state[key] for key in state}, names)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.folding.idle_bias import without_idle_bias
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
 __all__ = ["HSBlock"]
@@ -73,4 +74,5 @@ class HSBlock(nn.Module):
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """State of bobo0810's HSBlock, which has biases in front of its norms."""
-        return without_idle_bias(state_dict, ".0", ".1")
+        state = without_idle_bias(state_dict, ".0", ".1")
+        return known("HSBlock", state, r"module_list\.\d+\.(0\.weight|1\.\w+)")

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.inception import POOL, Branches, Conv, Table
+from yoloplug.blocks.parts.inception import LAYERS, POOL, Branches, Conv, Table
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
 __all__ = ["InceptionV1"]
@@ -54,4 +55,5 @@ class InceptionV1(Branches):
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """Keys of one module of torchvision's GoogLeNet, without its prefix (`inception3a.`)."""
-        return {re.sub(r"^branch1\.(conv|bn)", r"branch1.0.\1", key): value for key, value in state_dict.items()}
+        ours = {re.sub(r"^branch1\.(conv|bn)", r"branch1.0.\1", key): value for key, value in state_dict.items()}
+        return known("InceptionV1", ours, LAYERS)

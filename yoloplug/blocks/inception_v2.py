@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.folding.idle_bias import without_idle_bias
-from yoloplug.blocks.parts.inception import POOL, Branches, Conv, Table, check_form
+from yoloplug.blocks.parts.inception import LAYERS, POOL, Branches, Conv, Table, check_form
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
 __all__ = ["InceptionV2"]
@@ -93,7 +94,8 @@ class InceptionV2(Branches):
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """Keys of one module of Cadene's BNInception, with its prefix (`inception_3a_`)."""
-        return without_idle_bias({_converted(key): value for key, value in state_dict.items()}, "conv", "bn")
+        ours = without_idle_bias({_converted(key): value for key, value in state_dict.items()}, "conv", "bn")
+        return known("InceptionV2", ours, LAYERS)
 
 
 def _converted(key: str) -> str:

@@ -21,7 +21,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.inception import POOL, Branches, Conv, Fork, Padding, Table, check_form
+from yoloplug.blocks.parts.inception import LAYERS, POOL, Branches, Conv, Fork, Padding, Table, check_form
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
 __all__ = ["InceptionV3"]
@@ -106,7 +107,7 @@ class InceptionV3(Branches):
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """Keys of one module of torchvision's Inception3, without its prefix (`Mixed_5b.`)."""
-        return {_converted(key): value for key, value in state_dict.items()}
+        return known("InceptionV3", {_converted(key): value for key, value in state_dict.items()}, LAYERS)
 
 
 def _converted(key: str) -> str:

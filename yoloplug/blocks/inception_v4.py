@@ -20,7 +20,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.inception import POOL, Branches, Conv, Fork, Padding, Table, check_form
+from yoloplug.blocks.parts.inception import LAYERS, POOL, Branches, Conv, Fork, Padding, Table, check_form
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
 __all__ = ["InceptionV4"]
@@ -110,7 +111,7 @@ class InceptionV4(Branches):
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """Keys of one module of timm's InceptionV4, without its prefix (`features.6.`)."""
-        return {_converted(key): value for key, value in state_dict.items()}
+        return known("InceptionV4", {_converted(key): value for key, value in state_dict.items()}, LAYERS)
 
 
 def _converted(key: str) -> str:

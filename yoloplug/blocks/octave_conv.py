@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine
 from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
 __all__ = ["OctaveConv", "OctaveConvNormAct", "OctavePair"]
@@ -125,10 +126,11 @@ class OctavePair(nn.Module):
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """State of d-li14's, braincreators' (as ours) or lxtGH's OctaveConv (l2l, not conv_l2l) -> ours."""
-        return {
+        ours = {
             f"conv_{name}" if name.startswith(("h2h.", "h2l.", "l2h.", "l2l.")) else name: value
             for name, value in state_dict.items()
         }
+        return known("OctavePair", ours, r"conv_[hl]2[hl]\.weight")
 
 
 class OctaveConvNormAct(nn.Module):

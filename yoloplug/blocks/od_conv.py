@@ -72,13 +72,13 @@ class ODConv(Experts):
         if experts == 1:
             del heads["kernel_fc"]
         self.attention = _Attention(c1, max(int(c1 * reduction), min_hidden), heads, temperature)
-        nn.init.normal_(self.weight, std=sqrt(2 / (c2 * k**2)))
+        self.draw(lambda bank: bank.normal_(std=sqrt(2 / (c2 * k**2))))
 
     def forward(self, x: Tensor) -> Tensor:
         gates = self.attention(x)
         c2, depth, k, _ = self.kernel_shape
         share = gates["kernel_fc"].softmax(1) if "kernel_fc" in gates else torch.ones_like(x[:, :1, 0, 0])
-        kernels = watched(self, "experts", share) @ self.weight
+        kernels = self.mixture(share)
         if "spatial_fc" in gates:
             spatial = watched(self, "taps", gates["spatial_fc"].sigmoid())[:, None]
             kernels = (kernels.reshape(-1, c2 * depth, k * k) * spatial).flatten(1)

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.folding.branches import Kernel, check_conv, conv_norm, folded, folded_pair, grown, plain_conv
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
@@ -99,7 +100,8 @@ class RepVGGSEBlock(nn.Module):
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """State of a published RepVGGBlock with use_se=True -> ours."""
-        return {f"branches.{k}" if k.startswith("rbr_") else k: value for k, value in state_dict.items()}
+        ours = {f"branches.{k}" if k.startswith("rbr_") else k: value for k, value in state_dict.items()}
+        return known("RepVGGSEBlock", ours, r"branches\.rbr_\w+(\.conv|\.bn)?\.\w+|se\.(up|down)\.\w+")
 
 
 def _grown(kernel: Kernel, k: int) -> Kernel:

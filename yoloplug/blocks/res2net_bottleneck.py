@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from yoloplug.blocks.parts.checks import at_least_one
 from yoloplug.blocks.parts.folding.batch_norm import fold_bn, fold_named
 from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.blocks.parts.residual import middle_width, shortcut
 from yoloplug.registry import register
 
@@ -85,6 +86,8 @@ class Res2NetBottleneck(nn.Module):
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """One unit of the released Res2Net: its last part, which passes, comes first, around both 1x1 convolutions."""
+        layers = r"(conv[13]|convs\.\d+)\.weight|bn[13]\.\w+|bns\.\d+\.\w+|downsample\.\d+\.\w+"
+        state_dict = known("Res2NetBottleneck", state_dict, layers)
         width = len(state_dict["convs.0.weight"])
         wide = ("conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var")
         return state_dict | {

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from yoloplug.blocks.parts.checks import at_least_one
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
 __all__ = ["SeparableConv"]
@@ -52,4 +53,5 @@ class SeparableConv(nn.Module):
         """timm's Xception keys are ours; `depth_conv`, `point_conv` (CVHuber/Convolution) are renamed."""
         names = {"depth_conv": "conv1", "point_conv": "pointwise"}
         parts = ((*key.rpartition("."), value) for key, value in state.items())
-        return {f"{names.get(owner, owner)}.{leaf}": value for owner, _, leaf, value in parts}
+        ours = {f"{names.get(owner, owner)}.{leaf}": value for owner, _, leaf, value in parts}
+        return known("SeparableConv", ours, r"(conv1|pointwise)\.(weight|bias)")

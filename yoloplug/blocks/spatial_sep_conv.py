@@ -11,9 +11,10 @@ Departs: nothing lies between the two (Inception v3 puts BatchNorm and ReLU ther
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.checks import at_least_one, divides
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
 __all__ = ["SpatialSepConv"]
@@ -23,23 +24,27 @@ __all__ = ["SpatialSepConv"]
     "SpatialSepConv",
     kind="conv",
     paper="arXiv:1512.00567",
-    constraints="k odd",
-    params="k*c2*(c1 + c2) + c2*bias",
-    macs="k*c2*(c1*W + c2*ceil(W/s)) * ceil(H/s)",
+    constraints="k odd; g divides c1, c2 and mid",
+    params="k*c2*(c1 + c2)/g + c2*bias",
+    macs="k*c2*(c1*W + c2*ceil(W/s)) * ceil(H/s) / g",
 )
 class SpatialSepConv(nn.Module):
     """Vertical convolution to `mid` channels, then horizontal to c2.
 
     Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); k odd. mid: width between the two, default c2 (the cost
-    formulas take that); k·mid·(c1 + c2) parameters. bias: in the second only, behind the padding.
+    formulas take that); k·mid·(c1 + c2)/g parameters. bias: in the second only, behind the padding. g: groups of both;
+    g = c1 = c2 is the factorised depthwise convolution, 2k weights a channel.
     """
 
-    def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, mid: int | None = None, bias: bool = False) -> None:
+    def __init__(
+        self, c1: int, c2: int, k: int = 3, s: int = 1, mid: int | None = None, bias: bool = False, g: int = 1
+    ) -> None:
         super().__init__()
         mid = c2 if mid is None else mid
         at_least_one("SpatialSepConv", c1=c1, c2=c2, s=s, mid=mid)
-        self.vertical = nn.Conv2d(c1, mid, (k, 1), (s, 1), (autopad(k), 0), bias=False)
-        self.horizontal = nn.Conv2d(mid, c2, (1, k), (1, s), (0, autopad(k)), bias=bias)
+        divides("SpatialSepConv", "g", g, c1=c1, mid=mid, c2=c2)
+        self.vertical = nn.Conv2d(c1, mid, (k, 1), (s, 1), (autopad(k), 0), groups=g, bias=False)
+        self.horizontal = nn.Conv2d(mid, c2, (1, k), (1, s), (0, autopad(k)), groups=g, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.horizontal(self.vertical(x))
@@ -53,4 +58,5 @@ class SpatialSepConv(nn.Module):
         """From `nn.Sequential(vertical, horizontal)`."""
         names = {"0": "vertical", "1": "horizontal"}
         parts = ((*key.rpartition("."), value) for key, value in state.items())
-        return {f"{names.get(owner, owner)}.{leaf}": value for owner, _, leaf, value in parts}
+        ours = {f"{names.get(owner, owner)}.{leaf}": value for owner, _, leaf, value in parts}
+        return known("SpatialSepConv", ours, r"vertical\.weight|horizontal\.(weight|bias)")

@@ -48,7 +48,7 @@ class Golden:
         convert = getattr(type(module), "convert_reference", dict)
         given_state = self.state()
         state: State = convert(dict(given_state))
-        names = {old: new for old, value in given_state.items() if (new := _renamed(value, state)) is not None}
+        names = {old: new for old, value in given_state.items() if (new := _renamed(value, state))}
         errors = [0.0]
         for suffix, norms in (("", "gn/"), ("_train", "gn_train/")):
             outputs = [key for key in (f"y{suffix}", f"y0{suffix}", f"y1{suffix}") if key in self.arrays]
@@ -70,23 +70,25 @@ class Golden:
             parameters = dict(module.named_parameters())
             for old, norm in self._below(norms).items():
                 if convert is dict or old in names:
-                    value = parameters[names[old]].grad.norm()
+                    value = torch.stack([parameters[name].grad.norm() for name in names[old]]).norm()
                     torch.testing.assert_close(value, norm, rtol=1e-8, atol=1e-10)
                     errors.append(float((value - norm).abs() / norm.abs().clamp_min(1e-2)))
         after = self._below("post/")
         for old, value in after.items():
             if convert is dict or old in names:
-                torch.testing.assert_close(module.state_dict()[names[old]], value, rtol=1e-9, atol=1e-12)
+                (name,) = names[old]
+                torch.testing.assert_close(module.state_dict()[name], value, rtol=1e-9, atol=1e-12)
         self.note(module, self.name, max(errors))
 
     def _below(self, prefix: str) -> State:
         return {key.removeprefix(prefix): self[key] for key in self.arrays if key.startswith(prefix)}
 
 
-def _renamed(value: Tensor, state: State) -> str | None:
-    """The name under which a converted state holds a tensor as it was, or as another view of all its values."""
-    where = (value.data_ptr(), value.numel())
-    return next((name for name, other in state.items() if (other.data_ptr(), other.numel()) == where), None)
+def _renamed(value: Tensor, state: State) -> list[str]:
+    """The names under which a converted state holds the values of a tensor, all of them and untouched; else none."""
+    where = value.untyped_storage().data_ptr()
+    names = [name for name, other in state.items() if other.untyped_storage().data_ptr() == where]
+    return names if sum(state[name].numel() for name in names) == value.numel() else []
 
 
 def _tensors(y: Tensor | Iterable[Tensor | None]) -> list[Tensor]:

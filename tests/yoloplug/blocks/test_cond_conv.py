@@ -62,7 +62,7 @@ def test_is_the_papers_sum_of_expert_outputs(padding):
     x = torch.randn(2, 4, 8, 11, dtype=torch.float64)
     routing = torch.sigmoid(x.mean((2, 3)) @ module.routing_fn.weight.T + module.routing_fn.bias)
     padded = F.pad(x, (1, 1, 1, 1) if padding == "symmetric" else (1, 1, 0, 1))
-    kernels = module.weight.reshape(3, 6, 4, 3, 3)
+    kernels = torch.stack([*module.kernels])
     outputs = [F.conv2d(padded, kernels[e], module.bias[e], 2) for e in range(3)]
     expected = sum(routing[:, e, None, None, None] * outputs[e] for e in range(3))
     torch.testing.assert_close(module(x), expected)
@@ -126,7 +126,7 @@ def test_residual_adds_x_only_where_shapes_allow():
     torch.manual_seed(0)
     for c2, s, residual in ((8, 1, True), (8, 2, False), (16, 1, False)):
         module, x = CondConvResidual(8, c2, s=s).eval(), torch.randn(1, 8, 7, 9)
-        nn.init.zeros_(module.conv_pwl.weight)
+        module.conv_pwl.draw(torch.Tensor.zero_)
         assert torch.equal(module(x), x) if residual else not module(x).any()
 
 

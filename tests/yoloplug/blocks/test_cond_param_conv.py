@@ -24,10 +24,10 @@ def written_out(module: CondParamConv, x: Tensor, condition: Tensor) -> Tensor:
         for i in range(depth * module.g):
             rows = slice(i * module.weight.shape[1], (i + 1) * module.weight.shape[1])
             code = module.codes.weight[rows] @ z + module.codes.bias[rows]
-            column = (module.weight @ code + module.offset).reshape(c2, k, k)
+            column = (module.weight @ code + module.kernel_bias).reshape(c2, k, k)
             outputs = slice(i // depth * per_group, (i // depth + 1) * per_group)
             kernel[outputs, i % depth] = column[outputs]
-        bias = module.bias.weight @ z + module.bias.bias
+        bias = module.shifts.weight @ z + module.shifts.bias
         out.append(F.conv2d(image[None], kernel, bias, module.s, module.p, module.d, module.g))
     return torch.cat(out)
 
@@ -36,7 +36,7 @@ def written_out(module: CondParamConv, x: Tensor, condition: Tensor) -> Tensor:
 def test_equals_the_formula_with_an_external_condition(measured, options):
     torch.manual_seed(0)
     module = CondParamConv(8, 12, c_condition=5, **options).double()
-    torch.nn.init.normal_(module.offset, std=0.1)
+    torch.nn.init.normal_(module.kernel_bias, std=0.1)
     x, condition = torch.randn(3, 8, 7, 9, dtype=torch.float64), torch.randn(3, 5, dtype=torch.float64)
     expected = written_out(module, x, condition)
     torch.testing.assert_close(module(x, condition), expected, rtol=1e-11, atol=1e-12)

@@ -39,7 +39,7 @@ def test_kernel_is_the_papers_product():
     kernel = module.kernel()
     for o in range(4):
         for i in range(3):
-            torch.testing.assert_close(kernel[o, i].flatten(), (module.D[i] + identity) @ module.W[o, i])
+            torch.testing.assert_close(kernel[o, i].flatten(), (module.D[i, 0] + identity) @ module.W[o, i, 0])
 
 
 def test_starts_as_the_plain_convolution_of_its_weights():

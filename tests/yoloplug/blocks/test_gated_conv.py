@@ -47,10 +47,9 @@ class Zhaoyuzhi(nn.Module):
             names.get(key, key.removeprefix("gated_conv2d.")): value.reshape(shapes.get(key, value.shape))
             for key, value in state.items()
         }
-        return {
-            key if key.startswith("norm.") else f"gated.{key}": value
-            for key, value in GatedConv.convert_reference(state).items()
-        }
+        norm = {key: value for key, value in state.items() if key.startswith("norm.")}
+        gated = GatedConv.convert_reference({key: value for key, value in state.items() if key not in norm})
+        return norm | {f"gated.{key}": value for key, value in gated.items()}
 
 
 class Transposed(Zhaoyuzhi):

@@ -78,3 +78,15 @@ def test_gate_trains_at_batch_one():
 def test_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         GhostUnit(**{"c1": 8, "c2": 8} | arguments)
+
+
+def test_gradients_of_the_gate_are_exact_in_float64():
+    """GhostNet's relu6(x + 3) / 6; torch's hardsigmoid multiplies its gradient with a float32 sixth."""
+    unit = GhostUnit(8, 12, s=2, se=0.25).double()
+    gate = unit.se
+    x = torch.randn(1, gate.conv_reduce.in_channels, 3, 4, dtype=torch.float64)
+    gate(x).sum().backward()
+    hidden = (gate.conv_reduce.weight[..., 0, 0] @ x.mean((0, 2, 3)) + gate.conv_reduce.bias).relu()
+    logits = gate.conv_expand.weight[..., 0, 0] @ hidden + gate.conv_expand.bias
+    expected = x.sum((0, 2, 3)) * (logits.abs() < 3) / 6
+    torch.testing.assert_close(gate.conv_expand.bias.grad, expected, rtol=1e-14, atol=1e-14)

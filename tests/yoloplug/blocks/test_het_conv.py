@@ -109,3 +109,20 @@ def test_shifted_form_folds_an_affine():
 def test_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         HetConv(*arguments)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_takes_the_weights_of_the_efficient_form(bias):
+    """sxpro's Efficient_HetConv2d: conv3x3(x) + conv1x1(x) - conv1x1_(x), the first and the last in p groups."""
+    c1, c2, p = 8, 12, 4
+    layers = torch.nn.ModuleDict(
+        {
+            "conv3x3": torch.nn.Conv2d(c1, c2, 3, padding=1, groups=p, bias=bias),
+            "conv1x1_": torch.nn.Conv2d(c1, c2, 1, groups=p, bias=bias),
+            "conv1x1": torch.nn.Conv2d(c1, c2, 1, bias=bias),
+        }
+    ).double()
+    module = HetConv(c1, c2, p=p, bias=bias).double()
+    module.load_state_dict(HetConv.convert_reference(layers.state_dict()))
+    x = torch.randn(2, c1, 7, 9, dtype=torch.float64)
+    torch.testing.assert_close(module(x), layers["conv3x3"](x) + layers["conv1x1"](x) - layers["conv1x1_"](x))

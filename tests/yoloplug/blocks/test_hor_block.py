@@ -44,7 +44,9 @@ def test_hornet_tiny_has_its_published_size_and_names():
     assert state["downsample_layers.3.1.weight"].shape == (512, 256, 2, 2)
     assert state["stages.2.17.gnconv.pws.2.weight"].shape == (256, 128, 1, 1)
     assert state["stages.3.1.pwconv1.weight"].shape == (2048, 512)
-    assert state["stages.0.1.gamma2"].shape == (64,)
+    assert state["stages.0.1.gamma2.weight"].shape == (64,)  # stages.0.1.gamma2, which convert_reference renames
+    block = {"gamma1": torch.ones(8)} | {k: v for k, v in HorBlock(8, 2).state_dict().items() if k != "gamma1.weight"}
+    HorBlock(8, 2).load_state_dict(HorBlock.convert_reference(block))
 
 
 def test_rows_of_the_model_yaml_take_a_hornets_weights():
@@ -84,7 +86,7 @@ def test_starts_as_the_identity():
 
 def test_drop_path_skips_samples_in_training_and_keeps_the_mean():
     module = HorBlock(8, order=2, layer_scale=1.0, drop_path=0.5)
-    nn.init.zeros_(module.gamma2)
+    nn.init.zeros_(module.gamma2.weight)
     x = torch.randn(1, 8, 5, 6)
     full = module.eval()(x) - x
     added = module.train()(x.expand(400, -1, -1, -1)) - x

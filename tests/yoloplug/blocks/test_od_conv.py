@@ -23,7 +23,7 @@ def test_is_the_papers_formula():
         nn.init.normal_(parameter, std=0.5)
     x = torch.randn(2, 8, 7, 9, dtype=torch.float64)
     logits = module.attention(x)
-    kernels = module.weight.reshape(3, 6, 4, 3, 3)
+    kernels = torch.stack([*module.kernels])
     for n in range(2):
         kernel_share = logits["kernel_fc"][n].softmax(0)
         filters, channels, taps = (logits[f"{key}_fc"][n].sigmoid() for key in ("filter", "channel", "spatial"))
@@ -55,7 +55,7 @@ def test_open_gates_are_a_plain_convolution():
     for name in ("channel_fc", "filter_fc", "spatial_fc"):
         nn.init.constant_(module.attention.get_submodule(name).bias, 50)
     x = torch.randn(2, 8, 7, 9, dtype=torch.float64)
-    torch.testing.assert_close(module(x), F.conv2d(x, module.weight.reshape(6, 8, 3, 3), padding=1))
+    torch.testing.assert_close(module(x), F.conv2d(x, module.kernels[0], padding=1))
 
 
 def test_trains_at_batch_one_and_batch_statistics_from_two_on():

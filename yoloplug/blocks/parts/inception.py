@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.padding import autopad
 
-__all__ = ["POOL", "Branches", "Conv", "Fork", "Padding", "Table", "check_form"]
+__all__ = ["LAYERS", "POOL", "Branches", "Conv", "Fork", "Padding", "Table", "check_form"]
 
 Kernel = int | tuple[int, int]
 Padding = Literal["same", "valid"]
@@ -31,6 +31,9 @@ class Fork(NamedTuple):
 
 POOL: Literal["pool"] = "pool"
 """Where a branch pools. A branch that is nothing else passes the pooled input on, c1 channels wide."""
+
+LAYERS = r"branch\w*(\.\d+)?(\.[ab])?\.(conv\.weight|bn\.\w+)"
+"""The keys of a `Branches` state, as a regular expression."""
 
 Table = Mapping[str, Sequence[Conv | Fork | Literal["pool"]]]
 """Branch name -> its layers in order."""

@@ -1,12 +1,13 @@
 """ExpertConv2d: one convolution whose kernel is mixed per image from several experts, by weights given from outside.
 
-Paper: Yang et al. 2019 (CondConv), https://arxiv.org/abs/1904.04971, section 3. State as timm's `CondConv2d`: each
-expert's kernel is one row of `weight`. Implementations with `weight` (E, c2, c1 / g, k, k) load by `convert_reference`;
-five dimensions would not survive `model.to(memory_format=torch.channels_last)`.
+Paper: Yang et al. 2019 (CondConv), https://arxiv.org/abs/1904.04971, section 3.
+Each expert is a parameter of its own, shaped as a convolution's kernel, so that optimisers treat it as one (Muon scales
+a step by the shape). States with one `weight`, a row an expert (timm's `CondConv2d`) or (E, c2, c1 / g, k, k), load.
 """
 
+from collections.abc import Callable
 from math import sqrt
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 from yoloplug.blocks.parts.divisors import divisors
 from yoloplug.blocks.parts.experts.per_sample import conv2d_per_sample
 from yoloplug.blocks.parts.padding import autopad
+from yoloplug.blocks.parts.reference_state import known, shaped_as
 from yoloplug.blocks.parts.watch import watched
 
 __all__ = ["Bias", "ExpertConv2d", "Experts", "Padding"]
@@ -51,9 +53,9 @@ class Experts(nn.Module):
         self.kernel_shape = (c2, c1 // g, k, k)
         self.s, self.d, self.g = s, d, g
         self.padding = autopad(k, d) if padding == "symmetric" else "same"
-        self.weight = nn.Parameter(torch.empty(experts, c2 * (c1 // g) * k**2))
         bound = 1 / sqrt(c1 // g * k**2)  # as nn.Conv2d, each expert by itself
-        nn.init.uniform_(self.weight, -bound, bound)
+        self.kernels = nn.ParameterList(torch.empty(self.kernel_shape) for _ in range(experts))
+        self.draw(lambda bank: bank.uniform_(-bound, bound))
         self.register_parameter("bias", nn.Parameter(torch.zeros(experts, c2)) if bias is True else None)
         self.register_parameter("shared_bias", nn.Parameter(torch.zeros(c2)) if bias == "shared" else None)
 
@@ -78,9 +80,19 @@ class Experts(nn.Module):
         if padding == "same" and k > 1 and d * (k - 1) < s - 1:
             raise ValueError(f"{name}: padding='same' needs d * (k - 1) >= s - 1, got k={k}, d={d}, s={s}")
 
+    @torch.no_grad()
+    def draw(self, start: Callable[[Tensor], Tensor]) -> None:
+        """Fill the kernels from (experts, c2, c1 / g, k, k), which `start` fills."""
+        for kernel, value in zip(self.kernels, start(torch.empty(len(self.kernels), *self.kernel_shape)), strict=True):
+            kernel.copy_(value)
+
     def mixed(self, x: Tensor, share: Tensor) -> Tensor:
         """Convolve image n with sum_e share[n, e] * W_e: mixing kernels costs far less than mixing E outputs."""
-        return self.convolve(x, watched(self, "experts", share) @ self.weight, self.biases(share))
+        return self.convolve(x, self.mixture(share), self.biases(share))
+
+    def mixture(self, share: Tensor) -> Tensor:
+        """(N, experts) -> (N, c2 * c1 / g * k * k), one kernel an image."""
+        return watched(self, "experts", share) @ torch.stack([kernel.flatten() for kernel in self.kernels])
 
     def biases(self, share: Tensor) -> Tensor | None:
         """(N, experts) -> (N, c2), or None without bias."""
@@ -105,19 +117,28 @@ class Experts(nn.Module):
     @torch.no_grad()
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
         """Make the output scale * y + shift per channel, in place; the shift goes into the bias that is not mixed."""
-        c2 = self.kernel_shape[0]
-        self.weight.reshape(len(self.weight), c2, -1).mul_(scale.to(self.weight)[:, None])
+        for kernel in self.kernels:
+            kernel.mul_(scale.to(kernel)[:, None, None, None])
         if self.bias is not None:
             self.bias.mul_(scale.to(self.bias))
         if self.shared_bias is None:
-            self.shared_bias = nn.Parameter(shift.to(self.weight).clone(), self.weight.requires_grad)
+            self.shared_bias = nn.Parameter(shift.to(self.kernels[0]).clone(), self.kernels[0].requires_grad)
         else:
             self.shared_bias.mul_(scale.to(self.shared_bias)).add_(shift.to(self.shared_bias))
 
-    @staticmethod
-    def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Kernels stored as (E, c2, c1 / g, k, k) become rows; everything else stays."""
-        return {key: value.flatten(1) if value.dim() == 5 else value for key, value in state.items()}
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        bank = state_dict.pop(prefix + "weight", ())
+        state_dict |= {f"{prefix}kernels.{e}": kernel for e, kernel in enumerate(bank)}
+        shaped_as(state_dict, prefix, **{f"kernels.{e}": kernel for e, kernel in enumerate(self.kernels)})
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    @classmethod
+    def convert_reference(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """`weight`, a row an expert or (E, c2, c1 / g, k, k), becomes `kernels.0` and so on; everything else stays."""
+        ours = {key: value for key, value in state.items() if key != "weight"}
+        ours |= {f"kernels.{e}": kernel for e, kernel in enumerate(state.get("weight", ()))}
+        names = r"kernels\.\d+|bias|shared_bias|(routing_fn|attention)\..+"
+        return known(cls.__name__, ours, names)
 
 
 class ExpertConv2d(Experts):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 __all__ = ["GroupBatchnorm2d"]
 
 
-class GroupBatchnorm2d(nn.Module):
+class GroupBatchnorm2d(nn.GroupNorm):
     """(x - mean) / (std + eps) per group with the unbiased std; eps stands outside the root.
 
     Not interchangeable with GroupNorm: another variance, and a group needs two values or more.
@@ -18,15 +18,13 @@ class GroupBatchnorm2d(nn.Module):
     """
 
     def __init__(self, groups: int, c: int, eps: float = 1e-10) -> None:
-        super().__init__()
         if groups < 1 or c % groups:
             raise ValueError(f"GroupBatchnorm2d: c={c} is not divisible by groups={groups}")
-        self.groups = groups
-        self.eps = eps
+        super().__init__(groups, c, eps)
         self.weight = nn.Parameter(torch.ones(c, 1, 1))
         self.bias = nn.Parameter(torch.zeros(c, 1, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        groups = x.reshape(x.shape[0], self.groups, -1)
+    def forward(self, input: Tensor) -> Tensor:
+        groups = input.reshape(input.shape[0], self.num_groups, -1)
         mean, std = groups.mean(2, keepdim=True), groups.std(2, keepdim=True)
-        return ((groups - mean) / (std + self.eps)).reshape(x.shape) * self.weight + self.bias
+        return ((groups - mean) / (std + self.eps)).reshape(input.shape) * self.weight + self.bias
