@@ -34,6 +34,9 @@ def add(commands: Any) -> None:
     p.add_argument(
         "--recursive", action=argparse.BooleanOptionalAction, default=True, help="go into the sub-folders of a folder"
     )
+    p.add_argument("--mask-values", help="values of background and crack in the masks, such as 255/0")
+    p.add_argument("--crack-values", help="class ids in the masks that are crack, such as 1,2")
+    p.add_argument("--ignore-value", type=int, help="value in the masks of pixels without label")
     p.add_argument("--min-length-px", type=float, default=20.0, help="shorter pieces are left out, and counted")
     p.add_argument(
         "--join-px", type=float, default=12.0, help="pieces in line with gaps up to this long are one crack; 0: none"
@@ -50,6 +53,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from segplug.data.labels.mask_encoding import MaskRules
     from segplug.measurement.accuracy.table import accuracy_table
     from segplug.measurement.bias import ModelBias
     from segplug.measurement.folder import measure_folder
@@ -63,7 +67,16 @@ def _run(args: argparse.Namespace) -> None:
     scale = Scale(**{name: getattr(args, name) for name, _ in SCALES}, px_only=args.px_only)
     bias = None if args.bias is None else ModelBias.read(args.bias)
     run = measure_folder(
-        args.masks, args.out, scale, args.images, args.min_length_px, args.join_px, args.recursive, bias, note
+        args.masks,
+        args.out,
+        scale,
+        args.images,
+        args.min_length_px,
+        args.join_px,
+        args.recursive,
+        MaskRules.parse(args.mask_values, args.crack_values, args.ignore_value),
+        bias,
+        note,
     )
     cracks = sum(len(mask.cracks) for _, mask in run.measured)
     print(f"{cracks} cracks in {len(run.measured)} masks; open {args.out / 'report.html'}")

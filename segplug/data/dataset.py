@@ -132,7 +132,7 @@ def _encoding(samples: Sequence[Sample], files: Sequence[Stored]) -> Encoding | 
     if not files:
         return None
     encoding = find_encoding(files, rules)
-    refuse_inverted(files, encoding, rules)
+    refuse_inverted(files, [encoding] * len(files), rules)
     return encoding
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from segplug.data.labels.mask_encoding import MaskRules
-from segplug.settings import Settings
+from segplug.settings import SettingError, Settings
 
 __all__ = ["DataFormat", "DataSource"]
 
-DataFormat = Literal["auto", "folders", "csv", "yolo", "coco", "cfd", "semantic"]
+DataFormat = Literal["auto", "folders", "csv", "yolo", "coco", "cfd", "labelme", "semantic"]
 
 
 def _about(text: str) -> dict[str, str]:
@@ -66,6 +66,9 @@ class DataSource(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.mask_rules()
+        for name in ("ignore", "groups"):
+            if getattr(self, name) is not None and not getattr(self, name).strip():
+                raise SettingError("is empty; name one or leave it out", (name,))
 
     @staticmethod
     def of(source: DataSource | Path | str) -> DataSource:

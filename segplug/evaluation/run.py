@@ -88,7 +88,7 @@ def evaluate(
 
     chosen_on = "given"
     if threshold == "auto":
-        samples = threshold_samples(scored.found.source, threshold_from, scored.dataset.samples, about["train"])
+        samples = threshold_samples(scored.found, threshold_from, scored.dataset.samples, about["train"])
         threshold = best_threshold(samples, whole, note)
         chosen_on = f"best F1 on {len(samples)} images of {threshold_from}"
     about_run = {

@@ -27,12 +27,13 @@ FLOAT_STEP = 1e-6
 
 @dataclass(frozen=True)
 class _Stored:
-    """What a file's values tell: `unit` is the value of probability 1, None where all are 0."""
+    """What a file's values tell. full: the highest of its type, 1 for floats. grey: has middle levels."""
 
     path: Path
     highest: float
     full: float
-    unit: float | None
+    grey: bool
+    ids: bool  # 0, 1 and the highest together, which without grey levels elsewhere would be class ids
 
 
 class PredictionFolder:
@@ -88,41 +89,44 @@ def _examine(path: Path, shape: tuple[int, int]) -> _Stored:
         got = "x".join(map(str, values.shape[::-1]))
         raise SegplugError(f"{path}: prediction is {got} but its image is {shape[1]}x{shape[0]}; save it in image size")
     if values.dtype == bool:
-        return _Stored(path, float(values.max()), 1, 1)
+        return _Stored(path, float(values.max()), 1, False, False)
     low, high = float(values.min()), float(values.max())
     if values.dtype.kind == "f":
         if not (low >= 0 and high <= 1):  # also NaN
             raise SegplugError(
                 f"{path}: values from {low:g} to {high:g} are no probabilities; apply a sigmoid to logits"
             )
-        return _Stored(path, high, 1, 1)
+        return _Stored(path, high, 1, False, False)
     if values.dtype.name not in ("uint8", "uint16"):
         raise SegplugError(f"{path}: {values.dtype} values; {REMEDY}")
     full = float(np.iinfo(values.dtype).max)
     levels = set(np.flatnonzero(np.bincount(values.ravel())).tolist())
-    if levels | {0} == {0, 1, full}:
-        raise SegplugError(f"{path}: only 0, 1 and {full:.0f}: class ids with an ignored class? {REMEDY}")
-    return _Stored(path, high, full, None if high == 0 else 1 if high == 1 else full)
+    grey = any(full / 8 < level < full * 7 / 8 for level in levels)
+    return _Stored(path, high, full, grey, levels | {0} == {0, 1, full})
 
 
 def _common_unit(stored: Sequence[_Stored]) -> dict[str, float]:
-    """Type name -> the value of probability 1, one for all files of that type."""
+    """Type name -> the value of probability 1, one for all files of that type. Grey levels in one settle it for all."""
     units: dict[str, float] = {}
     for name, full in (("uint8", 255.0), ("uint16", 65535.0)):
-        files = [s for s in stored if s.full == full and s.unit is not None]
+        files = [s for s in stored if s.full == full and s.highest > 0]
         if not files:
             continue
         low, high = min(files, key=lambda s: s.highest), max(files, key=lambda s: s.highest)
-        if low.unit != high.unit:
-            raise SegplugError(
-                f"{low.path}: only 0 and 1, but {high.path.name} reaches {high.highest:.0f}; {REMEDY}, the same in all"
-            )
-        if high.unit == full and high.highest < full / 2:
+        if not any(s.grey for s in files):
+            if ids := next((s for s in files if s.ids), None):
+                raise SegplugError(f"{ids.path}: only 0, 1 and {full:.0f}: class ids with an ignored class? {REMEDY}")
+            if low.highest == 1 != high.highest:
+                raise SegplugError(
+                    f"{low.path}: only 0 and 1, but {high.path.name} reaches {high.highest:.0f}, and no file has grey "
+                    f"values that would tell masks from probabilities; {REMEDY}, the same in all"
+                )
+        if high.highest != 1 and high.highest < full / 2:
             raise SegplugError(
                 f"{high.path}: its highest value, {high.highest:.0f}, is the highest of the folder and below half of "
                 f"{full:.0f}: class ids? {REMEDY}"
             )
-        units[name] = float(high.unit or 1)
+        units[name] = 1.0 if high.highest == 1 else full
     return units
 
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from segplug.data.dataset import CrackDataset
 from segplug.data.labels import NO_LABEL
-from segplug.data.readers import open_data
+from segplug.data.readers import CrackData, open_data
 from segplug.data.sample import Sample
-from segplug.data.source import DataSource
 from segplug.data.split import split_train_val
 from segplug.errors import SegplugError
 from segplug.metrics import MetricSum
@@ -21,7 +20,7 @@ from segplug.metrics import MetricSum
 __all__ = ["best_threshold", "threshold_samples"]
 
 
-def threshold_samples(data: DataSource, source: str, scored: Sequence[Sample], trained: dict[str, Any]) -> list[Sample]:
+def threshold_samples(data: CrackData, source: str, scored: Sequence[Sample], trained: dict[str, Any]) -> list[Sample]:
     """The samples of split `source` ("val" or "train") to choose a threshold on.
 
     Where the folder has no val split, "val" is what training held out, by the settings `trained` of the checkpoint.
@@ -29,7 +28,8 @@ def threshold_samples(data: DataSource, source: str, scored: Sequence[Sample], t
     """
     if source == "test":
         raise SegplugError("threshold_from is test: a threshold is never chosen on test; use val or train")
-    found = open_data(replace(data, groups=trained.get("groups")))  # absent from older checkpoints
+    groups = trained.get("groups")  # absent from older checkpoints
+    found = data if groups == data.source.groups else open_data(replace(data.source, groups=groups))
     splits = found.splits
     whole = "train" if "train" in splits else "all"
     if source in splits:
@@ -40,8 +40,8 @@ def threshold_samples(data: DataSource, source: str, scored: Sequence[Sample], t
         ]
     else:
         raise SegplugError(
-            f"{data.data}: no {source} images to choose a threshold on; found: {', '.join(splits)}. Add a val split, "
-            "or give the number that a run on the training data printed as ods_threshold"
+            f"{data.source.data}: no {source} images to choose a threshold on; found: {', '.join(splits)}. "
+            "Add a val split, or give the number that a run on the training data printed as ods_threshold"
         )
     shared = {sample.image for sample in samples} & {sample.image for sample in scored}
     if shared:

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data.images.listing import list_images
 from segplug.data.images.reading import read_image
 from segplug.data.images.writing import write_picture
-from segplug.data.labels.mask_file import read_mask
+from segplug.data.labels.mask_encoding import MaskRules
 from segplug.errors import SegplugError
 from segplug.measurement.bias import ModelBias
 from segplug.measurement.crack import MaskMeasurement
 from segplug.measurement.mask import JOIN_PX, MIN_LENGTH_PX, check_length, measure_mask
+from segplug.measurement.masks import Masks, find_masks
 from segplug.measurement.report.page import Report, picture_data
 from segplug.measurement.report.picture import draw_measurement, mask_background
 from segplug.measurement.report.tables import Tables
@@ -44,6 +44,7 @@ def measure_folder(
     min_length_px: float = MIN_LENGTH_PX,
     join_px: float = JOIN_PX,
     recursive: bool = True,
+    rules: MaskRules | None = None,
     bias: ModelBias | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> Run:
@@ -51,17 +52,19 @@ def measure_folder(
 
     source: a mask, a folder of masks, or a folder with masks/ in it, as `segplug predict` writes. images: photo or
     folder of photos of the same names, for the pictures' background; those without a mask are named in the report.
-    recursive: masks in sub-folders too, whose results lie in sub-folders of the same names. bias: of the model that
-    made the masks, told in the report. A file that cannot be
+    recursive: masks in sub-folders too, whose results lie in sub-folders of the same names. rules: what the masks'
+    values mean; without, each file is understood by itself. bias: of the model that made the masks, told in the report.
+    A file that cannot be
     measured is in `failed`, the others are done all the same. What is measured is written as it goes, so that a full
     disk or Ctrl-C costs what follows only. Raises SegplugError when there is nothing to measure, WriteError when a file
     cannot be written.
     """
-    masks = _masks(Path(source), recursive, Path(out), note)
-    photos = None if images is None else _photos(Path(images), masks, recursive, Path(out), note)
+    files = find_masks(Path(source), recursive, Path(out), note)
+    masks = Masks(files, rules or MaskRules(), note)
+    photos = None if images is None else _photos(Path(images), files, recursive, Path(out), note)
     check_length("min_length_px", min_length_px)
     check_length("join_px", join_px)
-    bare = [str(photo) for name, photo in (photos or {}).items() if name not in masks]
+    bare = [str(photo) for name, photo in (photos or {}).items() if name not in files]
     for photo in bare:
         note(f"{photo}: has no mask, not measured")
     out = Path(out)
@@ -77,54 +80,32 @@ def measure_folder(
         "bias": None if bias is None else asdict(bias),
         "photos_without_mask": bare,
     }
-    for folder in {out, *((out / "annotated" / name).parent for name in masks)}:
+    for folder in {out, *((out / "annotated" / name).parent for name in files)}:
         remove_leftovers(folder)
-    tables, report = Tables(out, about, len(masks)), Report(str(source), started, scale, min_length_px, join_px, bias)
+    tables, report = Tables(out, about, len(files)), Report(str(source), started, scale, min_length_px, join_px, bias)
     try:
-        for i, (name, file) in enumerate(masks.items(), start=1):
+        for i, (name, file) in enumerate(files.items(), start=1):
             try:
-                mask = read_mask(file)
+                mask = masks.read(name)
                 background = mask_background(mask) if photos is None else _background(name, file, mask, photos)
                 result = measure_mask(mask, scale.for_picture(mask.shape[1], mask.shape[0]), min_length_px, join_px)
             except (SegplugError, OSError) as error:
                 tables.fail(str(file), str(error))
-                note(f"{i}/{len(masks)} {error}")
+                note(f"{i}/{len(files)} {error}")
                 continue
             tables.add(name, result)
             drawn = draw_measurement(background, mask, result)
             write_picture(out / "annotated" / f"{name}.jpg", drawn)
             report.add(name, result, picture_data(drawn))
-            note(f"{i}/{len(masks)} {file.name}: {_in_words(result)}")
+            note(f"{i}/{len(files)} {file.name}: {_in_words(result)}")
     finally:
         if tables.measured or not tables.not_reached:
             tables.write()
             missing = [reason for _, reason in tables.failed] + [f"{photo}: has no mask" for photo in bare]
             if tables.not_reached:
-                missing.append(f"stopped before {tables.not_reached} of {len(masks)} masks; measure them again")
+                missing.append(f"stopped before {tables.not_reached} of {len(files)} masks; measure them again")
             write_text(out / "report.html", report.page(missing))
     return Run(tuple(tables.measured), tuple(tables.failed))
-
-
-def _masks(source: Path, recursive: bool, out: Path, note: Callable[[str], None]) -> dict[str, Path]:
-    """Path below the folder without suffix -> mask."""
-    if source.is_file():
-        return {source.stem: source}
-    if not source.exists():
-        raise SegplugError(f"{source}: no such file or folder")
-    inner = source / "masks"
-    if inner.is_dir() and not list_images(source, recursive=False).files:
-        source = inner
-    listing = list_images(source, recursive, without=out)
-    if line := listing.left_out():
-        note(line)
-    if not listing.files:
-        raise SegplugError(f"{source}: holds no mask, neither itself nor in masks/; `segplug predict` writes some")
-    found: dict[str, Path] = {}
-    for file in listing.files:
-        first = found.setdefault(file.relative_to(source).with_suffix("").as_posix(), file)
-        if file is not first:
-            raise SegplugError(f"{file}: same name as {first.name}; keep one of them")
-    return found
 
 
 def _photos(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from segplug.data.check.image_facts import ImageFacts, LabelFacts, image_facts, 
 from segplug.data.finding import Finding, some
 from segplug.data.images.reading import further_pages
 from segplug.data.labels.mask_encoding import Encoding, find_encoding, refuse_inverted
-from segplug.data.readers import open_data
+from segplug.data.labels.mask_file import MappedMask, MaskFile
+from segplug.data.readers import CrackData, open_data
+from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 
@@ -59,12 +62,13 @@ class CheckResult:
         return "\n".join(lines)
 
 
-def check(source: DataSource, note: Callable[[str], None] = lambda text: None) -> CheckResult:
+def check(source: DataSource | CrackData | Path | str, note: Callable[[str], None] = lambda text: None) -> CheckResult:
     """Read every image and label of every split and list what is wrong.
 
     Raises SegplugError only where no data can be found at all; every broken file is a finding.
     """
     data = open_data(source)
+    source = data.source
     findings = list(data.findings)
     todo = [(sample, split) for split, samples in data.splits.items() for sample in samples]
     images: list[ImageFacts] = []
@@ -92,9 +96,7 @@ def check(source: DataSource, note: Callable[[str], None] = lambda text: None) -
     summary = {
         "format": data.format,
         "images": len(todo),
-        "encoding": "drawn from outlines"
-        if encoding is None and len(decided) == len(sound)
-        else encoding and encoding.about,
+        "encoding": _reading(encoding, todo),
         "splits": {split: _split_row(split, images, sound, labels) for split in data.splits},
         "sizes": dict(sizes.most_common()),
         "turned_by_exif": sum(image.turned for image in sound),
@@ -105,6 +107,15 @@ def check(source: DataSource, note: Callable[[str], None] = lambda text: None) -
     return CheckResult(str(data), summary, findings)
 
 
+def _reading(encoding: Encoding | None, todo: Sequence[tuple[Sample, str]]) -> str | None:
+    """How the labels are read, in words; None: undecided."""
+    if encoding is not None:
+        return encoding.about
+    if any(isinstance(sample.label, MaskFile) for sample, _ in todo):
+        return None
+    return "class ids" if any(isinstance(sample.label, MappedMask) for sample, _ in todo) else "drawn from outlines"
+
+
 def _encoding(sound: Sequence[ImageFacts], source: DataSource, findings: list[Finding]) -> Encoding | None:
     files = [image.stored for image in sound if image.stored is not None]
     if not files:
@@ -112,7 +123,7 @@ def _encoding(sound: Sequence[ImageFacts], source: DataSource, findings: list[Fi
     rules = source.mask_rules()
     try:
         encoding = find_encoding(files, rules)
-        refuse_inverted(files, encoding, rules)
+        refuse_inverted(files, [encoding] * len(files), rules)
     except SegplugError as error:
         findings.append(Finding("mask values", *_cut(str(error))))
         return None

@@ -88,13 +88,13 @@ def find_encoding(files: Sequence[Stored], rules: MaskRules) -> Encoding:
     return encoding
 
 
-def refuse_inverted(files: Sequence[Stored], encoding: Encoding, rules: MaskRules) -> None:
+def refuse_inverted(files: Sequence[Stored], encodings: Sequence[Encoding], rules: MaskRules) -> None:
     """Raise SegplugError when most masks are mostly crack and the user has not said that this is right."""
-    shares = [encoding.crack_share(f) for f in files]
+    shares = [encoding.crack_share(f) for f, encoding in zip(files, encodings, strict=True)]
     if rules.two_values is not None or rules.crack_values is not None or not shares or np.median(shares) <= 0.5:
         return
     worst = int(np.argmax(shares))
-    high = 1 if encoding.table[1] == 1 and files[worst].counts[1] else 255
+    high = 1 if encodings[worst].table[1] == 1 and files[worst].counts[1] else 255
     raise SegplugError(
         f"{files[worst].path}: {100 * shares[worst]:.0f} % crack, and above 50 % in {sum(s > 0.5 for s in shares)} of "
         f"{len(files)} masks; if cracks are the dark value say --mask-values {high}/0, if this is right 0/{high}"
@@ -132,6 +132,12 @@ def _refuse_ids(f: Stored) -> None:
         raise SegplugError(f"{message}if 255 marks pixels without label, say --crack-values 1 --ignore-value 255")
     if f.lossy:
         raise SegplugError(f"{message}binarise it and save it as PNG")
+    if len(f.values) == 2:
+        low, high = f.values
+        raise SegplugError(
+            f"{message}if they are background and crack say --mask-values {low}/{high}, if class ids, which "
+            f"are crack, as --crack-values {high}"
+        )
     raise SegplugError(f"{message}if they are class ids say which are crack, as --crack-values 1,2; else binarise it")
 
 

@@ -1,7 +1,11 @@
-"""Outlines that are filled: YOLO's text files and COCO's polygons and run lengths."""
+"""Outlines that are filled: YOLO's text files, COCO's polygons and run lengths, labelme's shapes."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.data.labels.size import turned
+from segplug.data.text_files import read_json, read_text
 from segplug.errors import SegplugError
 
-__all__ = ["CocoShapes", "YoloFile"]
+__all__ = ["CocoShapes", "LabelmeFile", "YoloFile"]
+
+FAR = 4  # a point may lie so many times the picture's size outside
+CORNERS = 64  # of labelme's circles
 
 
 @dataclass(frozen=True)
@@ -26,16 +34,12 @@ class YoloFile:
     def values(self, height: int, width: int, image: Path) -> NDArray[np.uint8]:
         scale = np.array([width, height])
         outlines = [points * scale for number, points in self.objects() if self.crack is None or number in self.crack]
-        return draw([o.ravel().tolist() for o in outlines], height, width)
+        return _draw([o.ravel().tolist() for o in outlines], height, width)
 
     def objects(self) -> list[tuple[int, NDArray[np.float64]]]:
         """(class, (n, 2) outline) of each line."""
         found = []
-        try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            raise SegplugError(f"{self.path}: not a text file; restore or remove it") from error
-        for i, line in enumerate(lines, start=1):
+        for i, line in enumerate(read_text(self.path).splitlines(), start=1):
             if not line.strip():
                 continue
             where = f"{self.path}, line {i}"
@@ -54,7 +58,7 @@ class YoloFile:
                 raise SegplugError(
                     f"{where}: coordinates from {points.min():g} to {points.max():g}; divide them by width and height"
                 )
-            if first != int(first) or first < 0:
+            if not math.isfinite(first) or first != int(first) or first < 0:
                 raise SegplugError(f"{where}: class {first:g} is no whole number from 0")
             found.append((int(first), points.clip(0, 1)))
         return found
@@ -69,34 +73,87 @@ class CocoShapes:
     shapes: Sequence[Any] = field(repr=False)
 
     def values(self, height: int, width: int, image: Path) -> NDArray[np.uint8]:
-        if self.size != (height, width):
-            raise SegplugError(
-                f"{image}: {width}x{height}, but {self.path.name} says {self.size[1]}x{self.size[0]}; "
-                f"{turned(image, self.size, height, width)}use the pictures that were labelled"
-            )
+        _check_size(self.path, self.size, height, width, image)
+        where = f"{self.path}: an outline of {image.name}"
         mask = np.zeros((height, width), dtype=np.uint8)
         for shape in self.shapes:
             if isinstance(shape, dict):
                 mask |= self._rle(shape, image, height, width)
-                continue
-            if not all(len(part) >= 6 and len(part) % 2 == 0 for part in shape):
-                raise SegplugError(f"{self.path}: an outline of {image.name} has fewer than three points; redo it")
-            mask |= draw(shape, height, width)
+            else:
+                mask |= _draw([_outline(part, where, height, width) for part in shape], height, width)
         return mask
 
     def _rle(self, shape: dict[str, Any], image: Path, height: int, width: int) -> NDArray[np.uint8]:
-        from pycocotools import mask as coco_mask
+        where = f"{self.path}: an RLE of {image.name}"
+        if shape.get("size") != [height, width]:
+            raise SegplugError(f"{where} has size {shape.get('size')}, not its image's")
+        counts = shape.get("counts")
+        runs: list[Any] = _unpacked(counts, where) if isinstance(counts, str) else counts or []
+        if not all(type(run) is int and run >= 0 for run in runs) or sum(runs) != height * width:
+            raise SegplugError(f"{where} does not fill its {width}x{height} pixels")
+        return np.repeat(np.arange(len(runs), dtype=np.int64) % 2, runs).astype(np.uint8).reshape(width, height).T
 
-        if list(shape.get("size", [])) != [height, width]:
-            raise SegplugError(f"{self.path}: an RLE of {image.name} has size {shape.get('size')}, not its image's")
-        if isinstance(shape.get("counts"), list):
-            if sum(shape["counts"]) != height * width:
-                raise SegplugError(f"{self.path}: an RLE of {image.name} does not fill its {width}x{height} pixels")
-            shape = coco_mask.frPyObjects(shape, height, width)
-        return coco_mask.decode(shape)
+
+@dataclass(frozen=True)
+class LabelmeFile:
+    """labelme's .json: shapes with a label; polygons, circles and masks have an area, others are refused."""
+
+    path: Path
+    crack: frozenset[str] | None  # None: every label
+
+    def values(self, height: int, width: int, image: Path) -> NDArray[np.uint8]:
+        about = self._read()
+        size = (about.get("imageHeight"), about.get("imageWidth"))
+        _check_size(self.path, size, height, width, image)
+        mask = np.zeros((height, width), dtype=np.uint8)
+        for number, shape in enumerate(about["shapes"], start=1):
+            if self.crack is None or str(shape["label"]) in self.crack:
+                mask |= self._filled(shape, f"{self.path}: shape {number}", height, width)
+        return mask
+
+    def names(self) -> set[str]:
+        """The labels in it."""
+        return {str(shape["label"]) for shape in self._read()["shapes"]}
+
+    def _read(self) -> dict[str, Any]:
+        about = read_json(self.path)
+        shapes = about.get("shapes") if isinstance(about, dict) else None
+        wanted = {"label", "points"}
+        if not isinstance(shapes, list) or not all(isinstance(s, dict) and wanted <= s.keys() for s in shapes):
+            raise SegplugError(f"{self.path}: not a labelme file: shapes must be a list of entries with label, points")
+        return about
+
+    def _filled(self, shape: dict[str, Any], where: str, height: int, width: int) -> NDArray[np.uint8]:
+        kind, points = shape.get("shape_type", "polygon"), shape["points"]
+        if not isinstance(points, list) or not all(isinstance(p, list) and len(p) == 2 for p in points):
+            raise SegplugError(f"{where}: points must be a list of [x, y]; redo it")
+        flat = [value for point in points for value in point]
+        if kind == "polygon":
+            return _draw([_outline(flat, where, height, width)], height, width)
+        if kind not in ("circle", "mask") or len(points) != 2:
+            raise SegplugError(f"{where}: a {kind} has no outline of a crack; draw polygons, or remove it")
+        (x, y), (x2, y2) = np.array(_outline([*flat, *flat[:2]], where, height, width)).reshape(-1, 2)[:2]
+        if kind == "circle":
+            angle = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
+            radius = math.hypot(x2 - x, y2 - y)
+            circle = np.stack([x + radius * np.cos(angle), y + radius * np.sin(angle)], axis=1)
+            return _draw([circle.ravel().tolist()], height, width)
+        from PIL import Image
+
+        try:
+            with Image.open(io.BytesIO(base64.b64decode(str(shape.get("mask")), validate=True))) as picture:
+                inside = np.asarray(picture.convert("L")) > 0
+        except (binascii.Error, OSError, ValueError, SyntaxError) as error:
+            raise SegplugError(f"{where}: its mask is no picture ({error}); draw it again") from error
+        top, left = round(y), round(x)
+        if top < 0 or left < 0 or top + inside.shape[0] > height or left + inside.shape[1] > width:
+            raise SegplugError(f"{where}: its mask reaches out of the picture; draw it again")
+        filled = np.zeros((height, width), dtype=np.uint8)
+        filled[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+        return filled
 
 
-def draw(outlines: Sequence[Sequence[float]], height: int, width: int) -> NDArray[np.uint8]:
+def _draw(outlines: Sequence[Sequence[float]], height: int, width: int) -> NDArray[np.uint8]:
     """(H, W) of 0 and 1: the pixels inside any outline [x1, y1, x2, y2, …], as pycocotools fills it."""
     from pycocotools import mask as coco_mask
 
@@ -104,3 +161,37 @@ def draw(outlines: Sequence[Sequence[float]], height: int, width: int) -> NDArra
         return np.zeros((height, width), dtype=np.uint8)
     filled: NDArray[np.uint8] = coco_mask.decode(coco_mask.frPyObjects([list(o) for o in outlines], height, width))
     return filled.max(axis=2)
+
+
+def _outline(values: Any, where: str, height: int, width: int) -> list[float]:
+    """[x1, y1, x2, y2, …] in pixels. Raises SegplugError on what pycocotools could not take."""
+    if not isinstance(values, list) or len(values) < 6 or len(values) % 2:
+        raise SegplugError(f"{where} has fewer than three points; redo it")
+    if not all(isinstance(v, (int, float)) and abs(v) <= FAR * max(height, width) for v in values):  # also NaN
+        raise SegplugError(f"{where} has points far outside the {width}x{height} pixels, or none; redo it")
+    return [float(v) for v in values]
+
+
+def _unpacked(counts: str, where: str) -> list[int]:
+    """COCO's packed run lengths: 5 bits a letter, low ones first; from the fourth on less the one before last."""
+    runs: list[int] = []
+    value = shift = 0
+    for letter in counts:
+        bits = ord(letter) - 48
+        if not 0 <= bits < 64 or shift > 60:
+            raise SegplugError(f"{where} is damaged; export it again")
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            value -= (1 << shift) if bits & 16 else 0
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return runs
+
+
+def _check_size(path: Path, stated: tuple[Any, Any], height: int, width: int, image: Path) -> None:
+    if stated != (height, width):
+        raise SegplugError(
+            f"{image}: {width}x{height}, but {path.name} says {stated[1]}x{stated[0]}; "
+            f"{turned(image, stated, height, width)}use the pictures that were labelled"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,8 @@ from segplug.data.finding import Finding, some
 from segplug.data.groups import read_groups
 from segplug.data.images.listing import by_name, image_files, unique_names
 from segplug.data.labels import CrackFree
-from segplug.data.readers import cfd, coco, csv_list, folders, semantic, yolo
+from segplug.data.readers import cfd, coco, csv_list, folders, labelme, semantic, yolo
+from segplug.data.readers.data_yaml import exists
 from segplug.data.readers.found import SPLIT_NAMES, Found
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
@@ -34,16 +36,19 @@ READERS: dict[str, Reader] = {
     "yolo": Reader("images/ + labels/*.txt", yolo.recognises, yolo.read),
     "coco": Reader("a COCO .json", coco.recognises, coco.read),
     "cfd": Reader("images + groundTruth/*.mat", cfd.recognises, cfd.read),
+    "labelme": Reader("images beside labelme's .json", labelme.recognises, labelme.read),
     "semantic": Reader("a YAML with masks_dir", semantic.recognises, semantic.read),
 }
 
 
 @dataclass(frozen=True)
 class CrackData:
-    """format: key of the reader. about: the labels in words. splits: "train", "val", "test", or "all" alone."""
+    """What `source` holds, opened once and passed on to all that read it.
+
+    format: key of the reader. about: the labels in words. splits: "train", "val", "test", or "all" alone.
+    """
 
     source: DataSource
-    root: Path
     format: str
     about: str
     splits: dict[str, list[Sample]]
@@ -54,7 +59,7 @@ class CrackData:
         """The samples of one split by name. Raises SegplugError on an unknown split and on anything wrong in it."""
         if split not in self.splits:
             found = ", ".join(self.splits)
-            raise SegplugError(f"{self.root}: no split {split!r}; found: {found}; name one by --split")
+            raise SegplugError(f"{self.source.data}: no split {split!r}; found: {found}; name one by --split")
         Finding.refuse([f for f in self.findings if f.split in (None, split)])
         return self.splits[split]
 
@@ -74,7 +79,9 @@ def open_data(source: CrackData | DataSource | Path | str) -> CrackData:
         return source
     source = DataSource.of(source)
     root = Path(source.data)
-    if not root.exists():
+    if not source.data.strip():
+        raise SegplugError("data is empty; name a folder or file")
+    if not exists(root):
         raise SegplugError(f"{root}: no such data folder")
     name = source.data_format if source.data_format != "auto" else _recognise(root)
     found = READERS[name].read(root, source)
@@ -89,7 +96,7 @@ def open_data(source: CrackData | DataSource | Path | str) -> CrackData:
     if source.groups is not None:
         splits = _with_groups(splits, Path(source.groups), found.findings, notes)
     _check_unlabelled(splits, source, found.findings, notes)
-    return CrackData(source, root, name, found.about, splits, tuple(found.findings), tuple(dict.fromkeys(notes)))
+    return CrackData(source, name, found.about, splits, tuple(found.findings), tuple(dict.fromkeys(notes)))
 
 
 def _recognise(root: Path) -> str:
@@ -99,9 +106,22 @@ def _recognise(root: Path) -> str:
     if not names:
         wanted = ", ".join(reader.wanted for reader in READERS.values())
         raise SegplugError(
-            f"{root}: found none of {wanted}; train/, val/, test/ may stand around or inside the folders"
+            f"{root}: found none of {wanted}; train/, val/, test/ may stand around or inside the folders{_nearly(root)}"
         )
     raise SegplugError(f"{root}: could be {' or '.join(names)}; say which, as --data-format {names[0]}")
+
+
+def _nearly(root: Path) -> str:
+    """The folders with pictures in `root`, for a name that is nearly one of those wanted."""
+    if not root.is_dir():
+        return ""
+    files = image_files(root)
+    held = Counter(f"{file.relative_to(root).parent.as_posix()}/" for file in files)
+    held.pop("./", None)
+    if not held:
+        return f". It holds {len(files)} images and no labels" if files else ""
+    folders = ", ".join(f"{folder} ({number} images)" for folder, number in held.most_common(4))
+    return f". It holds {folders}: rename them images/ and masks/, or name the files in a .csv of image,mask"
 
 
 def _named(sample: Sample, name: str) -> Sample:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,12 @@ from segplug.data.readers.data_yaml import crack_classes
 from segplug.data.readers.found import SPLIT_NAMES, Found
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
+from segplug.data.text_files import read_json
 from segplug.errors import SegplugError
 
 __all__ = ["read", "recognises"]
+
+HEAD = 4096
 
 
 def recognises(path: Path) -> bool:
@@ -77,10 +79,7 @@ def _read_file(file: Path, split: str, source: DataSource, found: Found) -> set[
 
 
 def _contents(file: Path) -> dict[str, Any]:
-    try:
-        about = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise SegplugError(f"{file}: not readable as JSON ({error}); export it again") from error
+    about = read_json(file)
     wanted = {
         "images": ("id", "file_name", "height", "width"),
         "annotations": ("image_id", "category_id"),
@@ -90,6 +89,12 @@ def _contents(file: Path) -> dict[str, Any]:
         rows = about.get(part) if isinstance(about, dict) else None
         if not isinstance(rows, list) or not all(isinstance(r, dict) and all(k in r for k in keys) for r in rows):
             raise SegplugError(f"{file}: not a COCO file: {part} must be a list of entries with {', '.join(keys)}")
+        for row in rows:
+            for key in keys:
+                kinds = (str,) if key in ("file_name", "name") else (int,) if key in ("height", "width") else (int, str)
+                if not isinstance(row[key], kinds):
+                    kind = " or ".join({int: "a whole number", str: "text"}[k] for k in kinds)
+                    raise SegplugError(f"{file}: {key} in {part} must be {kind}, got {str(row[key])[:40]!r}; redo it")
     return about
 
 
@@ -110,7 +115,11 @@ def _files(path: Path) -> dict[str, list[Path]]:
 
 
 def _looks_like_coco(file: Path) -> bool:
-    text = file.read_bytes()
+    with file.open("rb") as handle:
+        text = handle.read(HEAD)
+        if b'"shapes"' in text:  # labelme's, one an image, with the image in it
+            return False
+        text += handle.read()
     return b'"images"' in text and b'"annotations"' in text
 
 

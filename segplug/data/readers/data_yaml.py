@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from segplug.data.images.listing import IMAGE_SUFFIXES, image_files
+from segplug.data.text_files import read_text
 from segplug.errors import SegplugError
 from segplug.yaml_file import read_yaml
 
-__all__ = ["class_names", "crack_classes", "data_yaml", "read_data_yaml", "split_images", "swapped"]
+__all__ = ["class_names", "crack_classes", "data_yaml", "exists", "read_data_yaml", "split_images", "swapped"]
 
 
 def data_yaml(path: Path, masks: bool) -> Path | None:
@@ -21,8 +20,10 @@ def data_yaml(path: Path, masks: bool) -> Path | None:
         if file.suffix.lower() not in (".yaml", ".yml"):
             continue
         try:
-            about = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError):
+            about = read_yaml(file)
+        except SegplugError:
+            if file == path:  # named itself
+                raise
             continue
         listing = isinstance(about, dict) and "names" in about and bool({"train", "val"} & about.keys())
         if listing and ("masks_dir" in about) == masks:
@@ -94,9 +95,17 @@ def read_data_yaml(file: Path) -> dict[str, Any]:
 def _located(file: Path, root: Any, entry: str) -> Path:
     tried = [file.parent / str(root or ".") / entry, file.parent / entry]
     for place in tried:
-        if place.exists():
+        if exists(place):
             return place
     raise SegplugError(f"{file}: no {tried[0]}; correct `path` or `{entry}`")
+
+
+def exists(place: Path) -> bool:
+    """Also of names that no file can have."""
+    try:
+        return place.exists()
+    except (OSError, ValueError):  # a name that is too long, or with NUL
+        return False
 
 
 def _listed(place: Path, recursive: bool) -> list[Path]:
@@ -105,5 +114,5 @@ def _listed(place: Path, recursive: bool) -> list[Path]:
         return image_files(inner if inner.is_dir() else place, recursive)
     if place.suffix != ".txt":
         raise SegplugError(f"{place}: neither a folder nor a .txt list of images")
-    lines = [line.strip() for line in place.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line.strip() for line in read_text(place).splitlines() if line.strip()]
     return [place.parent / line for line in lines if Path(line).suffix.lower() in IMAGE_SUFFIXES]

@@ -26,9 +26,18 @@ class Found:
     valid: dict[str, Path] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def pictures(self, folder: Path, split: str, recursive: bool) -> dict[str, Path]:
-        """Path below `folder` without suffix -> picture. What is left out is noted, doubles are findings."""
+    def pictures(self, folder: Path, split: str, recursive: bool, labels: str = "") -> dict[str, Path]:
+        """Path below `folder` without suffix -> picture. What is left out is noted, doubles are findings.
+
+        labels: suffix of the labels that lie beside the pictures.
+        """
+        kept = self.one_each(self.listed(folder, split, recursive, labels), split)
+        return {file.relative_to(folder).with_suffix("").as_posix(): file for file in kept}
+
+    def listed(self, folder: Path, split: str, recursive: bool, labels: str = "") -> list[Path]:
+        """The pictures of `folder`; what is left out is noted, pictures that no package reads are findings."""
         listing = list_images(folder, recursive)
+        listing.other.pop(labels, None)
         if line := listing.left_out():
             self.notes.append(line)
         for suffix in sorted({file.suffix.lower() for file in listing.unread}):
@@ -36,8 +45,7 @@ class Found:
             text = f"{files[0]}: no package reads {suffix}, {len(files)} of them"
             remedy = f"pip install 'yoloplug[{EXTRAS[suffix][1]}]'"
             self.findings.append(Finding("unread format", text, remedy, split, files))
-        kept = self.one_each(listing.files, split)
-        return {file.relative_to(folder).with_suffix("").as_posix(): file for file in kept}
+        return listing.files
 
     def one_each(self, files: Iterable[Path], split: str) -> list[Path]:
         """The first file of each path without suffix; a finding for each further one (a.jpg, a.png)."""
@@ -51,13 +59,17 @@ class Found:
 
 
 def split_folders(root: Path, labels: str, images: str = "images") -> dict[str, tuple[Path, Path]]:
-    """Split name -> (images folder, labels folder): DIR/train/images or DIR/images/train; else "all": DIR/images."""
+    """Split -> (images, labels): DIR/train/images, DIR/images/train or DIR/train_images; "all": DIR/images."""
     splits: dict[str, tuple[Path, Path]] = {}
     for split, names in SPLIT_NAMES.items():
         for name in names:
-            for sample in ((root / name / images, root / name / labels), (root / images / name, root / labels / name)):
-                if sample[0].is_dir():
-                    splits.setdefault(split, sample)
+            for pair in (
+                (root / name / images, root / name / labels),
+                (root / images / name, root / labels / name),
+                (root / f"{name}_{images}", root / f"{name}_{labels}"),
+            ):
+                if pair[0].is_dir():
+                    splits.setdefault(split, pair)
     if not splits and (root / images).is_dir():
         splits["all"] = (root / images, root / labels)
     return splits

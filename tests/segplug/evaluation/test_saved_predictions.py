@@ -59,6 +59,15 @@ def test_probability_maps_keep_their_half(saved: Save) -> None:
     assert probability == pytest.approx(values / 255) and step == 1 / 255
 
 
+@pytest.mark.parametrize("faint", [[[0, 1, 1], [0, 0, 0]], [[0, 1, 255], [255, 0, 0]]])
+def test_grey_values_of_other_maps_settle_what_a_faint_one_holds(saved: Save, faint: list[list[int]]) -> None:
+    """A map of 8 bits that peaks at 1 of 255, beside one of all levels."""
+    values = np.array([[0, 40, 90], [200, 255, 3]], dtype=np.uint8)
+    folder = saved(a=np.array(faint, dtype=np.uint8), b=values)
+    assert folder.probability(SAMPLES[0])[0] == pytest.approx(np.array(faint) / 255)
+    assert folder.probability(SAMPLES[1])[0] == pytest.approx(values / 255)
+
+
 def test_sixteen_bits_and_floats(saved: Save) -> None:
     wide = np.array([[0, 20000, 40000], [65535, 1, 2]], dtype=np.uint16)
     assert saved(a=wide, b=NOTHING).probability(SAMPLES[0])[0] == pytest.approx(wide / 65535)

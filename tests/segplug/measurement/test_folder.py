@@ -141,6 +141,38 @@ def test_a_video_is_not_a_photo_without_mask(found: Path, tmp_path: Path, capsys
     assert "bridge.mp4: of videos `segplug predict` writes masks as a video" in said and "has no mask" not in said
 
 
+def test_an_inverted_mask_is_refused_until_its_values_are_said(
+    found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in (found / "masks").glob("*.png"):
+        cv2.imwrite(str(file), 255 - cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+    out = tmp_path / "report"
+    assert measure(found, "--px-only", "--out", out) == 2
+    assert "above 50 % in 2 of 2 masks; if cracks are the dark value say --mask-values 255/0" in capsys.readouterr().err
+    assert measure(found, "--px-only", "--out", out, "--mask-values", "255/0") == 0
+    assert {row["image"]: float(row["crack_share"]) for row in rows(out / "images.csv")} == {
+        "wall 2": 0.0,
+        "wall <1>": 480 / 19200,
+    }
+
+
+def test_class_ids_are_measured_as_said(found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = found / "masks" / "wall <1>.png"
+    mask = cv2.imread(str(file), cv2.IMREAD_UNCHANGED) // 255 * 2
+    mask[:20] = 1
+    mask[60:] = 255
+    cv2.imwrite(str(file), mask)
+    assert measure(found, "--px-only", "--out", tmp_path / "a") == 1
+    assert "say which are crack, as --crack-values 1,2" in capsys.readouterr().err
+    flags = ("--crack-values", "2", "--ignore-value", "255", "--px-only")
+    assert measure(found, *flags, "--out", tmp_path / "b") == 0
+    assert {row["image"]: row["cracks"] for row in rows(tmp_path / "b" / "images.csv")} == {
+        "wall 2": "0",
+        "wall <1>": "1",
+    }
+    assert measure(found, "--mask-values", "0", "--px-only", "--out", tmp_path / "c") == 2
+
+
 def test_photos_are_named_as_predict_names_its_masks(found: Path, tmp_path: Path) -> None:
     (tmp_path / "photos" / "wall 2.jpg").rename(tmp_path / "photos" / "wall <1>.JPEG")
     (found / "masks" / "wall 2.png").rename(found / "masks" / "wall <1>_JPEG.png")
@@ -180,7 +212,7 @@ def test_whatever_stops_the_run_what_was_measured_is_kept(
     assert json.loads((out / "measurements.json").read_text(encoding="utf-8"))["not_reached"] == 1
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "stopped before 1 of 3 masks" in page and "wall 2" in page
-    monkeypatch.setattr(folder, "read_mask", lambda file: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(folder.Masks, "read", lambda masks, name: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):  # before the first mask: the earlier tables stay
         measure_folder(found, out, Scale(px_only=True))
     assert len(rows(out / "images.csv")) == 2

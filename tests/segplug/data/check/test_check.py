@@ -149,3 +149,10 @@ def test_no_crack_at_all_is_a_finding(sound: Path) -> None:
 def test_no_data_is_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith(f"segplug check: {tmp_path}: found none of")
+
+
+def test_unreadable_masks_are_not_called_outlines(sound: Path) -> None:
+    for file in sound.rglob("masks/*.png"):
+        file.write_bytes(b"no picture")
+    result = check(DataSource(str(sound)))
+    assert result.summary["encoding"] is None and "masks: undecided, see below" in result.text()

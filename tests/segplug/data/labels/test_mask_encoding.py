@@ -70,11 +70,11 @@ def test_grey_without_two_modes_and_dim_masks_are_refused() -> None:
 def test_black_cracks_on_white_are_asked_about() -> None:
     files = [holding("a.png", {0: 10, 255: 90}), holding("b.png", {0: 5, 255: 95})]
     with pytest.raises(SegplugError, match=r"b\.png: 95 % crack, and above 50 % in 2 of 2 .*--mask-values 255/0"):
-        refuse_inverted(files, find_encoding(files, MaskRules()), MaskRules())
+        refuse_inverted(files, [find_encoding(files, MaskRules())] * 2, MaskRules())
     for text, crack in (("255/0", 0), ("0/255", 255)):
         rules = MaskRules.parse(text, None, None)
         encoding = find_encoding(files, rules)
-        refuse_inverted(files, encoding, rules)
+        refuse_inverted(files, [encoding] * 2, rules)
         assert encoding.table[crack] == 1 and encoding.table[255 - crack] == 0
 
 
@@ -118,3 +118,10 @@ def test_class_ids() -> None:
 def test_rules_are_checked(rules: tuple[str | None, str | None, int | None], message: str) -> None:
     with pytest.raises(SegplugError, match=message):
         MaskRules.parse(*rules)
+
+
+def test_two_other_values_are_cured_by_saying_them() -> None:
+    files = [holding("a.png", {0: 90, 254: 10}), holding("b.png", {0: 80, 254: 20})]
+    with pytest.raises(SegplugError, match=r"a\.png: mask values 0, 254 .* --mask-values 0/254, .*--crack-values 254"):
+        find_encoding(files, MaskRules())
+    assert meaning(find_encoding(files, MaskRules.parse("0/254", None, None)), 0, 254) == [0, 1]
