@@ -19,6 +19,11 @@ class Data(Protocol):
 
     def content_hash(self) -> str: ...
 
+    @property
+    def scored(self) -> list[str]:
+        """Names of the evaluation images."""
+        ...
+
     def listed(self, file: Path) -> list[str]:
         """Names of the evaluation images that a text file lists. Raises SegplugError on one that is none of them."""
 
@@ -28,6 +33,7 @@ class Cell:
     """One training and its evaluation: one model, one dataset, one seed.
 
     `data`: of the task's own class. `excluded`: subset of the spec -> names of the evaluation images that it omits.
+    `photos`: evaluation image -> the photo that it is a crop of; empty where the spec names no groups.
     """
 
     spec: Spec
@@ -38,6 +44,7 @@ class Cell:
     seed: int
     folder: Path
     excluded: dict[str, list[str]] = field(default_factory=dict)
+    photos: dict[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

@@ -1,6 +1,7 @@
 """What each evaluation image adds to a cell's scores, for both tasks: the scores of any choice of its images."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ from experiments.cells.record import read_json
 from experiments.cells.row import Row
 from experiments.metrics.coco_ap import CLASS_AP, CocoImages
 
-__all__ = ["CrackImages", "ImageSet", "open_images", "score_images", "score_subsets"]
+__all__ = ["CrackImages", "ImageSet", "name_photos", "open_images", "score_images", "score_subsets"]
 
 
 class ImageSet(Protocol):
@@ -19,6 +20,11 @@ class ImageSet(Protocol):
 
     @property
     def names(self) -> list[str]: ...
+
+    @property
+    def groups(self) -> list[str] | None:
+        """Each image's photo, where its file says it."""
+        ...
 
     def scores(self, multiplicities: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         """(sets, images): how often each set holds each image -> metric -> (sets,)."""
@@ -33,10 +39,19 @@ class CrackImages:
 
         self._every = Contributions.load(path)
         self.names = [str(name) for name in self._every.names]
+        self.groups = None if self._every.groups is None else [str(group) for group in self._every.groups]
 
     def scores(self, multiplicities: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         sets = self._every.scores_of_sets(multiplicities)
         return {name: np.array([scores[name] for scores in sets], dtype=np.float64) for name in sets[0]}
+
+
+def name_photos(path: Path, photos: Mapping[str, str]) -> None:
+    """Write into segplug's contributions which photo each image is a crop of."""
+    from segplug.metrics import Contributions
+
+    every = Contributions.load(path)
+    replace(every, groups=np.array([photos[str(name)] for name in every.names])).save(path)
 
 
 def open_images(row: Row, folder: Path) -> ImageSet | None:

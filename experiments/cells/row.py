@@ -50,7 +50,7 @@ class Result(TypedDict, total=False):
 
 
 class Row(Result, total=False):
-    """A result with its cell's identity and circumstances."""
+    """A result with its cell's identity and circumstances; groups, margin, expect: what a report takes from the spec."""
 
     schema: int
     name: str
@@ -70,6 +70,9 @@ class Row(Result, total=False):
     environment: dict[str, Any]
     cost_environment: dict[str, Any]
     finished: str
+    groups: str | None
+    margin: float | None
+    expect: list[str]
 
 
 _KINDS = {name: dict for name in ("model", "budget", "protocol", "metrics", "cost", "train", "method", "files")} | {

@@ -2,9 +2,11 @@
 
 import argparse
 import sys
+import webbrowser
 from pathlib import Path
 
 from experiments.cli import run as run_command
+from experiments.errors import SpecError
 from segplug.errors import SegplugError
 
 __all__ = ["main"]
@@ -28,7 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _report(given: argparse.Namespace) -> int:
     from experiments.report import write_report
 
-    print(write_report(given.folder, given.out or given.folder[0]))
+    page = write_report(given.folder, given.out or given.folder[0])
+    print(page)
+    if given.open and not webbrowser.open(page.resolve().as_uri()):
+        raise SpecError("no browser to open the report with; it is written, open it yourself")
     return 0
 
 
@@ -77,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("folder", type=Path, nargs="+", help="results of `run`; several make one report")
     command.add_argument("--out", type=Path, help="where the report goes (default: the first folder)")
+    command.add_argument("--open", action="store_true", help="show it in the browser")
     command.set_defaults(call=_report)
     command = commands.add_parser(
         "time",

@@ -49,7 +49,7 @@ class Matches:
 
 
 class CocoImages:
-    """The matched images of one evaluation: `names` of images, `classes` by ascending id.
+    """The matched images of one evaluation: `names` of images, `classes` by ascending id, `groups`: images' photos.
 
     `truth` is a COCO annotation dictionary, `predictions` a COCO result list of boxes.
     """
@@ -58,6 +58,8 @@ class CocoImages:
         images = sorted(truth["images"], key=lambda image: image["id"])
         place = {image["id"]: index for index, image in enumerate(images)}
         self.names = [str(image["file_name"]) for image in images]
+        groups = [image.get("group") for image in images]
+        self.groups = None if None in groups else [str(group) for group in groups]
         categories = sorted(truth["categories"], key=lambda category: category["id"])
         self.classes = [str(category["name"]) for category in categories]
         self._matches = []

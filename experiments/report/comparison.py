@@ -3,9 +3,11 @@
 import json
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from experiments.cells.per_image import open_images
 from experiments.cells.row import Row
 from experiments.errors import SpecError
 from experiments.metrics.coco_ap import CLASS_AP
@@ -18,7 +20,7 @@ __all__ = ["HEADLINE", "Comparison", "compare"]
 
 HEADLINE = {name: task.headline for name, task in TASKS.items()}  # what verdicts are about
 # What must be equal for two rows to stand in one table.
-_SAME = ("name", "task", "dataset", "dataset_hash", "split", "budget", "protocol", "options", "baseline")
+_SAME = tuple("name task dataset dataset_hash split budget protocol options baseline groups margin".split())
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,32 @@ class Comparison:
     def split(self) -> str:
         """What was scored, in words."""
         named = next((str(row["method"]["split"]) for row in self.rows if "split" in row["method"]), "no split named")
+        photos = "" if self.photos is None else f" of {self.photos} photos"
         if self.subset is None:
-            return named
-        return f"{named}; {self.subset}: {self._part['images']} of them"
+            return f"{named}{photos}"
+        return f"{named}; {self.subset}: {self._part['images']} of them{photos}"
+
+    @property
+    def margin(self) -> float | None:
+        """Difference up to which the spec calls two models equivalent."""
+        return self.rows[0].get("margin")
+
+    @cached_property
+    def photos(self) -> int | None:
+        """How many photos the scored images are crops of; None where each is one, or no cell's file is there."""
+        rows = self.rows if self.rows[0].get("groups") else []
+        opened = (open_images(row, self.folders[row["cell"]]) for row in rows if not row["diverged"])
+        images = next((images for images in opened if images is not None), None)
+        return None if images is None else len(set(self._resampled.photos(images)))
+
+    @property
+    def drawn(self) -> str:
+        """What the bootstrap draws."""
+        return "images" if self.photos is None else f"{self.photos} photos"
+
+    @cached_property
+    def _resampled(self) -> Resampled:
+        return Resampled(self._part["excluded"] if self.subset else (), self.rows[0].get("groups"))
 
     @property
     def _part(self) -> dict[str, Any]:
@@ -83,18 +108,17 @@ class Comparison:
     def statistics(self) -> Statistics:
         """Intervals of this comparison's means and differences."""
         rows: dict[CellKey, Row] = {(row["label"], row["seed"]): row for row in self.rows}
-        resampled = Resampled(self._part["excluded"] if self.subset else ())
 
         @cache
         def sampled(cell: CellKey) -> Sampled | None:
-            return resampled.of(rows[cell], self.folders[rows[cell]["cell"]])
+            return self._resampled.of(rows[cell], self.folders[rows[cell]["cell"]])
 
         return Statistics({cell: _numbers(row) for cell, row in rows.items()}, sampled)
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
         """Of every model but the baseline, by its headline metric."""
-        found = self._judge([(label, self.baseline) for label in self.labels if label != self.baseline])
+        found = self.judge([(label, self.baseline) for label in self.labels if label != self.baseline])
         return {label: verdict for (label, _), verdict in found.items()}
 
     @cached_property
@@ -102,11 +126,23 @@ class Comparison:
         """(model, the spec's stock model scaled to its size) -> of the first against the second, as `verdicts`."""
         labels = {row["model"]["model"]: row["label"] for row in self.rows if not row["model"].get("matched_to")}
         scaled = {row["label"]: row["model"].get("matched_to") for row in self.rows}
-        return self._judge([(labels[to], stock) for stock, to in scaled.items() if to in labels])
+        return self.judge([(labels[to], stock) for stock, to in scaled.items() if to in labels])
 
-    def _judge(self, pairs: list[Pair]) -> dict[Pair, Verdict]:
+    @cached_property
+    def every_pair(self) -> dict[Pair, Verdict]:
+        """Of every two models, as `verdicts`."""
+        return self.judge(list(combinations(self.labels, 2)))
+
+    def judge(self, pairs: list[Pair]) -> dict[Pair, Verdict]:
+        """Of each pair's first model against its second, by the headline metric; corrected for these pairs."""
         diverged = {str(row["label"]) for row in self.rows if row["diverged"]}
-        return verdicts(self.statistics, pairs, HEADLINE[self.task], diverged)
+        return verdicts(self.statistics, pairs, HEADLINE[self.task], diverged, self.margin)
+
+    def size_ratio(self, label: str) -> float | None:
+        """Parameters in those of the baseline; None for the baseline, and where they differ by less than 2 %."""
+        sizes = [next((row["cost"]["params"] for row in self.of(x) if row["cost"]), 0) for x in (label, self.baseline)]
+        ratio = sizes[0] / sizes[1] if all(sizes) else 1.0
+        return ratio if abs(ratio - 1) >= 0.02 else None
 
     def differences(self, label: str, metric: str, against: str | None = None) -> list[float]:
         """Model less `against` (default: the baseline) on every seed that both have."""

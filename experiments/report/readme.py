@@ -14,6 +14,8 @@ from experiments.errors import SpecError
 from experiments.report.comparison import HEADLINE, Comparison, compare
 from experiments.report.forms.escape import csv_text
 from experiments.report.rows import read_run
+from experiments.report.tables.table import decimals
+from experiments.statistics import BETTER, EQUIVALENT, WORSE
 
 __all__ = ["BEGIN", "END", "results_block", "update_readme"]
 
@@ -26,7 +28,8 @@ _SHOWN = {
 }
 _DASH = "-"
 _KEY = ("name", "dataset", "subset", "model", "baseline")
-_NEEDED = {*_KEY, "metric", "mean", "difference", "difference_low", "difference_high", "verdict"}
+_NUMBERS = ("mean", "low", "high", "difference", "difference_low", "difference_high", "detectable")
+_NEEDED = {*_KEY, *_NUMBERS, "metric", "verdict", "reason", "drawn"}
 _Lines = dict[tuple[str, ...], dict[str, str]]  # _KEY -> its line of the headline metric
 
 
@@ -64,44 +67,55 @@ def results_block(results: Path) -> str:
                         f"{results / 'table.csv'} does not belong to the rows ({part.title}: {label}); {again}"
                     )
                 lines.append(_line(part, label, line))
-    notes = "\n".join(f"- {_note(comparison)}{_at_equal_size(comparison, found)}" for comparison in comparisons)
+    notes = "\n".join(f"- {_note(x)}{_drawn(x, found)}{_at_equal_size(x, found)}" for x in comparisons)
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return (
         f"{table}\n\n{notes}\n\nLatency: fused, batch 1, median over seeds. Verdict: better or worse when p < 0.05 "
-        f"after Holm's correction, over images and seeds; [how](docs/comparison.md).\n"
+        "after Holm's correction, over images and seeds; [how](docs/comparison.md). Detectable: what would have been "
+        "found in 80 % of cases. x: times the baseline's parameters.\n"
     )
 
 
 def _line(comparison: Comparison, label: str, known: dict[str, str]) -> tuple[str, ...]:
-    row, is_base = comparison.rows[0], label == comparison.baseline
+    row, is_base, size = comparison.rows[0], label == comparison.baseline, comparison.size_ratio(label)
     costs = [row["cost"] for row in comparison.of(label) if row["cost"]]
     split = row["method"].get("scored", "")
     data = f"{row['dataset']} {split}, {comparison.subset or str(row['budget']['imgsz']) + ' px'}"
     return (
         data if label == comparison.labels[0] else "",
         f"{label} (baseline)" if is_base else label,
-        _metrics(comparison, label),
+        _metrics(comparison, label, known),
         _DASH if is_base else _difference(known),
-        _DASH if is_base else known["verdict"] or _DASH,
-        f"{costs[0]['params'] / 1e6:.2f} M" if costs else _DASH,
+        _DASH if is_base else _verdict(comparison, known),
+        f"{costs[0]['params'] / 1e6:.2f} M{f' ({size:.2f} x)' if size else ''}" if costs else _DASH,
         f"{costs[0]['flops'] / 1e9:.2f}" if costs else _DASH,
         f"{median(cost['latency_ms'] for cost in costs):.1f}" if costs else _DASH,
     )
 
 
-def _metrics(comparison: Comparison, label: str) -> str:
-    parts = []
-    for metric, name in _SHOWN[comparison.task].items():
-        value = _mean(comparison, label, metric)
-        parts += [] if value is None else [f"{name} {value:.3f}"]
-    return ", ".join(parts) or _DASH
+def _metrics(comparison: Comparison, label: str, known: dict[str, str]) -> str:
+    """With the digits that the interval of the headline metric deserves."""
+    digits = decimals(_number(known["low"]), _number(known["high"]))
+    values = {name: _mean(comparison, label, metric) for metric, name in _SHOWN[comparison.task].items()}
+    return ", ".join(f"{name} {value:.{digits}f}" for name, value in values.items() if value is not None) or _DASH
 
 
 def _difference(line: dict[str, str]) -> str:
     apart, low, high = (_number(line[key]) for key in ("difference", "difference_low", "difference_high"))
     if apart is None:
         return _DASH
-    return f"{apart:+.3f}" + (f" [{low:+.3f}, {high:+.3f}]" if low is not None and high is not None else "")
+    digits = decimals(low, high)
+    return f"{apart:+.{digits}f}" + ("" if low is None or high is None else f" [{low:+.{digits}f}, {high:+.{digits}f}]")
+
+
+def _verdict(comparison: Comparison, line: dict[str, str]) -> str:
+    """Word, reason and, without a verdict, the difference that would have been found."""
+    if comparison.rows[0].get("groups") and line["drawn"] == "images":
+        raise SpecError(f"{comparison.title}: its spec names groups, but table.csv was made from images, not photos")
+    low, high, unseen = (_number(line[key]) for key in ("difference_low", "difference_high", "detectable"))
+    resolved = line["verdict"] in (BETTER, WORSE, EQUIVALENT)
+    small = [line["reason"], "" if resolved or unseen is None else f"detectable: {unseen:.{decimals(low, high)}f}"]
+    return line["verdict"] + (f" ({'; '.join(filter(None, small))})" if any(small) else "")
 
 
 def _note(comparison: Comparison) -> str:
@@ -115,10 +129,17 @@ def _note(comparison: Comparison) -> str:
     return f"{row['dataset']}: {start}, {budget['epochs']} epochs, {listed}, on {budget['device']}{latency}."
 
 
+def _drawn(comparison: Comparison, found: _Lines) -> str:
+    """What intervals rest on, where images are crops of photos."""
+    lines = [found.get(_key(comparison, label, comparison.baseline), {}) for label in comparison.labels]
+    drawn = dict.fromkeys(line["drawn"] for line in lines if line.get("drawn") and comparison.rows[0].get("groups"))
+    return f" Intervals drew {'; '.join(drawn)}." if drawn else ""
+
+
 def _at_equal_size(comparison: Comparison, found: _Lines) -> str:
     """Of models that have a stock model of their size beside them, how they do against it."""
     lines = {pair: found.get(_key(comparison, *pair), {}) for pair in comparison.at_equal_size}
-    parts = [f"{label} {_difference(line)}, {line['verdict']}" for (label, _), line in lines.items() if line]
+    parts = [f"{label} {_difference(line)}, {_verdict(comparison, line)}" for (label, _), line in lines.items() if line]
     metric = next(iter(_SHOWN[comparison.task].values()))
     return f" {metric} against the stock model scaled to its size: {'; '.join(parts)}." if parts else ""
 

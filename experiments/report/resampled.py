@@ -1,4 +1,4 @@
-"""The per-image files of a comparison's cells on bootstrap samples of their images."""
+"""The per-image files of a comparison's cells on bootstrap samples of their images, or of the photos these are of."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from experiments.cells.per_image import ImageSet, open_images
 from experiments.cells.row import Row
 from experiments.errors import SpecError
-from experiments.statistics import Sampled, image_samples
+from experiments.spec.photos import photos_by_rule
+from experiments.statistics import Sampled, effective_number, image_samples
 
 __all__ = ["Resampled"]
 
@@ -17,21 +18,25 @@ _CLOSE = 1e-6
 
 
 class Resampled:
-    """Of the cells of one data set; `excluded`: names of images that the rows' metrics leave out."""
+    """Of the cells of one data set; `excluded`: names of images that the rows' metrics leave out.
 
-    def __init__(self, excluded: Sequence[str] = ()) -> None:
+    groups: of the spec, which images are crops of one photo; files written under it say it themselves.
+    """
+
+    def __init__(self, excluded: Sequence[str] = (), groups: str | None = None) -> None:
         self._excluded = set(excluded)
-        self._names: list[str] | None = None
-        self._samples: NDArray[np.int64] = np.zeros((0, 0), dtype=np.int64)
-        self._images = 0
+        self._groups = groups
+        self._drawn: tuple[list[str], NDArray[np.int64], float] | None = None
 
     def of(self, row: Row, folder: Path) -> Sampled | None:
         """None where the cell's folder lacks the files. Raises SpecError on files that do not belong to the row."""
         images = open_images(row, folder)
         if images is None:
             return None
-        self._draw(row, images)
-        scores = images.scores(self._samples)
+        names, samples, number = self._draw(images)
+        if names != list(images.names):
+            raise SpecError(f"{row['cell']}: its per-image file holds other images than its table's; run it again")
+        scores = images.scores(samples)
         for metric, value in row["metrics"].items():
             if value is None:
                 continue
@@ -41,14 +46,33 @@ class Resampled:
                     f"{row['cell']}: its per-image file gives {metric} {whole:.4f}, its row says {value:.4f}; "
                     "put back the file that belongs to the row, or delete row.json and run the spec again"
                 )
-        return Sampled({metric: column[1:] for metric, column in scores.items()}, self._images)
+        return Sampled({metric: column[1:] for metric, column in scores.items()}, number)
 
-    def _draw(self, row: Row, images: ImageSet) -> None:
-        """All images once, then the samples; the same for every cell, so that differences are paired by image."""
-        if self._names is None:
-            self._names = list(images.names)
-            keep = np.array([name not in self._excluded for name in self._names])
-            self._images = int(keep.sum())
-            self._samples = np.concatenate([keep[None].astype(np.int64), image_samples(len(keep), keep)])
-        if self._names != list(images.names):
-            raise SpecError(f"{row['cell']}: its per-image file holds other images than its table's; run it again")
+    def photos(self, images: ImageSet) -> NDArray[np.int64]:
+        """(images that are kept,) the number of each one's photo. Raises SpecError where a list alone could say it."""
+        if self._groups is None:
+            return np.arange(int(self._keep(images).sum()))
+        groups = images.groups
+        if groups is None:
+            if self._groups.endswith(".csv"):
+                raise SpecError(
+                    f"groups: {self._groups} was named after these cells ran; give a rule, or run them again"
+                )
+            groups = list(photos_by_rule(self._groups, images.names).values())
+        return np.unique(groups, return_inverse=True)[1][self._keep(images)]
+
+    def _keep(self, images: ImageSet) -> NDArray[np.bool_]:
+        return np.array([name not in self._excluded for name in images.names])
+
+    def _draw(self, images: ImageSet) -> tuple[list[str], NDArray[np.int64], float]:
+        """Names; all images once, then the samples, the same for every cell, so that differences are paired by image;
+        and how many images there are to draw.
+        """
+        if self._drawn is None:
+            keep = self._keep(images)
+            photos = self.photos(images)
+            drawn = image_samples(photos)
+            samples = np.zeros((len(drawn) + 1, len(keep)), dtype=np.int64)
+            samples[0, keep], samples[1:, keep] = 1, drawn
+            self._drawn = list(images.names), samples, effective_number(photos)
+        return self._drawn

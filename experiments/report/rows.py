@@ -8,6 +8,7 @@ from experiments.cells.record import read_json
 from experiments.cells.row import Row, read_row
 from experiments.errors import SpecError
 from experiments.spec.read import read_spec
+from experiments.spec.spec import Spec
 
 __all__ = ["Row", "Run", "read_run"]
 
@@ -40,11 +41,23 @@ def read_run(folder: Path) -> Run:
         file = read_spec(spec)
         asked, text = file.spec, file.document.text
         order = [model.label for model in asked.models]
-        rows = [row | {"name": asked.name, "baseline": order[0]} for row in rows]  # the spec decides, not the cell
+        rows = [row | _from_spec(asked, row) for row in rows]
         rows.sort(key=lambda row: order.index(row["label"]) if row["label"] in order else len(order))
         with file.at():
             missing = [cell for cell in cell_keys(asked) if cell not in done and cell not in failed]
     return Run(folder, rows, failed, missing, text)
+
+
+def _from_spec(spec: Spec, row: Row) -> Row:
+    """What the spec decides and not the cell."""
+    source = spec.datasets.get(row["dataset"])
+    return {
+        "name": spec.name,
+        "baseline": spec.models[0].label,
+        "groups": source.groups if source else None,
+        "margin": spec.margin,
+        "expect": list(spec.expect),
+    }
 
 
 def _error(path: Path) -> str:

@@ -12,6 +12,7 @@ from experiments.cells.ledger import State, read_state
 from experiments.cells.record import read_json
 from experiments.errors import SpecError
 from experiments.spec.budget import Engine
+from experiments.spec.photos import photos_by_list, photos_by_rule
 from experiments.spec.read import SpecFile, read_spec
 from experiments.spec.spec import Spec
 from experiments.trainers import trainer_at, trainer_name
@@ -73,8 +74,9 @@ def plan(
                 opened.check()
             data[name] = opened, opened.content_hash()
     excluded = _excluded(file, {name: opened for name, (opened, _) in data.items()}, data_root)
+    photos = {name: _photos(file, name, opened, data_root) for name, (opened, _) in data.items()}
     cells = [
-        Cell(asked, model, name, *data[name], seed, _folder(out, key), excluded[name])
+        Cell(asked, model, name, *data[name], seed, _folder(out, key), excluded[name], photos[name])
         for key, (model, name, seed) in wanted.items()
     ]
     for cell in cells:
@@ -123,6 +125,17 @@ def _excluded(file: SpecFile, opened: dict[str, Data], data_root: Path) -> dict[
                 if subset.dataset in (None, dataset):
                     excluded[dataset][name] = data.listed(listed)
     return excluded
+
+
+def _photos(file: SpecFile, dataset: str, opened: Data, data_root: Path) -> dict[str, str]:
+    """Evaluation image -> its photo, where the spec says which images share one."""
+    source = file.spec.datasets[dataset]
+    if source.groups is None:
+        return {}
+    with file.at("datasets", dataset, "groups"):
+        if source.lists_groups:
+            return photos_by_list(_found(source.groups, data_root), opened.scored)
+        return photos_by_rule(source.groups, opened.scored)
 
 
 def _check_device(spec: Spec) -> None:

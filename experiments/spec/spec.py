@@ -9,7 +9,7 @@ from experiments.spec.task import TASKS
 from segplug.settings import SettingError, Settings, number, require
 from yoloplug.names import choices
 
-__all__ = ["LOGGERS", "MOST_CELLS", "Dataset", "Model", "Spec", "Subset", "file_name"]
+__all__ = ["LOGGERS", "MOST_CELLS", "Claim", "Dataset", "Model", "Spec", "Subset", "file_name"]
 
 LOGGERS = ("tensorboard", "mlflow", "wandb")
 MOST_CELLS = 10_000
@@ -62,7 +62,8 @@ class Dataset(Settings):
     """A folder or file below --data-root.
 
     `val_share`: share of the training images that are held out as val, drawn by `split_seed`; for detection data that
-    has no val split of its own.
+    has no val split of its own. `groups`: which evaluation images are crops of one photo, a regular expression or a CSV
+    file below --data-root, see `experiments.spec.photos`; intervals then draw photos.
     """
 
     shorthand: ClassVar[str] = "path"
@@ -70,12 +71,23 @@ class Dataset(Settings):
     path: str
     val_share: float | None = None
     split_seed: int = number(0, MOST_SEED, 0)
+    groups: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.val_share is None or 0 < self.val_share < 1, "val_share", "between 0 and 1", self.val_share)
         if self.val_share is None and self.split_seed:
             raise SettingError("goes with val_share: {path: neu_det, val_share: 0.2, split_seed: 1}", ("split_seed",))
+        try:
+            re.compile("" if self.lists_groups else self.groups or "")
+        except re.error as error:
+            problem = f"{self.groups!r} is neither a regular expression ({error}) nor a .csv"
+            raise SettingError(problem, ("groups",)) from error
+
+    @property
+    def lists_groups(self) -> bool:
+        """`groups` is a file with the columns image and group, no rule."""
+        return self.groups is not None and self.groups.endswith(".csv")
 
 
 @dataclass(frozen=True)
@@ -90,8 +102,28 @@ class Subset(Settings):
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What a line of `expect` says of two models, by their short names. `word`: better, worse or equivalent."""
+
+    model: str
+    word: str
+    other: str
+
+    @staticmethod
+    def read(line: str) -> "Claim":
+        parts = line.split()
+        if len(parts) != 4 or tuple(parts[1:3]) not in {("better", "than"), ("worse", "than"), ("equivalent", "to")}:
+            raise SettingError(f"{line!r} must read `A better than B`, `A worse than B` or `A equivalent to B`")
+        return Claim(parts[0], parts[1], parts[3])
+
+
+@dataclass(frozen=True)
 class Spec(Settings):
-    """One comparison; the first model is the baseline. `train`: further options of the trainer, by its own names."""
+    """One comparison; the first model is the baseline. `train`: further options of the trainer, by its own names.
+
+    `margin`: a difference in AP or crack IoU up to which two models are equivalent. `expect`: what is expected before
+    the first cell runs, a line each: `A better than B`, `worse than` or `equivalent to`, with the models' short names.
+    """
 
     name: str
     task: str
@@ -104,6 +136,8 @@ class Spec(Settings):
     engine: Engine = field(default_factory=Engine)
     loggers: tuple[str, ...] = ()
     subsets: dict[str, Subset] = field(default_factory=dict)
+    margin: float | None = None
+    expect: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -135,6 +169,9 @@ class Spec(Settings):
                 raise SettingError(f"lists {', '.join(twice)} more than once", (kind,))
         for seed in self.seeds:
             require(0 <= seed <= MOST_SEED, "seeds", f"between 0 and {MOST_SEED}", seed)
+        require(self.margin is None or 0 < self.margin < 1, "margin", "between 0 and 1", self.margin)
+        for index, line in enumerate(self.expect):
+            self._check_claim(line, ("expect", index))
         stock = [model.model for model in self.models if model.matched_to is None]
         for index, model in enumerate(self.models):
             if len(model.label) > _MOST_LETTERS:
@@ -144,6 +181,18 @@ class Spec(Settings):
                 raise SettingError(f"no model {model.matched_to!r} to match{known}", ("models", index, "matched_to"))
         count = len(self.models) * len(self.datasets) * len(self.seeds)
         require(count <= MOST_CELLS, "models", f"at most {MOST_CELLS} cells with datasets and seeds", count)
+
+    def _check_claim(self, line: str, key: tuple[str | int, ...]) -> None:
+        try:
+            claim = Claim.read(line)
+        except SettingError as error:
+            raise SettingError(error.problem, key) from error
+        labels = [model.label for model in self.models]
+        for label in (claim.model, claim.other):
+            if label not in labels:
+                raise SettingError(f"{line!r} names {label!r}, which is no model{choices(label, labels)}", key)
+        if claim.word == "equivalent" and self.margin is None:
+            raise SettingError(f"{line!r} needs a margin; write margin: 0.01", key)
 
 
 def _check_name(name: str, key: tuple[str, ...], any_letters: bool = False) -> None:

@@ -18,11 +18,11 @@ CellKey = tuple[str, int]  # label of the model, seed
 class Sampled:
     """One cell on bootstrap samples of the images, the same for every cell: metric -> (samples,), NaN where undefined.
 
-    `images`: how many there are to draw.
+    `images`: how many there are to draw, see `effective_number`.
     """
 
     metrics: Mapping[str, NDArray[np.float64]]
-    images: int
+    images: float
 
 
 class Statistics:
@@ -62,7 +62,7 @@ class Statistics:
 
     def _table(
         self, label: str, seeds: set[int], metric: str
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int] | None:
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float] | None:
         """(seeds,) values, (samples, seeds) the same on samples of images, and how many images; None without them."""
         cells = [(label, seed) for seed in sorted(seeds)]
         found = [self._sampled(cell) for cell in cells]

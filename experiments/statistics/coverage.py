@@ -3,8 +3,9 @@
 Sets of images and trainings are drawn from a known truth, and each scheme's interval is asked whether it holds it.
 Beside ours: Hillis 2007; a t interval over the seeds alone; a bootstrap of images alone; a percentile bootstrap of
 images and seeds. `effects`: differences of an image are the sum of normal effects of seed, image and their
-interaction, standard deviations as named. `iou`: pooled crack IoU of two models on images of very unequal crack area.
-`AP`: two detectors, one class; seeds and images shift the scores of right detections.
+interaction, standard deviations as named. `photos`: seed, photo, image, and image with seed, of images that are crops
+of photos. `iou`: pooled crack IoU of two models on images of very unequal crack area. `AP`: two detectors, one class;
+seeds and images shift the scores of right detections.
 """
 
 import argparse
@@ -17,12 +18,14 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from experiments.metrics.coco_ap import Matches, average_precision
-from experiments.statistics.interval import Interval, image_samples, interval
+from experiments.statistics.interval import Interval, effective_number, image_samples, interval
 
 __all__ = ["SCENARIOS", "Drawn", "coverage", "effects", "line"]
 
 Floats = NDArray[np.float64]
 SAMPLES, RUNS = 200, 4000
+# Test images of each of DeepCrack's photos: 237 of 60.
+CROPS = (23, 15, 12, 11, 11, 9, 8, 8, 7, 7, *[6] * 5, *[5] * 3, *[4] * 3, *[3] * 9, *[2] * 12, *[1] * 18)
 
 
 class Drawn(NamedTuple):
@@ -30,7 +33,7 @@ class Drawn(NamedTuple):
 
     values: Floats
     resampled: Floats
-    images: int
+    images: float
     truth: float
 
 
@@ -43,6 +46,20 @@ def effects(seeds: int, images: int, seed: float, image: float, both: float) -> 
     def draw(rng: np.random.Generator) -> Drawn:
         d = rng.normal(0, seed, (seeds, 1)) + rng.normal(0, image, images) + rng.normal(0, both, (seeds, images))
         return Drawn(d.mean(axis=1), _samples(images) @ d.T / images, images, 0.0)
+
+    return draw
+
+
+def crops(seeds: int, seed: float, photo: float, image: float, both: float) -> Scenario:
+    """As `effects`, of images that are crops of photos, as unequal in number as DeepCrack's."""
+    own = np.repeat(np.arange(len(CROPS)), CROPS)
+    number = effective_number(own)
+
+    def draw(rng: np.random.Generator) -> Drawn:
+        shared = rng.normal(0, photo, len(CROPS))[own] + rng.normal(0, image, len(own))
+        d = rng.normal(0, seed, (seeds, 1)) + shared + rng.normal(0, both, (seeds, len(own)))
+        sets = _photo_samples()
+        return Drawn(d.mean(axis=1), sets @ d.T / sets.sum(axis=1, keepdims=True), number, 0.0)
 
     return draw
 
@@ -113,6 +130,17 @@ SCENARIOS: dict[str, Scenario] = {
         for seeds in (3, 5)
         for seed, image, both in ((0, 1, 0.3), (0, 0, 1), (0, 0.3, 1), (0.1, 1, 1), (0.2, 1, 1), (0.5, 1, 1), (1, 1, 1))
     },
+    **{
+        f"photos {seed:g}, {photo:g}, {image:g}, {both:g}; 3 seeds": crops(3, seed, photo, image, both)
+        for seed, photo, image, both in (
+            (0, 1, 0.5, 0.3),
+            (0.05, 1, 0.5, 0.3),
+            (0.2, 1, 1, 0.5),
+            (0.5, 1, 1, 1),
+            (0, 0, 1, 0.3),
+            (0, 0.5, 1, 1),
+        )
+    },
     **{f"iou, seeds {spread:g}; 3 seeds": iou(3, 100, spread) for spread in (0, 0.05, 0.2)},
     **{f"AP, seeds {spread:g}; 3 seeds": ap(3, 80, spread) for spread in (0, 0.1, 0.3)},
 }
@@ -156,7 +184,12 @@ def _schemes(drawn: Drawn, rng: np.random.Generator) -> Iterator[tuple[str, tupl
 
 @cache
 def _samples(images: int) -> NDArray[np.int64]:
-    return image_samples(images, samples=SAMPLES)
+    return image_samples(np.arange(images), samples=SAMPLES)
+
+
+@cache
+def _photo_samples() -> NDArray[np.int64]:
+    return image_samples(np.repeat(np.arange(len(CROPS)), CROPS), samples=SAMPLES)
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ SCENARIOS = [
 
 def false_claims(scenario: Scenario, runs: int, seed: int = 0) -> dict[str, float]:
     """Scheme -> share of `runs` tables with at least one verdict other than insufficient evidence."""
-    rng, sets = np.random.default_rng(seed), image_samples(IMAGES, samples=SAMPLES)
+    rng, sets = np.random.default_rng(seed), image_samples(np.arange(IMAGES), samples=SAMPLES)
     models, seeds = scenario.comparisons + 1, scenario.seeds
     wild = np.where(np.arange(models) == models - 1, scenario.wild, 1.0)[:, None, None]
     found = {"ours": 0, "own seeds": 0}

@@ -14,6 +14,9 @@ too little with three seeds; so does a percentile bootstrap over images and seed
 Three seeds agree by luck now and then; the interval is then short, and p far too small for a correction that asks for
 less than .01. So p of a difference takes V_seeds from all models of its table, with that estimate's degrees of freedom.
 `experiments.statistics.false_claims` shows what that changes.
+
+Images that are crops of one photo are no independent images: photos are drawn, each with all of its images. `images`
+is then how many photos of equal size would tell as much (Kish 1965): (sum of n)^2 / (sum of n^2), n images of a photo.
 """
 
 from dataclasses import dataclass
@@ -22,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-__all__ = ["LEAST_SEEDS", "LEVEL", "SAMPLES", "Interval", "SeedSpread", "image_samples", "interval", "seed_spread"]
+__all__ = ["LEAST_SEEDS", "LEVEL", "SAMPLES", "Interval", "SeedSpread", "effective_number", "image_samples", "interval",
+           "seed_spread"]  # fmt: skip
 
 LEVEL = 0.95
 LEAST_SEEDS = 3
@@ -32,12 +36,22 @@ _LEAST_SHARE = 0.9  # of the samples of images in which the metric exists
 
 @dataclass(frozen=True)
 class Interval:
-    """`value` between `low` and `high`; `p`: two-sided, of a true value of 0, by the seeds' spread of all models."""
+    """`value` between `low` and `high`, by `freedom` degrees of freedom; by the seeds' spread of all models: `error`,
+    the standard error, with `error_freedom`, and `p`, two-sided, of a true value of 0.
+    """
 
     value: float
     low: float
     high: float
-    p: float
+    freedom: float
+    error: float
+    error_freedom: float
+
+    @property
+    def p(self) -> float:
+        if not self.error:
+            return float(self.value == 0)
+        return float(2 * stdtr(self.error_freedom, -abs(self.value) / self.error))
 
 
 @dataclass(frozen=True)
@@ -56,17 +70,29 @@ def seed_spread(values: NDArray[np.float64]) -> SeedSpread:
     return SeedSpread(float((rest**2).sum()) / freedom, freedom)
 
 
-def image_samples(images: int, keep: NDArray[np.bool_] | None = None, samples: int = SAMPLES) -> NDArray[np.int64]:
-    """(samples, images): how often each sample holds each image; as many draws as images are kept, always the same."""
-    chosen = np.ones(images, dtype=bool) if keep is None else keep
-    count = int(chosen.sum())
-    return np.random.default_rng(0).multinomial(count, chosen / count, size=samples)
+def image_samples(photos: NDArray[np.int64], samples: int = SAMPLES) -> NDArray[np.int64]:
+    """(samples, images): how often each sample holds each image, always the same.
+
+    photos: (images,), the number of each image's photo. As many are drawn as there are, each with all of its images.
+    """
+    drawn, place = np.unique(photos, return_inverse=True)
+    count = len(drawn)
+    times = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=samples)
+    return np.asarray(times[:, place], dtype=np.int64)
+
+
+def effective_number(photos: NDArray[np.int64]) -> float:
+    """Of photos of equal size that tell as much as these; of images that are photos of their own: their number."""
+    _, sizes = np.unique(photos, return_counts=True)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def interval(
-    values: NDArray[np.float64], resampled: NDArray[np.float64], images: int, spread: SeedSpread | None = None
+    values: NDArray[np.float64], resampled: NDArray[np.float64], images: float, spread: SeedSpread | None = None
 ) -> Interval | str:
     """From each seed's value (seeds,) and its values on samples of images (samples, seeds); or why there is none.
+
+    images: how many there are to draw, see `effective_number`.
 
     For the difference of two models both hold differences, seed by seed, and `spread` is that of their table's models.
     NaN: the sample has nothing to measure.
@@ -80,16 +106,15 @@ def interval(
     over_images = np.cov(resampled[known], rowvar=False)
     common = max(0.0, float((over_images.sum() - np.trace(over_images)) / (seeds * (seeds - 1))))
     mean, own = float(values.mean()), float(values.var(ddof=1)) / seeds
-    deviation, freedom = _combined(own, seeds - 1, common, images - 1)
-    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * deviation
+    error, freedom = _combined(own, seeds - 1, common, images - 1)
+    half, error_freedom = float(stdtrit(freedom, (1 + LEVEL) / 2)) * error, freedom
     if spread is not None:
-        deviation, freedom = _combined(2 * spread.variance / seeds, spread.freedom, common, images - 1)
-    p = float(2 * stdtr(freedom, -abs(mean) / deviation)) if deviation else float(mean == 0)
-    return Interval(mean, mean - half, mean + half, p)
+        error, error_freedom = _combined(2 * spread.variance / seeds, spread.freedom, common, images - 1)
+    return Interval(mean, mean - half, mean + half, freedom, error, error_freedom)
 
 
-def _combined(over_seeds: float, seeds_freedom: int, common: float, images_freedom: int) -> tuple[float, float]:
+def _combined(over_seeds: float, seeds_freedom: int, common: float, images_freedom: float) -> tuple[float, float]:
     """Standard deviation sqrt(V) and its nu."""
     variance = over_seeds + common
     share = over_seeds / variance if variance else 1.0
-    return variance**0.5, 1 / (share / seeds_freedom + (1 - share) / max(1, images_freedom))
+    return variance**0.5, 1 / (share / seeds_freedom + (1 - share) / max(1.0, images_freedom))

@@ -36,6 +36,7 @@ class Contributions:
 
     counts (n, 4): TP, FP, FN, TN. bins: place in `histogram`'s (2, AP_BINS), flattened. near (n, 3, 4), lines (n, 4):
     ToleranceCounts for TOLERANCES_PX and of skeletons. scs_pooled (n, 3), scs_f1, scs_miou (n, 100): ScsCounts.
+    groups (n,): the photo that each image is a part of, where that is known.
     """
 
     names: NDArray[np.str_]
@@ -50,6 +51,7 @@ class Contributions:
     scs_pooled: Ints
     scs_f1: Floats
     scs_miou: Floats
+    groups: NDArray[np.str_] | None = None
 
     def scores(self, multiplicity: Multiplicity | None = None) -> dict[str, float]:
         """Every metric of DEFINITIONS for a set that holds image i `multiplicity[i]` times, (n,); None: each once.
@@ -93,7 +95,8 @@ class Contributions:
 
     def save(self, path: Path) -> None:
         """Write a compressed .npz, whole or not at all. Raises WriteError."""
-        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        every = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {name: array for name, array in every.items() if array is not None}
         write(path, lambda part: np.savez_compressed(part, **arrays))
 
     @staticmethod
@@ -101,8 +104,8 @@ class Contributions:
         """Read what `save` wrote. Raises SegplugError with the remedy when it is something else."""
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                return Contributions(**{field.name: arrays[field.name] for field in fields(Contributions)})
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+                return Contributions(**arrays)
+        except (OSError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise SegplugError(f"{path}: no per-image file of segplug ({error}); run segplug eval again") from error
 
     def _pooled(self, sets: Ints) -> Ints:

@@ -6,19 +6,44 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from experiments.metrics.coco_ap import CLASS_AP
-from experiments.report.comparison import Comparison
+from experiments.report.comparison import HEADLINE, Comparison
 from experiments.report.figures.intervals import Intervals
 from experiments.report.figures.theme import colour, legend, marker, panel
 from experiments.report.tables.errors import mean_errors
 from experiments.report.tables.table import METRICS
 from yoloplug.names import printable
 
-__all__ = ["MOST_CLASSES", "classes", "errors", "metrics"]
+__all__ = ["MOST_CLASSES", "classes", "errors", "metrics", "verdict"]
 
 MOST_CLASSES = 20
 _DOT_HEIGHT = 0.115  # inches
 _LEAST = 0.02
 _LONGEST = 40  # characters of a class's name
+
+
+def verdict(comparison: Comparison, intervals: Intervals) -> Figure | None:
+    """The metric that verdicts are about, a line a model."""
+    metric = HEADLINE[comparison.task]
+    others = [label for label in comparison.labels if comparison.differences(label, metric)]
+    models = [label for label in others if label != comparison.baseline]
+    if not models:
+        return None
+    figure, axes = panel(0, 0.7 + 0.26 * len(models))
+    for place, label in enumerate(models):
+        index = comparison.labels.index(label)
+        if (label, metric) in intervals:
+            axes.hlines(place, *intervals[label, metric], color=colour(index), linewidth=1.8)
+        apart = comparison.differences(label, metric)
+        axes.plot(mean(apart), place, marker(index), color=colour(index), markersize=6)
+    axes.axvline(0, color=colour(0), linewidth=1)
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, -_LEAST), max(high, _LEAST))
+    axes.set_yticks(range(len(models)), [_short(label) for label in models])
+    axes.set_ylim(len(models) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(f"difference in {metric} to {_short(comparison.baseline)}")
+    return figure
 
 
 def metrics(comparison: Comparison, intervals: Intervals) -> Figure | None:

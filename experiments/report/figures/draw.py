@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments.report.comparison import Comparison
 from experiments.report.figures.curves import loss, monitor
-from experiments.report.figures.differences import MOST_CLASSES, classes, errors, metrics
+from experiments.report.figures.differences import MOST_CLASSES, classes, errors, metrics, verdict
 from experiments.report.figures.intervals import Intervals, intervals
 from experiments.report.figures.scatter import latency, size
 from experiments.report.figures.theme import render
@@ -17,6 +17,7 @@ __all__ = ["PLOTS", "Drawn", "Picture", "draw_plots"]
 
 _INTERVALS = "Bars, where three seeds allow: 95 % interval of the difference to the baseline."
 PLOTS: dict[str, tuple[Callable[[Comparison, Intervals], Figure | None], str]] = {
+    "verdict": (verdict, f"What the verdicts rest on. {_INTERVALS}"),
     "metrics": (metrics, f"Differences to the baseline. {_INTERVALS}"),
     "monitor": (
         monitor,

@@ -10,8 +10,9 @@ from experiments.report.rows import Run
 from experiments.report.tables.cost import cost_table
 from experiments.report.tables.errors import error_table
 from experiments.report.tables.quality import per_class
+from experiments.report.tables.sentences import expectations, sentences
 from experiments.report.tables.table import Table
-from experiments.report.tables.verdicts import quality_tables, sentences
+from experiments.report.tables.verdicts import quality_tables
 
 __all__ = ["Document", "Origin", "Section", "document"]
 
@@ -22,6 +23,7 @@ class Section:
 
     title: str
     sentences: list[str]
+    expectations: list[str]
     quality: list[Table]
     cost: Table
     errors: list[Table]
@@ -71,6 +73,7 @@ def _section(comparison: Comparison, drawn: Drawn) -> Section:
     return Section(
         title=comparison.title,
         sentences=sentences(comparison),
+        expectations=expectations(comparison),
         quality=quality_tables(comparison) + ([classes] if classes else []),
         cost=cost_table(comparison),
         errors=[errors] if errors else [],

@@ -11,17 +11,17 @@ from experiments.report.comparison import HEADLINE, Comparison
 from experiments.report.forms.escape import csv_text
 from experiments.report.tables.cost import MEMORY
 from experiments.report.tables.table import METRICS, unit_of
-from experiments.statistics import Interval
+from experiments.statistics import Interval, Verdict
 
 __all__ = ["csv_table"]
 
 _CSV_COLUMNS = """name task dataset dataset_hash subset model baseline metric unit seeds mean standard_deviation
-low high difference difference_low difference_high p p_holm verdict""".split()
+low high difference difference_low difference_high p p_holm verdict reason detectable drawn""".split()
 _COSTS = {"params": "1", "flops": "1", "latency_ms": "ms"}
 
 
 def csv_table(comparisons: list[Comparison]) -> str:
-    """One line for each model and number, full precision; p_holm and verdict in the line of the headline metric."""
+    """One line for each model and number, full precision; the verdict in the line of the headline metric."""
     buffer = io.StringIO()
     table = csv.DictWriter(buffer, _CSV_COLUMNS, lineterminator="\n")
     table.writeheader()
@@ -51,8 +51,7 @@ def _quality_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:
                 line |= {"difference": mean(apart)} | _ends("difference_", found)
                 line |= {"p": found.p} if isinstance(found, Interval) else {}
             if metric == HEADLINE[comparison.task] and label in comparison.verdicts:
-                verdict = comparison.verdicts[label]
-                line |= {"p_holm": verdict.p_holm, "verdict": str(verdict)}
+                line |= _judged(comparison, comparison.verdicts[label])
             yield line
     yield from _equal_size_lines(comparison)
 
@@ -67,7 +66,13 @@ def _equal_size_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:
         line |= {"difference": mean(apart)} if apart else {}
         if verdict.difference:
             line |= {"p": verdict.difference.p} | _ends("difference_", verdict.difference)
-        yield line | {"p_holm": verdict.p_holm, "verdict": str(verdict)}
+        yield line | _judged(comparison, verdict)
+
+
+def _judged(comparison: Comparison, verdict: Verdict) -> dict[str, Any]:
+    """`drawn`: what the bootstrap of the interval drew."""
+    shown = {"p_holm": verdict.p_holm, "verdict": verdict.word, "reason": verdict.reason}
+    return {**shown, "detectable": verdict.detectable, "drawn": comparison.drawn}
 
 
 def _cost_lines(comparison: Comparison, label: str) -> Iterator[dict[str, Any]]:

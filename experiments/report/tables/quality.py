@@ -4,7 +4,7 @@ from statistics import mean, stdev
 
 from experiments.metrics.coco_ap import CLASS_AP
 from experiments.report.comparison import Comparison
-from experiments.report.tables.table import METRICS, Table, seeds, span
+from experiments.report.tables.table import METRICS, Table, number, seeds, span
 from experiments.statistics import Interval
 from segplug.page.render import Entry
 
@@ -62,8 +62,8 @@ def _quality(comparison: Comparison, label: str, metric: str) -> Entry:
     else:
         found = comparison.statistics.difference(label, comparison.baseline, metric)
         apart = comparison.differences(label, metric)
-        lines = [f"{mean(apart):+.3f}"] if apart else []
+        lines = [number(mean(apart), found, "+")] if apart else []
         lines += [span(found, "+")] if isinstance(found, Interval) else []
     if not isinstance(found, Interval) and len(values) > 1:
         lines.append(f"± {stdev(values):.3f}")
-    return Entry(f"{mean(values):.3f}", "\n".join(lines))
+    return Entry(number(mean(values), found), "\n".join(lines))

@@ -1,12 +1,13 @@
 """What every table of a report is made of."""
 
+import math
 from dataclasses import dataclass
 
 from experiments.report.comparison import Comparison
 from experiments.statistics import Interval
 from segplug.page.render import Entry
 
-__all__ = ["METRICS", "Table", "seeds", "span", "unit_of"]
+__all__ = ["METRICS", "Table", "decimals", "number", "seeds", "span", "unit_of"]
 
 METRICS = {
     "detect": ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L", "AR100"),
@@ -28,9 +29,26 @@ def seeds(comparison: Comparison, label: str) -> str:
     return f"baseline, {listed}" if label == comparison.baseline else listed
 
 
+def decimals(low: float | None, high: float | None) -> int:
+    """That a number between these deserves: half of it keeps two digits up to 35, else one (Particle Data Group)."""
+    half = 0.0 if low is None or high is None else (high - low) / 2
+    if not half > 0:
+        return 3
+    exponent = math.floor(math.log10(half))
+    places = (2 if half < 3.55 * 10**exponent else 1) - 1 - exponent
+    hidden = any(side and not round(side, places) for side in (low, high))  # an end beside 0 is not shown as 0
+    return min(4, max(1, places + hidden))
+
+
+def number(value: float, interval: Interval | str | None = None, sign: str = "") -> str:
+    """`sign` "+" for differences."""
+    digits = decimals(interval.low, interval.high) if isinstance(interval, Interval) else decimals(None, None)
+    return f"{value:{sign}.{digits}f}"
+
+
 def span(interval: Interval, sign: str = "") -> str:
-    """[low, high]; `sign` "+" for differences."""
-    return f"[{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
+    """[low, high]."""
+    return f"[{number(interval.low, interval, sign)}, {number(interval.high, interval, sign)}]"
 
 
 def unit_of(metric: str) -> str:

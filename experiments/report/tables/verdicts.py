@@ -1,15 +1,17 @@
-"""What a comparison found: the tables of verdicts, and the same in sentences."""
+"""What a comparison found: the tables of verdicts."""
 
 from collections.abc import Collection
 from statistics import mean
 
 from experiments.report.comparison import HEADLINE, Comparison
 from experiments.report.tables.quality import quality_table
-from experiments.report.tables.table import Table, seeds, span
+from experiments.report.tables.table import Table, number, seeds, span
 from experiments.statistics import Interval, Verdict
 from segplug.page.render import Entry
 
-__all__ = ["equal_size_table", "quality_tables", "sentences", "verdict_table"]
+__all__ = ["equal_size_table", "quality_tables", "verdict_table"]
+
+_JUDGED = ["Difference", "95 % interval", "p (Holm)", "Detectable", "Verdict"]
 
 
 def quality_tables(comparison: Comparison) -> list[Table]:
@@ -21,9 +23,9 @@ def quality_tables(comparison: Comparison) -> list[Table]:
 def verdict_table(comparison: Comparison) -> Table:
     """One line a model: headline metric, difference to the baseline, each with its interval, p and verdict."""
     metric = HEADLINE[comparison.task]
-    columns = ["Model", metric, "95 % interval", "Difference", "95 % interval", "p (Holm)", "Verdict"]
     lines = [_line(comparison, label, metric) for label in comparison.labels]
-    return Table(f"Verdict on {metric}, {comparison.split}", columns, lines, _notes(comparison.verdicts.values()))
+    notes = [*_notes(comparison, comparison.verdicts.values()), *_told_apart(comparison)]
+    return Table(f"Verdict on {metric}, {comparison.split}", ["Model", metric, "95 % interval", *_JUDGED], lines, notes)
 
 
 def equal_size_table(comparison: Comparison) -> Table | None:
@@ -31,7 +33,6 @@ def equal_size_table(comparison: Comparison) -> Table | None:
     if not comparison.at_equal_size:
         return None
     metric = HEADLINE[comparison.task]
-    columns = ["Model", metric, "Stock at its size", metric, "Difference", "95 % interval", "p (Holm)", "Verdict"]
     lines = [
         [
             Entry(label),
@@ -43,47 +44,39 @@ def equal_size_table(comparison: Comparison) -> Table | None:
         for (label, stock), verdict in comparison.at_equal_size.items()
     ]
     caption = f"Verdict on {metric} at equal size, {comparison.split}"
-    return Table(caption, columns, lines, _notes(comparison.at_equal_size.values()))
-
-
-def sentences(comparison: Comparison) -> list[str]:
-    """What came out for each model, in words; then the same on every part of the images that the spec names."""
-    return [
-        _sentence(part, label, against, verdict)
-        for part in (comparison, *comparison.subsets)
-        for (label, against), verdict in (
-            *(((label, part.baseline), verdict) for label, verdict in part.verdicts.items()),
-            *part.at_equal_size.items(),
-        )
-    ]
+    columns = ["Model", metric, "Stock at its size", metric, *_JUDGED]
+    return Table(caption, columns, lines, _notes(comparison, comparison.at_equal_size.values()))
 
 
 def _line(comparison: Comparison, label: str, metric: str) -> list[Entry]:
     own = comparison.statistics.interval(label, metric) if comparison.values(label, metric) else ""
-    cells = [
-        Entry(label, seeds(comparison, label)),
+    size = comparison.size_ratio(label)
+    small = [seeds(comparison, label), *([f"{size:.2f} x the baseline's parameters"] if size else [])]
+    entries = [
+        Entry(label, "\n".join(small)),
         Entry(_mean(comparison, label, metric)),
         Entry(span(own)) if isinstance(own, Interval) else Entry("-", own),
     ]
     if label == comparison.baseline:
-        return cells + [Entry("-")] * 4
-    return [*cells, *_judged(comparison.differences(label, metric), comparison.verdicts[label])]
+        return entries + [Entry("-")] * len(_JUDGED)
+    return [*entries, *_judged(comparison.differences(label, metric), comparison.verdicts[label])]
 
 
 def _judged(apart: list[float], verdict: Verdict) -> list[Entry]:
-    """Difference, interval, p and verdict."""
-    found, p = verdict.difference, verdict.p_holm
+    """Difference, interval, p, the detectable difference and the verdict."""
+    found, p, unseen = verdict.difference, verdict.p_holm, None if verdict.resolved else verdict.detectable
     return [
-        Entry(f"{mean(apart):+.3f}" if apart else "-"),
+        Entry(number(mean(apart), found, "+") if apart else "-"),
         Entry(span(found, "+") if found else "-"),
-        Entry("-" if p is None else _p(p)),
+        Entry("-" if p is None else f"{p:.3f}" if p >= 0.001 else "< 0.001"),
+        Entry("-" if unseen is None else number(unseen, found)),
         Entry(verdict.word, verdict.reason),
     ]
 
 
 def _mean(comparison: Comparison, label: str, metric: str) -> str:
     values = comparison.values(label, metric).values()
-    return f"{mean(values):.3f}" if values else "-"
+    return number(mean(values), comparison.statistics.interval(label, metric)) if values else "-"
 
 
 def _size(comparison: Comparison, stock: str) -> str:
@@ -92,25 +85,24 @@ def _size(comparison: Comparison, stock: str) -> str:
     return f"{matched['by']} {matched['off']:+.1%}" if matched else ""
 
 
-def _sentence(comparison: Comparison, label: str, against: str, verdict: Verdict) -> str:
-    metric = HEADLINE[comparison.task]
-    value, differences = _mean(comparison, label, metric), comparison.differences(label, metric, against)
-    where = f" {comparison.subset}" if comparison.subset else ""
-    if not differences:
-        return f"{label}{where}: no {metric} to compare; {verdict}."
-    interval = f" {span(verdict.difference, '+')}" if verdict.difference else ""
-    return (
-        f"{label}{where}: {metric} {value} against {_mean(comparison, against, metric)} of {against}, "
-        f"difference {mean(differences):+.3f}{interval}; {verdict}."
-    )
+def _told_apart(comparison: Comparison) -> list[str]:
+    """How many of all pairs of models have a verdict, not only those with the baseline."""
+    tested = [verdict for verdict in comparison.every_pair.values() if verdict.p_holm is not None]
+    if len(comparison.labels) < 3 or not tested:
+        return []
+    apart = [f"{a} and {b}" for (a, b), verdict in comparison.every_pair.items() if verdict.resolved]
+    listed = f": {'; '.join(apart)}" if apart else ""
+    return [f"Of all {len(tested)} pairs of models, {len(apart)} are resolved (Holm over all of them){listed}."]
 
 
-def _notes(verdicts: Collection[Verdict]) -> list[str]:
+def _notes(comparison: Comparison, verdicts: Collection[Verdict]) -> list[str]:
     tested = [verdict for verdict in verdicts if verdict.p_holm is not None]
     notes = [
         "Better, worse: a difference that chance, of images and of seeds, rarely makes (0 outside the interval and p "
         "below 0.05). Everything else is insufficient evidence; so are fewer than three shared seeds."
     ]
+    if comparison.margin is not None:
+        notes.append(f"Equivalent: not more than {comparison.margin:g} apart, the margin that the spec names.")
     if not tested:
         return notes
     count = len(tested)
@@ -119,13 +111,11 @@ def _notes(verdicts: Collection[Verdict]) -> list[str]:
         if count > 1
         else "One comparison in this table: Holm's correction leaves p as it is."
     )
+    drawn = "images" if comparison.photos is None else "photos, each with all of its images"
     return [
         *notes,
-        "Intervals: 95 %, t, variance between seeds plus covariance of the seeds over 1000 bootstrap samples of the "
-        "images, paired by image and seed (docs/comparison.md). p takes the variance between seeds from all models. "
+        "Detectable: the smallest true difference that would have got a verdict in 80 % of such comparisons.",
+        f"Intervals: 95 %, t, variance between seeds plus covariance of the seeds over 1000 bootstrap samples of the "
+        f"{drawn}, paired by image and seed (docs/comparison.md). p takes the variance between seeds from all models. "
         f"{holm}",
     ]
-
-
-def _p(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"

@@ -41,6 +41,10 @@ class CrackSet:
         more |= {Path(self.found.source.groups)} if self.found.source.groups else set()
         return hashlib.sha256(f"{own}{hash_files(more)}".encode()).hexdigest()[:16] if more else own
 
+    @property
+    def scored(self) -> list[str]:
+        return [sample.name for sample in self.test]
+
     def listed(self, file: Path) -> list[str]:
         keep = kept_images(file, [sample.image for sample in self.test])
         return [sample.name for sample, kept in zip(self.test, keep, strict=True) if not kept]

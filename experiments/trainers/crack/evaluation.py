@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.cells.cell import Cell
-from experiments.cells.per_image import CrackImages, score_subsets
+from experiments.cells.per_image import CrackImages, name_photos, score_subsets
 from experiments.cells.pictures import kept, save_masks, save_picture, shrink_mask
 from experiments.cells.row import Result
 from experiments.metrics.crack_errors import CrackErrors
@@ -45,6 +45,8 @@ def crack_row(cell: Cell, judge: Callable[[OnImage, Path], dict[str, Any]]) -> t
 
     contributions = cell.folder / FILES["contributions"]
     result = judge(on_image, contributions)
+    if cell.photos:
+        name_photos(contributions, cell.photos)
     save_masks(cell.folder / FILES["masks"], masks)
     write_json(cell.folder / FILES["per_image"][0], result["per_image"], indent=1)
     return result, {

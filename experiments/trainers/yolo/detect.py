@@ -71,7 +71,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> Result:
         if weights is None:
             lost: Result = {"metrics": {}, "per_class": {}, "diverged": True, "cost": {}, "train": spent}
             return {**lost, **always, "files": {"curves": CURVES}}
-        truth = ground_truth(data.val, data.names)
+        truth = ground_truth(data.val, data.names, cell.photos)
         predictions = _predict(weights, data, cell)
     write_json(cell.folder / "ground_truth.json", truth, indent=1)
     write_json(cell.folder / "predictions.json", predictions, indent=1)

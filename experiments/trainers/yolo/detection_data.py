@@ -1,5 +1,6 @@
 """A YOLO detection data set on disk: found, checked, named to Ultralytics, and turned into COCO ground truth."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor
 from pathlib import Path
@@ -42,6 +43,10 @@ class DetectionData:
 
     def content_hash(self) -> str:
         return hash_files(self.files)
+
+    @property
+    def scored(self) -> list[str]:
+        return [image.name for image in self.val]
 
     def listed(self, file: Path) -> list[str]:
         keep = kept_images(file, self.val)
@@ -93,16 +98,20 @@ def label_file(image: Path) -> Path:
     return Path(*parts).with_suffix(".txt")
 
 
-def ground_truth(images: tuple[Path, ...], names: tuple[str, ...]) -> dict[str, Any]:
+def ground_truth(
+    images: tuple[Path, ...], names: tuple[str, ...], photos: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """COCO dictionary in original pixels; image ids follow the order of `images`, category ids are class + 1.
 
-    `area` is the box area in px^2, which decides small / medium / large. Exact duplicate rows count once.
+    `area` is the box area in px^2, which decides small / medium / large. Exact duplicate rows count once. An image that
+    is a crop names its photo in `group`.
     """
     records: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id, image in enumerate(images, start=1):
         width, height = image_size(image)
-        records.append({"id": image_id, "file_name": image.name, "width": width, "height": height})
+        group = {"group": photos[image.name]} if photos else {}
+        records.append({"id": image_id, "file_name": image.name, "width": width, "height": height, **group})
         for cls, x, y, w, h in _read_labels(label_file(image), len(names)):
             box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
             annotations.append(

@@ -1,5 +1,6 @@
 """README shows the committed rows; the command that writes it refuses what it cannot vouch for."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,39 @@ def test_values_cost_and_verdict(results: Path) -> None:
     assert lines[3] == f"|  | plug_in | COCO AP 0.430, AP50 0.610 | +0.030 | {verdict} | 3.00 M | 8.00 | 12.5 |"
 
 
-def test_intervals_come_from_the_table(results: Path) -> None:
+def change(results: Path, **known: str) -> None:
+    """Of plug_in's line of AP."""
     table = results / "table.csv"
-    lines = table.read_text().splitlines()
-    head = lines[0].split(",")
-    (place,) = [i for i, line in enumerate(lines) if ",plug_in,base,AP," in line]
-    cells = lines[place].split(",")
-    for name, value in (("difference_low", "0.01"), ("difference_high", "0.05"), ("verdict", "better")):
-        cells[head.index(name)] = value
-    lines[place] = ",".join(cells[: len(head)])
-    table.write_text("\n".join(lines) + "\n")
+    with table.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    lines = [line | known if (line["model"], line["metric"]) == ("plug_in", "AP") else line for line in lines]
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(lines[0]))
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def test_intervals_come_from_the_table(results: Path) -> None:
+    change(results, difference_low="0.01", difference_high="0.05", verdict="better", reason="", detectable="0.02")
     assert "| +0.030 [+0.010, +0.050] | better |" in results_block(results)
+
+
+def test_what_could_have_been_found_stands_beside_too_little_evidence(results: Path) -> None:
+    change(results, difference_low="-0.01", difference_high="0.07", reason="why not", detectable="0.0512")
+    assert "| +0.03 [-0.01, +0.07] | insufficient evidence (why not; detectable: 0.05) |" in results_block(results)
+
+
+def test_intervals_by_image_are_refused_where_the_spec_names_photos(results: Path) -> None:
+    spec = """name: made-detect
+task: detect
+models: [base.yaml, plug_in.yaml]
+datasets: {data: {path: data, groups: 'a'}}
+seeds: [0]
+budget: {epochs: 2, imgsz: 64, batch: 4}
+"""
+    (results / "a" / "spec.yaml").write_text(spec)
+    with pytest.raises(SpecError, match=r"its spec names groups, but table\.csv was made from images, not photos"):
+        results_block(results)
 
 
 def test_stock_at_equal_size_stands_below(results: Path, make_row: Any) -> None:

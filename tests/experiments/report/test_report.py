@@ -26,7 +26,8 @@ from experiments.report.forms.table_csv import csv_table
 from experiments.report.rows import read_run
 from experiments.report.tables.cost import cost_table
 from experiments.report.tables.quality import quality_table
-from experiments.report.tables.verdicts import sentences, verdict_table
+from experiments.report.tables.sentences import sentences
+from experiments.report.tables.verdicts import verdict_table
 from segplug.page.render import Entry
 
 SPEC = """\
@@ -49,8 +50,8 @@ def test_all_files_and_an_offline_page(tmp_path: Path, make_row: Any) -> None:
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert {"report.html", "report.md", "table.tex", "table.csv", "plots/1-metrics.png", "plots/2-loss.png"} <= names
     assert not re.search(r'(src|href|srcset)="(?!data:)', html) and "@import" not in html and "url(" not in html
-    for gap in (" (", "<small>"):  # in the summary and in the table
-        assert html.count(f"insufficient evidence{gap}1 shared seed, 3 needed") == 2
+    for said in ("; 1 shared seed, 3 needed.", "insufficient evidence<small>1 shared seed, 3 needed"):
+        assert html.count(said) == 2  # in the summary and in the table
     assert "+0.030" in html and "-0.100" in html
     assert "photo &lt;1&gt;.jpg" in html and "<1>" not in html
     for word in (
@@ -84,7 +85,9 @@ def test_differences_are_paired_by_seed(tmp_path: Path, make_row: Any) -> None:
     (comparison,) = compare([read_run(tmp_path)])
     assert verdict_table(comparison).rows[1][-1] == Entry("insufficient evidence", "per-image file missing")
     assert verdict_table(comparison).rows[0][1:3] == [Entry("0.400"), Entry("-", "per-image file missing")]
-    assert "difference +0.000; insufficient" in sentences(comparison)[0]
+    assert sentences(comparison)[0] == (
+        "plug_in and base are not judged: AP 0.400 against 0.400, difference +0.000; per-image file missing."
+    )
 
 
 def test_unequal_data_or_budget_never_share_a_table(tmp_path: Path, make_row: Any) -> None:
@@ -169,7 +172,7 @@ def test_rows_alone_still_make_a_report(tmp_path: Path, make_row: Any) -> None:
     html = write_report([tmp_path], tmp_path / "report").read_text(encoding="utf-8")
     assert "Training loss" not in html and "Best and worst" not in html and "2026-02-02, commit beef, with" in html
     drawn = {path.stem for path in (tmp_path / "report" / "plots").iterdir()}
-    assert drawn == {f"1-{name}" for name in ("metrics", "classes", "latency", "parameters", "errors")}
+    assert drawn == {f"1-{name}" for name in ("verdict", "metrics", "classes", "latency", "parameters", "errors")}
     assert "loss.png" not in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
 
 
@@ -205,7 +208,8 @@ def test_csv_is_long_and_exact(tmp_path: Path, make_row: Any) -> None:
     assert float(found["base", "AP"]["mean"]) == 0.123456789
     assert float(found["plug_in", "AP"]["difference"]) == pytest.approx(0.2 - 0.123456789)
     assert found["base", "AP"]["difference"] == "" and found["base", "AP_S"]["mean"] == ""
-    assert found["plug_in", "AP"]["verdict"] == "insufficient evidence (1 shared seed, 3 needed)"
+    assert found["plug_in", "AP"]["verdict"] == "insufficient evidence"
+    assert found["plug_in", "AP"]["reason"] == "1 shared seed, 3 needed"
     assert float(found["base", "AP of cat"]["mean"]) == 0.4 and found["base", "AP"]["low"] == ""
     assert found["base", "latency_ms"]["unit"] == "ms" and float(found["base", "latency_ms"]["mean"]) == 12.5
 

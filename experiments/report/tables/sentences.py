@@ -1,0 +1,59 @@
+"""What a comparison found, in sentences that a person would say; and whether what was expected came true."""
+
+from statistics import mean
+
+from experiments.report.comparison import HEADLINE, Comparison
+from experiments.report.tables.table import number
+from experiments.spec.spec import Claim
+from experiments.statistics import EQUIVALENT, Verdict
+
+__all__ = ["expectations", "sentences"]
+
+_NAMES = {"AP": "AP", "iou_crack": "crack IoU"}
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """One for each model against the baseline and against stock at its size; the same on every part of the images."""
+    return [
+        f"On {part.subset}: {line}" if part.subset else line
+        for part in (comparison, *comparison.subsets)
+        for line in (
+            *(_sentence(part, label, part.baseline, verdict) for label, verdict in part.verdicts.items()),
+            *(_sentence(part, *pair, verdict) for pair, verdict in part.at_equal_size.items()),
+        )
+    ]
+
+
+def expectations(comparison: Comparison) -> list[str]:
+    """Each line of the spec's `expect` and what became of it."""
+    lines = list(comparison.rows[0].get("expect", []))
+    return [f"Expected: {line}. {_outcome(comparison, Claim.read(line))}" for line in lines]
+
+
+def _outcome(comparison: Comparison, claim: Claim) -> str:
+    verdict = comparison.judge([(claim.model, claim.other)])[claim.model, claim.other]
+    if verdict.word == claim.word:
+        return "It held."
+    return f"It did not hold: {verdict}." if verdict.resolved else f"Undecided: {verdict}."
+
+
+def _sentence(comparison: Comparison, label: str, against: str, verdict: Verdict) -> str:
+    metric = HEADLINE[comparison.task]
+    name, found = _NAMES[metric], verdict.difference
+    apart = comparison.differences(label, metric, against)
+    if not apart:
+        return f"{label}: no {name} to compare with {against}; {verdict.reason or verdict.word}."
+    own, base = (number(mean(comparison.values(x, metric).values()), found) for x in (label, against))
+    numbers = f"{name} {own} against {base}, difference {number(mean(apart), found, '+')}"
+    if found is None:
+        return f"{label} and {against} are not judged: {numbers}; {verdict.reason or verdict.word}."
+    numbers += f" (95 % interval {number(found.low, found, '+')} to {number(found.high, found, '+')})"
+    if verdict.word == EQUIVALENT:
+        return f"{label} is as good as {against} {verdict.reason}: {numbers}."
+    if verdict.resolved:
+        return f"{label} is {verdict.word} than {against}: {numbers}."
+    unseen = number(verdict.detectable or 0.0, found)
+    return (
+        f"Whether {label} is better or worse than {against} is open: {numbers}; {verdict.reason}. A true difference of "
+        f"{unseen} would have been found in 4 of 5 such comparisons."
+    )
