@@ -50,7 +50,7 @@ class Result(TypedDict, total=False):
 
 
 class Row(Result, total=False):
-    """A result with its cell's identity and circumstances; groups, margin, expect: what a report takes from the spec."""
+    """A result with its cell's identity and circumstances; groups, margin, expect: from the spec, for a report."""
 
     schema: int
     name: str
