@@ -12,8 +12,8 @@ Departs: dilation works (the reference does not fit the paddings of its side bra
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.checks import finite
-from yoloplug.blocks.parts.folding.branches import check_conv, folded, grown, plain_conv
+from yoloplug.blocks.parts.checks import check_conv, finite
+from yoloplug.blocks.parts.folding.branches import folded, grown, plain_conv
 from yoloplug.registry import register
 
 __all__ = ["ACBlock"]

@@ -9,10 +9,10 @@ common factor leave holes in what a pixel sees: take HDC there. With a d as larg
 it.
 """
 
-from torch import Tensor, nn
+from torch import nn
 
 from yoloplug.blocks.parts.checks import at_least_one, divides
-from yoloplug.blocks.parts.folding.affine import absorb_affine
+from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
@@ -27,7 +27,7 @@ __all__ = ["AtrousConv"]
     params="c1*c2*k**2/g + c2*bias",
     macs="c1*c2*k**2/g * P",
 )
-class AtrousConv(nn.Conv2d):
+class AtrousConv(AbsorbsAffine, nn.Conv2d):
     """Convolution whose taps lie d pixels apart, padded so that the size stays.
 
     Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); k odd. d: dilation in pixels of the input. g: groups, a
@@ -38,7 +38,3 @@ class AtrousConv(nn.Conv2d):
         at_least_one("AtrousConv", c1=c1, c2=c2, s=s)
         divides("AtrousConv", "g", g, c1=c1, c2=c2)
         super().__init__(c1, c2, k, s, autopad(k, d), dilation=d, groups=g, bias=bias)
-
-    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
-        absorb_affine(self, scale, shift)

@@ -11,7 +11,8 @@ Departs: the bottleneck's width has a default (the reference always passes it).
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.folding.affine import absorb_affine
+from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
@@ -26,25 +27,22 @@ __all__ = ["BottConv"]
     params="max(1, c2//8)*(c1 + 1 + k**2 + c2)",
     macs="max(1, c2//8)*(H*W*c1 + P*(k**2 + c2))",
 )
-class BottConv(nn.Module):
+class BottConv(AbsorbsAffine):
     """1x1 down to `mid` channels (with bias), k x k depthwise, 1x1 up to c2 (no bias).
 
     Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)). mid: default c2 // 8, at least 1.
     The bias comes before the zero padding, so borders answer to an all-zero input too.
     """
 
+    last_layer = "pointwise_2"
+
     def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, mid: int | None = None) -> None:
         super().__init__()
         mid = max(1, c2 // 8) if mid is None else mid
-        if min(c1, c2, s, mid) < 1:
-            raise ValueError(f"BottConv: c1, c2, s and mid must be at least 1, got c1={c1}, c2={c2}, s={s}, mid={mid}")
+        at_least_one("BottConv", c1=c1, c2=c2, s=s, mid=mid)
         self.pointwise_1 = nn.Conv2d(c1, mid, 1)
         self.depthwise = nn.Conv2d(mid, mid, k, s, autopad(k), groups=mid, bias=False)
         self.pointwise_2 = nn.Conv2d(mid, c2, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.pointwise_2(self.depthwise(self.pointwise_1(x)))
-
-    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place; the last 1x1 gains a bias."""
-        absorb_affine(self.pointwise_2, scale, shift)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.checks import at_least_one, divides
 from yoloplug.blocks.parts.experts.per_sample import conv2d_per_sample
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
@@ -63,14 +63,9 @@ class CondParamConv(nn.Module):
     ) -> None:
         super().__init__()
         self.c_condition = c1 if c_condition is None else c_condition
-        if min(c1, c2, s, self.c_condition, rank, embedding) < 1:
-            raise ValueError(
-                f"CondParamConv: c1, c2, s, c_condition, rank and embedding must be at least 1, got c1={c1}, c2={c2}, "
-                f"s={s}, c_condition={self.c_condition}, rank={rank}, embedding={embedding}"
-            )
-        if g < 1 or c1 % g or c2 % g:
-            both = [group for group in divisors(c1) if c2 % group == 0]
-            raise ValueError(f"CondParamConv: g={g} must divide c1={c1} and c2={c2}; use g from {both}")
+        widths = {"c_condition": self.c_condition, "rank": rank, "embedding": embedding}
+        at_least_one("CondParamConv", c1=c1, c2=c2, s=s, **widths)
+        divides("CondParamConv", "g", g, c1=c1, c2=c2)
         self.kernel_shape = (c2, c1 // g, k, k)
         self.s, self.p, self.d, self.g = s, autopad(k, d), d, g
         self.embed = nn.Linear(self.c_condition, embedding)

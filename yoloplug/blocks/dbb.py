@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from yoloplug.blocks.parts.checks import check_conv
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine
-from yoloplug.blocks.parts.folding.branches import Kernel, check_conv, conv_norm, folded, folded_pair, grown, plain_conv
+from yoloplug.blocks.parts.folding.branches import Kernel, conv_norm, folded, folded_pair, grown, plain_conv
 from yoloplug.registry import register
 
 __all__ = ["DBB"]

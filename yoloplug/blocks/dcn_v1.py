@@ -10,7 +10,6 @@ is not: sampling reads memory out of order. Measured on your machine by docs/ben
 from torch import Tensor
 
 from yoloplug.blocks.parts.deformable.deform_conv2d import DeformablePack
-from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
@@ -32,22 +31,7 @@ class DCNv1(DeformablePack):
     offset_groups: channel groups with offsets of their own.
     """
 
-    def __init__(
-        self,
-        c1: int,
-        c2: int,
-        k: int = 3,
-        s: int = 1,
-        g: int = 1,
-        d: int = 1,
-        offset_groups: int = 1,
-        bias: bool = False,
-    ) -> None:
-        super().__init__(c1, c2, k, s, g, d, offset_groups, bias, per_tap=2)
+    per_tap = 2
 
     def forward(self, x: Tensor) -> Tensor:
         return self.convolve(x, watched(self, "offset", self.conv_offset(x)))
-
-    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
-        absorb_affine(self, scale, shift)

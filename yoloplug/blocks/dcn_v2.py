@@ -11,7 +11,6 @@ Departs: bias defaults to False, because a BatchNorm follows in the hosts (mmcv:
 from torch import Tensor
 
 from yoloplug.blocks.parts.deformable.deform_conv2d import DeformablePack
-from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
@@ -33,24 +32,9 @@ class DCNv2(DeformablePack):
     offset_groups: channel groups with offsets of their own.
     """
 
-    def __init__(
-        self,
-        c1: int,
-        c2: int,
-        k: int = 3,
-        s: int = 1,
-        g: int = 1,
-        d: int = 1,
-        offset_groups: int = 1,
-        bias: bool = False,
-    ) -> None:
-        super().__init__(c1, c2, k, s, g, d, offset_groups, bias, per_tap=3)
+    per_tap = 3
 
     def forward(self, x: Tensor) -> Tensor:
         taps = self.offset_groups * self.k**2
         offset, mask = self.conv_offset(x).split([2 * taps, taps], dim=1)
         return self.convolve(x, watched(self, "offset", offset), watched(self, "modulation", mask.sigmoid()))
-
-    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
-        absorb_affine(self, scale, shift)

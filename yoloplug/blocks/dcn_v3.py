@@ -15,10 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.checks import at_least_one, finite
+from yoloplug.blocks.parts.checks import at_least_one, divides, finite, one_of
 from yoloplug.blocks.parts.deformable.aggregate import deform_aggregate
-from yoloplug.blocks.parts.divisors import divisors
-from yoloplug.blocks.parts.folding.affine import absorb_affine
+from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
@@ -36,13 +35,15 @@ Norm = Literal["LN", "BN"]
     params="c * ((dw_k or k)**2 + 3) + 3 * groups * k**2 * (c + 1) + 2 * (c**2 + c)",
     macs="P * c * ((dw_k or k)**2 + 3 * groups * k**2 + 2 * c + 4 * k**2)",
 )
-class DCNv3(nn.Module):
+class DCNv3(AbsorbsAffine):
     """Every pixel collects k x k values of its group at predicted places, with weights that sum to 1.
 
     Shape: (N, c, H, W) -> same. offset_scale multiplies the taps' grid and the predicted offsets, in pixels.
     center_feature_scale: blend with the unmoved value by a predicted share. remove_center: leave out the middle tap.
     dw_k: kernel of the depthwise convolution in front of the predictors, k by default. norm, act: what follows it.
     """
+
+    last_layer = "output_proj"
 
     def __init__(
         self,
@@ -60,10 +61,8 @@ class DCNv3(nn.Module):
         super().__init__()
         at_least_one("DCNv3", c=c)
         finite("DCNv3", offset_scale=offset_scale)
-        if groups < 1 or c % groups:
-            raise ValueError(f"DCNv3: c={c} is not divisible by groups={groups}; use groups from {divisors(c)}")
-        if norm not in get_args(Norm):
-            raise ValueError(f"DCNv3: norm must be one of {get_args(Norm)}, got {norm!r}")
+        divides("DCNv3", "groups", groups, c=c)
+        one_of("DCNv3", get_args(Norm), norm=norm)
         if remove_center and k == 1:
             raise ValueError("DCNv3: remove_center leaves no tap of k=1; use k=3")
         autopad(k, d)
@@ -105,10 +104,6 @@ class DCNv3(nn.Module):
             share = share.repeat_interleave(x.shape[1] // self.groups, dim=1)
             y = y * (1 - share) + value * share
         return self.output_proj(y.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
-        absorb_affine(self.output_proj, scale, shift)
 
 
 class _ChannelsLast(nn.Module):

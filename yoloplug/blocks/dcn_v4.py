@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.checks import at_least_one, finite
+from yoloplug.blocks.parts.checks import at_least_one, divides, finite
 from yoloplug.blocks.parts.deformable.aggregate import deform_aggregate
-from yoloplug.blocks.parts.divisors import divisors
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
@@ -58,8 +57,7 @@ class DCNv4(nn.Module):
         super().__init__()
         at_least_one("DCNv4", c=c)
         finite("DCNv4", offset_scale=offset_scale)
-        if groups < 1 or c < 1 or c % groups:
-            raise ValueError(f"DCNv4: c={c} is not divisible by groups={groups}; use groups from {divisors(c)}")
+        divides("DCNv4", "groups", groups, c=c)
         autopad(k, d)
         if remove_center and k == 1:
             raise ValueError("DCNv4: remove_center leaves no tap of k=1; use k=3")

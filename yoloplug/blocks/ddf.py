@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.checks import finite
-from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.checks import at_least_one, divides, finite, one_of
 from yoloplug.blocks.parts.filters.local_filter import Combine, local_filter
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
@@ -55,8 +54,7 @@ class DDF(nn.Module):
     ) -> None:
         super().__init__()
         _check("DDF", c, k, d, heads, se_ratio, combine)
-        if s < 1:
-            raise ValueError(f"DDF: s must be at least 1, got {s}")
+        at_least_one("DDF", s=s)
         self.k, self.s, self.d, self.combine = k, s, d, combine
         self.spatial_branch = _spatial_branch(c, k, s, heads, nn.init.calculate_gain("relu"))
         self.channel_branch = _channel_branch(c, k, se_ratio, nn.init.calculate_gain("relu"))
@@ -86,8 +84,7 @@ class DDFUp(nn.Module):
     ) -> None:
         super().__init__()
         _check("DDFUp", c, k, d, heads, se_ratio, combine)
-        if scale < 1 or (c_guide is not None and c_guide < 1):
-            raise ValueError(f"DDFUp: scale and c_guide must be at least 1, got scale={scale}, c_guide={c_guide}")
+        at_least_one("DDFUp", scale=scale, **({} if c_guide is None else {"c_guide": c_guide}))
         self.k, self.scale, self.d, self.combine = k, scale, d, combine
         self.guided = c_guide is not None
         places = range(scale**2)
@@ -149,9 +146,8 @@ def _check(name: str, c: int, k: int, d: int, heads: int, se_ratio: float, combi
     finite(name, se_ratio=se_ratio)
     if k == 1:
         raise ValueError(f"{name}: k=1 has one tap, whose deviation is not defined; use k=3")
-    if heads < 1 or c < 1 or c % heads:
-        raise ValueError(f"{name}: c={c} is not divisible by heads={heads}; use heads from {divisors(c)}")
+    at_least_one(name, c=c)
+    divides(name, "heads", heads, c=c)
     if int(c * se_ratio) < 1:
         raise ValueError(f"{name}: c={c}, se_ratio={se_ratio} leave no hidden channel; use se_ratio >= {1 / c:.3g}")
-    if combine not in get_args(Combine):
-        raise ValueError(f"{name}: combine must be one of {get_args(Combine)}, got {combine!r}")
+    one_of(name, get_args(Combine), combine=combine)

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.folding.branches import check_conv, plain_conv
+from yoloplug.blocks.parts.checks import check_conv
+from yoloplug.blocks.parts.folding.branches import plain_conv
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import shaped_as
 from yoloplug.registry import register

@@ -13,7 +13,7 @@ The softmax over taps is that of its video experiments (section 4.2).
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.checks import at_least_one, divides
 from yoloplug.blocks.parts.filters.local_filter import local_filter
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
@@ -39,10 +39,9 @@ class DynamicFilter(nn.Module):
 
     def __init__(self, c: int, k: int = 3, groups: int = 1, reduction: int = 4, softmax: bool = True) -> None:
         super().__init__()
-        if groups < 1 or c < 1 or c % groups:
-            raise ValueError(f"DynamicFilter: c={c} is not divisible by groups={groups}; use groups from {divisors(c)}")
-        if reduction < 1:
-            raise ValueError(f"DynamicFilter: reduction must be at least 1, got {reduction}")
+        at_least_one("DynamicFilter", c=c)
+        at_least_one("DynamicFilter", reduction=reduction)
+        divides("DynamicFilter", "groups", groups, c=c)
         if k == 1 and softmax:
             raise ValueError("DynamicFilter: k=1 with softmax has the one weight 1 and does nothing; use k=3")
         autopad(k)
@@ -71,8 +70,7 @@ class DynamicFilterLayer(nn.Module):
     def __init__(self, k: int = 3, s: int = 1, grouping: bool = False) -> None:
         super().__init__()
         autopad(k)
-        if s < 1:
-            raise ValueError(f"DynamicFilterLayer: s must be at least 1, got {s}")
+        at_least_one("DynamicFilterLayer", s=s)
         self.k, self.s, self.grouping = k, s, grouping
 
     def forward(self, image: Tensor, filters: Tensor) -> Tensor:

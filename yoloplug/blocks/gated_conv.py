@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from yoloplug.blocks.parts.checks import at_least_one, one_of
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.blocks.parts.watch import watched
@@ -64,10 +65,8 @@ class GatedConv(nn.Module):
         act: type[nn.Module] = nn.ELU,
     ) -> None:
         super().__init__()
-        if min(c1, c2, s) < 1:
-            raise ValueError(f"GatedConv: c1, c2 and s must be at least 1, got c1={c1}, c2={c2}, s={s}")
-        if padding not in get_args(Padding):
-            raise ValueError(f"GatedConv: padding must be one of {get_args(Padding)}, got {padding!r}")
+        at_least_one("GatedConv", c1=c1, c2=c2, s=s)
+        one_of("GatedConv", get_args(Padding), padding=padding)
         p = autopad(k, d)
         self.pad = _Same(k, s, d) if padding == "same" else nn.Identity()
         self.conv = nn.Conv2d(c1, 2 * c2, k, s, 0 if padding == "same" else p, d, padding_mode=_MODES[padding])

@@ -17,7 +17,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from yoloplug.blocks.bott_conv import BottConv
-from yoloplug.blocks.parts.divisors import nearest_divisor
+from yoloplug.blocks.parts.checks import divisors, one_of
 from yoloplug.blocks.parts.norms.group_norm import GroupNorm
 from yoloplug.blocks.parts.norms.layer_scale import LayerScale
 from yoloplug.blocks.parts.watch import watched
@@ -50,15 +50,13 @@ class GBC(nn.Module):
         super().__init__()
         if c < 8:
             raise ValueError(f"GBC: c={c} is too narrow, its bottleneck is c // 8 wide; use c >= 8")
-        if norm not in get_args(Norm):
-            raise ValueError(f"GBC: norm must be one of {get_args(Norm)}, got {norm!r}")
-        if gate not in get_args(Gate):
-            raise ValueError(f"GBC: gate must be one of {get_args(Gate)}, got {gate!r}")
-        groups = nearest_divisor(c, c / 16)
+        one_of("GBC", get_args(Norm), norm=norm)
+        one_of("GBC", get_args(Gate), gate=gate)
+        groups = _nearest_divisor(c, c / 16)
         self.block1 = _bottleneck(c, 3, norm, groups)
         self.block2 = _bottleneck(c, 3, norm, groups)
         self.block3 = _bottleneck(c, 1, norm, groups, nn.Sigmoid() if gate == "sigmoid" else None)
-        self.block4 = _bottleneck(c, 1, norm, nearest_divisor(c, 16))
+        self.block4 = _bottleneck(c, 1, norm, _nearest_divisor(c, 16))
         self.gain = LayerScale(c, 0) if zero_init else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,3 +67,8 @@ class GBC(nn.Module):
 def _bottleneck(c: int, k: int, norm: Norm, groups: int, act: nn.Module | None = None) -> nn.Sequential:
     normalise = GroupNorm(groups, c) if norm == "GN" else GroupNorm(1, c, affine=False)
     return nn.Sequential(BottConv(c, c, k, mid=c // 8), normalise, act or nn.ReLU())
+
+
+def _nearest_divisor(number: int, wanted: float) -> int:
+    """The divisor nearest to `wanted`, the smaller of two equally near."""
+    return min(divisors(number), key=lambda d: abs(d - wanted))

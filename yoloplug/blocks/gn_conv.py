@@ -16,9 +16,9 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.checks import finite
+from yoloplug.blocks.parts.checks import at_least_one, finite, one_of
 from yoloplug.blocks.parts.filters.global_local_filter import GlobalLocalFilter
-from yoloplug.blocks.parts.folding.affine import absorb_affine
+from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
@@ -35,12 +35,14 @@ Filter = Literal["dw7", "global_local"]
     params="3*c**2 + 3*c + 50*(2*c - c/2**(order-1)) + 2/3*c**2*(1 - 4**(1-order)) + 2*c - 2*c/2**(order-1)",
     macs="P*(3*c**2 + 49*(2*c - c/2**(order-1)) + 2/3*c**2*(1 - 4**(1-order)))",
 )
-class gnConv(nn.Module):
+class gnConv(AbsorbsAffine):
     """Multiply features with themselves `order` times through gates that grow in width.
 
     Shape: (N, c, H, W) -> same. The output is a polynomial of degree order + 1 of x: normalise x before it.
     s scales the spatial filter. h, w: spectrum size of the global_local filter (see GlobalLocalFilter).
     """
+
+    last_layer = "proj_out"
 
     def __init__(
         self, c: int, order: int = 5, s: float = 1 / 3, filter: Filter = "dw7", h: int = 14, w: int = 8
@@ -66,16 +68,10 @@ class gnConv(nn.Module):
             p = widen(p) * gate
         return self.proj_out(p)
 
-    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
-        absorb_affine(self.proj_out, scale, shift)
-
 
 def _check(c: int, order: int, filter: str) -> None:
-    if filter not in get_args(Filter):
-        raise ValueError(f"gnConv: filter must be one of {get_args(Filter)}, got {filter!r}")
-    if order < 1:
-        raise ValueError(f"gnConv: order must be at least 1, got {order}")
+    one_of("gnConv", get_args(Filter), filter=filter)
+    at_least_one("gnConv", order=order)
     twos = order - 1 if filter == "dw7" else order
     if c > 0 and c % 2**twos == 0:
         return

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from yoloplug.blocks.parts.checks import at_least_one, one_of
 from yoloplug.registry import register
 
 __all__ = ["GraphConv", "Normalise"]
@@ -55,12 +56,9 @@ class GraphConv(nn.Module):
         super().__init__()
         if k != 3:
             raise ValueError(f"GraphConv: k={k}, but the neighbours of a pixel lie in its 3x3 window; use k=3")
-        if min(c1, c2, s) < 1:
-            raise ValueError(f"GraphConv: c1, c2 and s must be at least 1, got c1={c1}, c2={c2}, s={s}")
-        if connectivity not in _STENCILS:
-            raise ValueError(f"GraphConv: connectivity must be one of {tuple(_STENCILS)}, got {connectivity!r}")
-        if normalise not in get_args(Normalise):
-            raise ValueError(f"GraphConv: normalise must be one of {get_args(Normalise)}, got {normalise!r}")
+        at_least_one("GraphConv", c1=c1, c2=c2, s=s)
+        one_of("GraphConv", [*_STENCILS], connectivity=connectivity)
+        one_of("GraphConv", get_args(Normalise), normalise=normalise)
         self.c1, self.s, self.normalise = c1, s, normalise
         self.register_buffer("stencil", torch.tensor(_STENCILS[connectivity]).float()[None, None], persistent=False)
         self.weight = nn.Parameter(torch.empty(c1, c2))

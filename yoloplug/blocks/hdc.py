@@ -60,7 +60,7 @@ class HDC(nn.Sequential):
         super().__init__(*layers)
 
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
+        """As AbsorbsAffine; the last layer's name depends on `rates`."""
         absorb_affine(self[-1], scale, shift)
 
 

@@ -19,6 +19,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from yoloplug.blocks.parts.checks import one_of
 from yoloplug.blocks.parts.folding.idle_bias import without_idle_bias
 from yoloplug.blocks.parts.inception import LAYERS, POOL, Branches, Conv, Table, check_form
 from yoloplug.blocks.parts.reference_state import known
@@ -84,8 +85,7 @@ class InceptionV2(Branches):
         widths: Sequence[int] | None = None,
     ) -> None:
         check_form("InceptionV2", form, _TABLES, ["reduction"], s)
-        if pool not in get_args(Pool):
-            raise ValueError(f"InceptionV2: pool must be one of {get_args(Pool)}, got {pool!r}")
+        one_of("InceptionV2", get_args(Pool), pool=pool)
         pooling: nn.Module = nn.AvgPool2d(3, s, 1) if pool == "avg" else nn.MaxPool2d(3, s, 1)
         if form == "reduction":
             pooling = _CeilMaxPool()

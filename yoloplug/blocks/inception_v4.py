@@ -18,9 +18,9 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from yoloplug.blocks.parts.inception import LAYERS, POOL, Branches, Conv, Fork, Padding, Table, check_form
+from yoloplug.blocks.parts.inception import LAYERS, POOL, Branches, Conv, Fork, Padding, Table, pooling_of
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
@@ -99,13 +99,7 @@ class InceptionV4(Branches):
         padding: Padding = "same",
         widths: Sequence[int] | None = None,
     ) -> None:
-        check_form("InceptionV4", form, _TABLES, _REDUCTIONS, s)
-        if padding == "valid" and form not in _REDUCTIONS:
-            raise ValueError(f"InceptionV4: padding='valid' is for forms {_REDUCTIONS}, got form {form!r}")
-        reduces = form in _REDUCTIONS
-        pooling = (
-            nn.MaxPool2d(3, s, int(padding == "same")) if reduces else nn.AvgPool2d(3, s, 1, count_include_pad=False)
-        )
+        pooling = pooling_of("InceptionV4", form, _TABLES, _REDUCTIONS, s, padding, count_include_pad=False)
         super().__init__(c1, c2, k, s, _TABLES[form], pooling, widths, padding)
 
     @staticmethod

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.checks import at_least_one, divides
 from yoloplug.blocks.parts.filters.local_filter import local_filter
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
@@ -40,15 +40,11 @@ class Involution(nn.Module):
 
     def __init__(self, c: int, k: int = 7, s: int = 1, group_channels: int = 16, reduction: int = 4) -> None:
         super().__init__()
-        if group_channels < 1 or c < 1 or c % group_channels:
-            raise ValueError(
-                f"Involution: c={c} is not divisible by group_channels={group_channels}; "
-                f"use group_channels from {divisors(c)}"
-            )
+        at_least_one("Involution", c=c)
+        at_least_one("Involution", s=s)
+        divides("Involution", "group_channels", group_channels, c=c)
         if reduction < 1 or reduction > c:
             raise ValueError(f"Involution: reduction must lie between 1 and c={c}, got {reduction}")
-        if s < 1:
-            raise ValueError(f"Involution: s must be at least 1, got {s}")
         autopad(k)
         self.k, self.s = k, s
         self.conv1 = _Layer(c, c // reduction, norm=True)

@@ -18,9 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.checks import finite
-from yoloplug.blocks.parts.divisors import divisors
-from yoloplug.blocks.parts.folding.affine import absorb_affine
+from yoloplug.blocks.parts.checks import check_conv, finite
+from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
@@ -36,12 +35,12 @@ __all__ = ["PartialConv"]
     params="k**2*c1*c2/g + c2",
     macs="P*k**2*(c1*c2/g + 1)",
 )
-class PartialConv(nn.Conv2d):
+class PartialConv(AbsorbsAffine, nn.Conv2d):
     """Convolution whose result is scaled up where part of its window lies in a hole or in the padding.
 
     Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); k odd.
     multi_channel: the mask has c1 channels, each with its own holes; otherwise one channel for all.
-    eps: what is added to the count of valid pixels.
+    eps: what is added to the count of valid pixels. An affine map folds in for calls without a mask; holes stay 0.
     """
 
     def __init__(
@@ -57,11 +56,7 @@ class PartialConv(nn.Conv2d):
         eps: float = 1e-8,
     ) -> None:
         finite("PartialConv", eps=eps)
-        if min(c1, c2, s) < 1:
-            raise ValueError(f"PartialConv: c1, c2 and s must be at least 1, got c1={c1}, c2={c2}, s={s}")
-        if g < 1 or c1 % g or c2 % g:
-            common = [n for n in divisors(c1) if c2 % n == 0]
-            raise ValueError(f"PartialConv: g={g} must divide c1={c1} and c2={c2}; use g from {common}")
+        check_conv("PartialConv", c1, c2, k, s, g)
         super().__init__(c1, c2, k, s, autopad(k, d), d, g, bias)
         self.multi_channel = multi_channel
         self.eps = eps
@@ -107,7 +102,3 @@ class PartialConv(nn.Conv2d):
         if not torch.jit.is_tracing() and tuple(mask.shape) != expected:
             raise ValueError(f"PartialConv: mask must have shape {expected}, got {tuple(mask.shape)}")
         return mask.to(x.dtype)
-
-    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output without a mask scale * y + shift per channel, in place; in holes it stays 0."""
-        absorb_affine(self, scale, shift)

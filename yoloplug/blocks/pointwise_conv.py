@@ -8,10 +8,10 @@ Conv, a third to a half of its training time on a CPU. Alone it cannot see shape
 four.
 """
 
-from torch import Tensor, nn
+from torch import nn
 
 from yoloplug.blocks.parts.checks import at_least_one, divides
-from yoloplug.blocks.parts.folding.affine import absorb_affine
+from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.registry import register
 
 __all__ = ["PointwiseConv"]
@@ -25,7 +25,7 @@ __all__ = ["PointwiseConv"]
     params="c1*c2/g + c2*bias",
     macs="c1*c2/g * P",
 )
-class PointwiseConv(nn.Conv2d):
+class PointwiseConv(AbsorbsAffine, nn.Conv2d):
     """Convolution with a 1x1 kernel, whatever k the row names.
 
     Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)). k: only keeps the place that the kernel size has in every
@@ -36,7 +36,3 @@ class PointwiseConv(nn.Conv2d):
         at_least_one("PointwiseConv", c1=c1, c2=c2, k=k, s=s)
         divides("PointwiseConv", "g", g, c1=c1, c2=c2)
         super().__init__(c1, c2, 1, s, groups=g, bias=bias)
-
-    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
-        absorb_affine(self, scale, shift)

@@ -14,7 +14,8 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.folding.branches import Kernel, check_conv, conv_norm, folded, folded_pair, grown, plain_conv
+from yoloplug.blocks.parts.checks import check_conv
+from yoloplug.blocks.parts.folding.branches import Kernel, conv_norm, folded, folded_pair, grown, plain_conv
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.checks import at_least_one, one_of
 from yoloplug.blocks.parts.folding.batch_norm import fold_bn, fold_named
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known
@@ -53,8 +53,7 @@ class Res2NetBottleneck(nn.Module):
     ) -> None:
         super().__init__()
         at_least_one("Res2NetBottleneck", c1=c1, c2=c2, s=s, scale=scale)
-        if stage not in get_args(Stage):
-            raise ValueError(f"Res2NetBottleneck: stage must be one of {get_args(Stage)}, got {stage!r}")
+        one_of("Res2NetBottleneck", get_args(Stage), stage=stage)
         if stage == "normal" and s != 1:
             raise ValueError(f"Res2NetBottleneck: stage='normal' sums parts of one size; use 'stage' or s=1, got s={s}")
         width = middle_width("Res2NetBottleneck", c2, base_width=base_width)

@@ -16,14 +16,12 @@ many small steps hold a GPU back. The gate is a step at t: in half precision a v
 Departs: GroupNorm always in SCConv; the sum of gains is one operation.
 """
 
-from math import gcd
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.checks import finite
-from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.checks import at_least_one, divides, finite, one_of
 from yoloplug.blocks.parts.norms.group_norm import GroupNorm
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
@@ -92,10 +90,8 @@ class SRU(nn.Module):
         finite("SRU", gate_threshold=gate_threshold)
         if c < 2 or c % 2:
             raise ValueError(f"SRU: c must be even (it swaps halves), got c={c}")
-        if groups < 1 or c % groups:
-            raise ValueError(f"SRU: c={c} is not divisible by groups={groups}; use groups from {divisors(c)}")
-        if gate not in get_args(Mask):
-            raise ValueError(f"SRU: gate must be one of {get_args(Mask)}, got {gate!r}")
+        divides("SRU", "groups", groups, c=c)
+        one_of("SRU", get_args(Mask), gate=gate)
         self.gn = norm(groups, c)
         self.threshold = gate_threshold
         self.gate = gate
@@ -128,8 +124,7 @@ class CRU(nn.Module):
         softmax: Softmax = "channels",
     ) -> None:
         super().__init__()
-        if softmax not in get_args(Softmax):
-            raise ValueError(f"CRU: softmax must be one of {get_args(Softmax)}, got {softmax!r}")
+        one_of("CRU", get_args(Softmax), softmax=softmax)
         finite("CRU", alpha=alpha)
         up = int(alpha * c)
         low = c - up
@@ -159,8 +154,7 @@ def _squeezed(c: int, alpha: float, squeeze: int, conv_groups: int) -> tuple[int
     """Channels of both parts of CRU after their squeeze. Raises ValueError with a remedy."""
     if not 0 < alpha < 1:
         raise ValueError(f"CRU: alpha must lie between 0 and 1, got {alpha}")
-    if squeeze < 1:
-        raise ValueError(f"CRU: squeeze must be at least 1, got {squeeze}")
+    at_least_one("CRU", squeeze=squeeze)
     up = int(alpha * c)
     rich, cheap = up // squeeze, (c - up) // squeeze
     if min(rich, cheap) < 1:
@@ -168,9 +162,5 @@ def _squeezed(c: int, alpha: float, squeeze: int, conv_groups: int) -> tuple[int
             f"CRU: c={c} with alpha={alpha} and squeeze={squeeze} leaves parts of {rich} and {cheap} channels; "
             "use a wider c or a smaller squeeze"
         )
-    if conv_groups < 1 or rich % conv_groups or c % conv_groups:
-        raise ValueError(
-            f"CRU: conv_groups={conv_groups} must divide c={c} and int(alpha*c) // squeeze = {rich}; "
-            f"use conv_groups from {divisors(gcd(c, rich))}"
-        )
+    divides("CRU", "conv_groups", conv_groups, **{"c": c, "int(alpha*c) // squeeze": rich})
     return rich, cheap

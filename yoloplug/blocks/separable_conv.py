@@ -12,7 +12,7 @@ full MACs.
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one
-from yoloplug.blocks.parts.folding.affine import absorb_affine
+from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
@@ -28,12 +28,14 @@ __all__ = ["SeparableConv"]
     params="k**2*c1 + c1*c2 + (c1 + c2)*bias",
     macs="(k**2*c1 + c1*c2) * P",
 )
-class SeparableConv(nn.Module):
+class SeparableConv(AbsorbsAffine):
     """Depthwise k x k, then 1x1, with neither norm nor activation between.
 
     Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); k odd. d: dilation of the depthwise convolution.
     bias: in both convolutions.
     """
+
+    last_layer = "pointwise"
 
     def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, d: int = 1, bias: bool = False) -> None:
         super().__init__()
@@ -43,10 +45,6 @@ class SeparableConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.pointwise(self.conv1(x))
-
-    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
-        absorb_affine(self.pointwise, scale, shift)
 
     @staticmethod
     def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ Departs: nothing lies between the two (Inception v3 puts BatchNorm and ReLU ther
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one, divides
-from yoloplug.blocks.parts.folding.affine import absorb_affine
+from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
@@ -28,13 +28,15 @@ __all__ = ["SpatialSepConv"]
     params="k*c2*(c1 + c2)/g + c2*bias",
     macs="k*c2*(c1*W + c2*ceil(W/s)) * ceil(H/s) / g",
 )
-class SpatialSepConv(nn.Module):
+class SpatialSepConv(AbsorbsAffine):
     """Vertical convolution to `mid` channels, then horizontal to c2.
 
     Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); k odd. mid: width between the two, default c2 (the cost
     formulas take that); k·mid·(c1 + c2)/g parameters. bias: in the second only, behind the padding. g: groups of both;
     g = c1 = c2 is the factorised depthwise convolution, 2k weights a channel.
     """
+
+    last_layer = "horizontal"
 
     def __init__(
         self, c1: int, c2: int, k: int = 3, s: int = 1, mid: int | None = None, bias: bool = False, g: int = 1
@@ -48,10 +50,6 @@ class SpatialSepConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.horizontal(self.vertical(x))
-
-    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
-        absorb_affine(self.horizontal, scale, shift)
 
     @staticmethod
     def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:

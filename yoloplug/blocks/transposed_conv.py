@@ -10,10 +10,10 @@ k, neighbouring outputs get different numbers of taps and checkerboards appear; 
 leaves outputs without any tap.
 """
 
-from torch import Tensor, nn
+from torch import nn
 
 from yoloplug.blocks.parts.checks import at_least_one, divides
-from yoloplug.blocks.parts.folding.affine import absorb_affine
+from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.registry import register
 
 __all__ = ["TransposedConv"]
@@ -28,7 +28,7 @@ __all__ = ["TransposedConv"]
     macs="c1*c2*k**2/g * H*W",
     place="row",
 )
-class TransposedConv(nn.ConvTranspose2d):
+class TransposedConv(AbsorbsAffine, nn.ConvTranspose2d):
     """Transposed convolution whose output is exactly s times its input's size.
 
     Shape: (N, c1, H, W) -> (N, c2, s·H, s·W); k=2, s=2 and k=4, s=2 are the usual pairs. g: groups, a divisor of c1 and
@@ -44,7 +44,3 @@ class TransposedConv(nn.ConvTranspose2d):
         if excess % 2 and max(s, d) == 1:
             raise ValueError(f"TransposedConv: k={k} with s=1 cannot keep the size; use an odd k such as {k + 1}")
         super().__init__(c1, c2, k, s, -(-excess // 2), excess % 2, groups=g, bias=bias, dilation=d)
-
-    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
-        absorb_affine(self, scale, shift)

@@ -80,7 +80,7 @@ def test_gamma_scales_the_start():
     [
         ((8, 8, 4), "k must be odd and positive, got 4; use 5"),
         ((8, 12, 3, 1, 3), r"ACBlock: g=3 must divide c1=8 and c2=12; use g from \[1, 2, 4\]"),
-        ((8, 8, 3, 0), "ACBlock: c1, c2 and s must be at least 1, got c1=8, c2=8, s=0"),
+        ((8, 8, 3, 0), "ACBlock: c1, c2, s must be at least 1, got c1=8, c2=8, s=0"),
         ((8, 8, 3, 1, 1, 0), "ACBlock: d must be at least 1 and padding at least 0, got d=0, padding=None"),
         ((8, 8, 3, 1, 1, 1, -1), "got d=1, padding=-1"),
     ],

@@ -149,10 +149,10 @@ def test_residual_folds_its_norms_exactly(randomise_norms):
         ({"c1": 8, "c2": 8, "experts": 0}, "experts must be at least 1, .*experts=0"),
         ({"c1": 8, "c2": 8, "s": 0}, "s=0"),
         ({"c1": 8, "c2": 8, "d": 0}, "d .*at least 1, got 0"),
-        ({"c1": 8, "c2": 8, "bias": "mixed"}, "bias must be False, True or 'shared', got 'mixed'"),
+        ({"c1": 8, "c2": 8, "bias": "mixed"}, r"bias must be one of \(False, True, 'shared'\), got 'mixed'"),
         ({"c1": 8, "c2": 8, "padding": "valid"}, r"padding must be one of \('symmetric', 'same'\), got 'valid'"),
         ({"c1": 8, "c2": 8, "s": 4, "padding": "same"}, r"needs d \* \(k - 1\) >= s - 1, got k=3, d=1, s=4"),
-        ({"c1": 8, "c2": 8, "k": 0, "padding": "same"}, "k and d must be at least 1, got k=0"),
+        ({"c1": 8, "c2": 8, "k": 0, "padding": "same"}, "k, d must be at least 1, got k=0"),
     ],
 )
 def test_refuses(arguments, message):

@@ -39,7 +39,7 @@ def test_parameter_count_is_the_published_one():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"c": 10}, r"c=10 is not divisible by groups=4; use groups from \[1, 2, 5, 10\]"),
+        ({"c": 10}, r"groups=4 must divide c=10; use groups from \[1, 2, 5, 10\]"),
         ({"c": 16, "k": 4}, "k must be odd and positive, got 4; use 5"),
         ({"c": 16, "dw_k": 2}, "k must be odd and positive, got 2; use 3"),
         ({"c": 16, "k": 1, "remove_center": True}, "remove_center leaves no tap of k=1; use k=3"),

@@ -98,7 +98,7 @@ def test_without_projections_an_affine_still_folds():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"c": 10}, r"c=10 is not divisible by groups=4; use groups from \[1, 2, 5, 10\]"),
+        ({"c": 10}, r"groups=4 must divide c=10; use groups from \[1, 2, 5, 10\]"),
         ({"c": 16, "k": 4}, "k must be odd and positive, got 4; use 5"),
         ({"c": 16, "d": 0}, "must be at least 1, got 0"),
         ({"c": 16, "dw_k": 2}, "k must be odd and positive, got 2; use 3"),

@@ -83,7 +83,7 @@ def test_equal_taps_have_a_finite_gradient():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"c": 10, "heads": 4}, r"c=10 is not divisible by heads=4; use heads from \[1, 2, 5, 10\]"),
+        ({"c": 10, "heads": 4}, r"heads=4 must divide c=10; use heads from \[1, 2, 5, 10\]"),
         ({"c": 4}, r"c=4, se_ratio=0.2 leave no hidden channel; use se_ratio >= 0.25"),
         ({"c": 16, "k": 1}, "k=1 has one tap, whose deviation is not defined; use k=3"),
         ({"c": 16, "k": 4}, "k must be odd and positive, got 4; use 5"),
@@ -99,7 +99,7 @@ def test_refuses(block, arguments, message):
 def test_refuses_strides_scales_and_guides():
     with pytest.raises(ValueError, match="s must be at least 1, got 0"):
         DDF(16, s=0)
-    with pytest.raises(ValueError, match="scale=0"):
+    with pytest.raises(ValueError, match="DDFUp: scale must be at least 1, got 0"):
         DDFUp(16, scale=0)
     with pytest.raises(ValueError, match="c_guide=0"):
         DDFUp(16, c_guide=0)

@@ -157,8 +157,8 @@ def test_benchmark_prints_a_row_for_each_block(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"c1": 8, "c2": 6, "g": 4}, "g=4 does not divide c1=8, c2=6"),
-        ({"c1": 8, "c2": 8, "offset_groups": 3}, "offset_groups=3 does not divide c1=8"),
+        ({"c1": 8, "c2": 6, "g": 4}, "g=4 must divide c1=8 and c2=6"),
+        ({"c1": 8, "c2": 8, "offset_groups": 3}, "offset_groups=3 must divide c1=8"),
         ({"c1": 8, "c2": 8, "k": 2}, "k must be odd and positive, got 2; use 3"),
         ({"c1": 8, "c2": 8, "d": 0}, "must be at least 1, got 0"),
         ({"c1": 8, "c2": 0}, "c2=0"),

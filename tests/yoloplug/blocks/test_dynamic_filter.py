@@ -51,7 +51,7 @@ def test_softmax_filters_average():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"c": 10, "groups": 4}, r"c=10 is not divisible by groups=4; use groups from \[1, 2, 5, 10\]"),
+        ({"c": 10, "groups": 4}, r"groups=4 must divide c=10; use groups from \[1, 2, 5, 10\]"),
         ({"c": 8, "k": 2}, "k must be odd and positive, got 2; use 3"),
         ({"c": 8, "k": 1}, "k=1 with softmax has the one weight 1 and does nothing; use k=3"),
         ({"c": 8, "reduction": 0}, "reduction must be at least 1, got 0"),

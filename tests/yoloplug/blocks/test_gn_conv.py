@@ -134,7 +134,7 @@ def test_global_half_sees_the_whole_map():
         ({"c": 0}, "c=0"),
         ({"c": 16, "order": 0}, "order must be at least 1, got 0"),
         ({"c": 16, "filter": "dw5"}, r"filter must be one of \('dw7', 'global_local'\), got 'dw5'"),
-        ({"c": 64, "order": 3, "filter": "global_local", "h": 0}, "h and w must be at least 1, got h=0"),
+        ({"c": 64, "order": 3, "filter": "global_local", "h": 0}, "h, w must be at least 1, got h=0"),
     ],
 )
 def test_refuses(arguments, message):

@@ -72,7 +72,7 @@ def test_starts_with_the_variance_of_its_input():
     [
         (
             {"c": 24},
-            r"c=24 is not divisible by group_channels=16; use .* from \[1, 2, 3, 4, 6, 8, 12, 24\]",
+            r"group_channels=16 must divide c=24; use .* from \[1, 2, 3, 4, 6, 8, 12, 24\]",
         ),
         ({"c": 16, "group_channels": 0}, "group_channels=0"),
         ({"c": 16, "k": 4}, "k must be odd and positive, got 4; use 5"),

@@ -83,7 +83,7 @@ def test_se_gate_after_the_merged_convolution(golden, randomise_norms):
     [
         ((8, 8, 2), "k must be odd and positive, got 2; use 3"),
         ((8, 12, 3, 1, 8), r"RepVGGBlock: g=8 must divide c1=8 and c2=12; use g from \[1, 2, 4\]"),
-        ((0, 8), "RepVGGBlock: c1, c2 and s must be at least 1, got c1=0"),
+        ((0, 8), "RepVGGBlock: c1, c2, s must be at least 1, got c1=0"),
     ],
 )
 def test_refuses(block, arguments, message):

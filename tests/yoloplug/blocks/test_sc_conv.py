@@ -69,9 +69,9 @@ def test_parameter_count_is_the_published_one():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"c": 20}, r"conv_groups=2 must divide c=20 and .* = 5; use conv_groups from \[1, 5\]"),
+        ({"c": 20}, r"conv_groups=2 must divide c=20 and .*=5; use conv_groups from \[1, 5\]"),
         ({"c": 4, "conv_groups": 1, "squeeze": 4}, "c=4 with alpha=0.5 and squeeze=4 leaves parts of 0 and 0 channels"),
-        ({"c": 18}, r"c=18 is not divisible by groups=4; use groups from \[1, 2, 3, 6, 9, 18\]"),
+        ({"c": 18}, r"groups=4 must divide c=18; use groups from \[1, 2, 3, 6, 9, 18\]"),
         ({"c": 9, "groups": 3}, "c must be even .* got c=9"),
         ({"c": 32, "alpha": 1.0}, "alpha must lie between 0 and 1, got 1.0"),
         ({"c": 32, "squeeze": 0}, "squeeze must be at least 1, got 0"),
@@ -86,5 +86,5 @@ def test_refuses(arguments, message):
 
 
 def test_group_batch_norm_refuses_uneven_groups():
-    with pytest.raises(ValueError, match="c=10 is not divisible by groups=4"):
+    with pytest.raises(ValueError, match="groups=4 must divide c=10"):
         GroupBatchnorm2d(4, 10)

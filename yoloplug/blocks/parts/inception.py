@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from math import ceil
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
+from yoloplug.blocks.parts.checks import at_least_one, one_of
 from yoloplug.blocks.parts.padding import autopad
 
-__all__ = ["LAYERS", "POOL", "Branches", "Conv", "Fork", "Padding", "Table", "check_form"]
+__all__ = ["LAYERS", "POOL", "Branches", "Conv", "Fork", "Padding", "Table", "check_form", "pooling_of"]
 
 Kernel = int | tuple[int, int]
 Padding = Literal["same", "valid"]
@@ -61,12 +62,10 @@ class Branches(nn.Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        if min(c1, c2, s) < 1:
-            raise ValueError(f"{name}: c1, c2 and s must be at least 1, got c1={c1}, c2={c2}, s={s}")
+        at_least_one(name, c1=c1, c2=c2, s=s)
         if k != 3:
             raise ValueError(f"{name}: its branches have kernels of their own; leave k at 3, got k={k}")
-        if padding not in ("same", "valid"):
-            raise ValueError(f"{name}: padding must be 'same' or 'valid', got {padding!r}")
+        one_of(name, get_args(Padding), padding=padding)
         wide = iter(_scaled(name, table, c1, c2) if widths is None else _checked(name, table, c1, c2, widths))
         for branch, layers in table.items():
             modules: list[nn.Module] = []
@@ -109,10 +108,24 @@ class _Forked(nn.Module):
 
 def check_form(name: str, form: str, tables: Mapping[str, Table], reductions: Sequence[str], s: int) -> None:
     """Raises ValueError on an unknown form, and on a reduction with a stride other than the papers' 2."""
-    if form not in tables:
-        raise ValueError(f"{name}: form must be one of {tuple(tables)}, got {form!r}")
+    one_of(name, [*tables], form=form)
     if form in reductions and s != 2:
         raise ValueError(f"{name}: form {form} halves the map; use s=2 or another form, got s={s}")
+
+
+def pooling_of(
+    name: str, form: str, tables: Mapping[str, Table], reductions: Sequence[str], s: int, padding: Padding, **mean: bool
+) -> nn.Module:
+    """What a form pools with: the maximum where it halves the map, else the mean (mean: options of nn.AvgPool2d).
+
+    Raises ValueError as check_form, and on padding="valid" elsewhere than in a reduction.
+    """
+    check_form(name, form, tables, reductions, s)
+    if form in reductions:
+        return nn.MaxPool2d(3, s, int(padding == "same"))
+    if padding == "valid":
+        raise ValueError(f"{name}: padding='valid' is for forms {tuple(reductions)}, got form {form!r}")
+    return nn.AvgPool2d(3, s, 1, **mean)
 
 
 def _passed(table: Table, c1: int) -> int:

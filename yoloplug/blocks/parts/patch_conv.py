@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from yoloplug.blocks.parts.checks import at_least_one
+
 __all__ = ["PatchConv"]
 
 
@@ -14,8 +16,9 @@ class PatchConv(nn.Conv2d):
     """
 
     def __init__(self, c1: int, c2: int, k: int, s: int) -> None:
-        if min(c1, c2, s) < 1 or k < s:
-            raise ValueError(f"c1, c2 and s must be at least 1 and k at least s, got c1={c1}, c2={c2}, k={k}, s={s}")
+        at_least_one("PatchConv", c1=c1, c2=c2, s=s)
+        if k < s:
+            raise ValueError(f"PatchConv: k={k} with s={s} would skip pixels; use k >= {s}")
         super().__init__(c1, c2, k, s)
         before = (k - s) // 2
         self.border = [before, k - 1 - before] * 2

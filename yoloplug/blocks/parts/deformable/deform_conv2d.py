@@ -8,11 +8,14 @@ instead, about twice as fast again. Positions are always computed in float32 or 
 """
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from yoloplug.blocks.parts.checks import check_conv, divides
+from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.memory_format import memory_format
 from yoloplug.blocks.parts.padding import autopad
 
@@ -21,30 +24,35 @@ __all__ = ["DeformablePack", "deform_conv2d", "sample", "tap_offsets"]
 Pair = tuple[int, int]
 
 
-class DeformablePack(nn.Module):
+class DeformablePack(AbsorbsAffine):
     """Weights of a deformable convolution and `conv_offset`, the convolution that predicts where it looks.
 
     per_tap: maps predicted per kernel tap: 2 (dy, dx) or 3 (and a mask logit). conv_offset starts at zero.
     """
 
+    per_tap: ClassVar[int]
+
     def __init__(
-        self, c1: int, c2: int, k: int, s: int, g: int, d: int, offset_groups: int, bias: bool, per_tap: int
+        self,
+        c1: int,
+        c2: int,
+        k: int = 3,
+        s: int = 1,
+        g: int = 1,
+        d: int = 1,
+        offset_groups: int = 1,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        if min(c1, c2, s) < 1:
-            raise ValueError(f"{name}: c1, c2 and s must be at least 1, got c1={c1}, c2={c2}, s={s}")
-        for option, divisor, width in (("g", g, c1), ("g", g, c2), ("offset_groups", offset_groups, c1)):
-            if divisor < 1 or width % divisor:
-                raise ValueError(
-                    f"{name}: {option}={divisor} does not divide c1={c1}, c2={c2}; use a common divisor, or 1"
-                )
+        check_conv(name, c1, c2, k, s, g)
+        divides(name, "offset_groups", offset_groups, c1=c1)
         self.k, self.s, self.p, self.d, self.offset_groups = k, s, autopad(k, d), d, offset_groups
         self.weight = nn.Parameter(torch.empty(c2, c1 // g, k, k))
         self.bias: nn.Parameter | None
         self.register_parameter("bias", nn.Parameter(torch.zeros(c2)) if bias else None)
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
-        self.conv_offset = nn.Conv2d(c1, per_tap * offset_groups * k * k, k, s, self.p, dilation=d)
+        self.conv_offset = nn.Conv2d(c1, self.per_tap * offset_groups * k * k, k, s, self.p, dilation=d)
         for parameter in self.conv_offset.parameters():
             nn.init.zeros_(parameter)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.divisors import divisors
+from yoloplug.blocks.parts.checks import at_least_one, divides, one_of
 from yoloplug.blocks.parts.experts.per_sample import conv2d_per_sample
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known, shaped_as
@@ -64,19 +64,12 @@ class Experts(nn.Module):
         cls, c1: int, c2: int, k: int, s: int, experts: int, g: int, d: int, bias: object, padding: object
     ) -> None:
         name = cls.__name__
-        if min(c1, c2, s, experts) < 1:
-            raise ValueError(
-                f"{name}: c1, c2, s and experts must be at least 1, got c1={c1}, c2={c2}, s={s}, experts={experts}"
-            )
-        if g < 1 or c1 % g or c2 % g:
-            both = [group for group in divisors(c1) if c2 % group == 0]
-            raise ValueError(f"{name}: g={g} must divide c1={c1} and c2={c2}; use g from {both}")
-        if bias not in (False, True, "shared"):
-            raise ValueError(f"{name}: bias must be False, True or 'shared', got {bias!r}")
-        if padding not in get_args(Padding):
-            raise ValueError(f"{name}: padding must be one of {get_args(Padding)}, got {padding!r}")
-        if padding == "same" and min(k, d) < 1:
-            raise ValueError(f"{name}: k and d must be at least 1, got k={k}, d={d}")
+        at_least_one(name, c1=c1, c2=c2, s=s, experts=experts)
+        divides(name, "g", g, c1=c1, c2=c2)
+        one_of(name, (False, True, "shared"), bias=bias)
+        one_of(name, get_args(Padding), padding=padding)
+        if padding == "same":
+            at_least_one(name, k=k, d=d)
         if padding == "same" and k > 1 and d * (k - 1) < s - 1:
             raise ValueError(f"{name}: padding='same' needs d * (k - 1) >= s - 1, got k={k}, d={d}, s={s}")
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from yoloplug.blocks.parts.checks import at_least_one
 from yoloplug.blocks.parts.norms.layer_norm_2d import LayerNorm2d
 
 __all__ = ["GlobalLocalFilter"]
@@ -27,8 +28,7 @@ class GlobalLocalFilter(nn.Module):
         super().__init__()
         if c < 2 or c % 2:
             raise ValueError(f"GlobalLocalFilter: c must be even (half local, half global), got c={c}")
-        if h < 1 or w < 1:
-            raise ValueError(f"GlobalLocalFilter: h and w must be at least 1, got h={h}, w={w}")
+        at_least_one("GlobalLocalFilter", h=h, w=w)
         self.dw = nn.Conv2d(c // 2, c // 2, 3, padding=1, groups=c // 2, bias=False)
         self.complex_weight = nn.Parameter(torch.empty(c // 2, h, w, 2))
         nn.init.trunc_normal_(self.complex_weight, std=0.02)

@@ -1,9 +1,11 @@
-"""Absorb a per-channel affine map (a folded BatchNorm) into the linear layer before it."""
+"""Absorb a per-channel affine map (a folded BatchNorm) into the linear layer before it, the block's last."""
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["absorb_affine"]
+__all__ = ["AbsorbsAffine", "absorb_affine"]
 
 
 @torch.no_grad()
@@ -23,3 +25,13 @@ def absorb_affine(layer: nn.Module, scale: Tensor, shift: Tensor) -> None:
         layer.register_parameter("bias", nn.Parameter(shift.to(weight).clone(), weight.requires_grad))
     else:
         bias.mul_(scale.to(bias)).add_(shift.to(bias))
+
+
+class AbsorbsAffine(nn.Module):
+    """A block that ends in one linear layer, `last_layer` by its name in the block; without a name it is that layer."""
+
+    last_layer: ClassVar[str] = ""
+
+    def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
+        """Make the output scale * y + shift per channel, in place."""
+        absorb_affine(self.get_submodule(self.last_layer), scale, shift)

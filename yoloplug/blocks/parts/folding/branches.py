@@ -6,24 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.divisors import divisors
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine
 from yoloplug.blocks.parts.padding import autopad
 
-__all__ = ["Kernel", "check_conv", "conv_norm", "folded", "folded_pair", "grown", "plain_conv"]
+__all__ = ["Kernel", "conv_norm", "folded", "folded_pair", "grown", "plain_conv"]
 
 Kernel = tuple[Tensor, Tensor]
 """(c2, c1 / g, k, k) weight and (c2,) bias of a plain convolution."""
-
-
-def check_conv(name: str, c1: int, c2: int, k: int, s: int, g: int = 1) -> None:
-    """Raise ValueError with the value and a remedy where no convolution has these numbers."""
-    if c1 < 1 or c2 < 1 or s < 1:
-        raise ValueError(f"{name}: c1, c2 and s must be at least 1, got c1={c1}, c2={c2}, s={s}")
-    if g < 1 or c1 % g or c2 % g:
-        common = [d for d in divisors(c1) if c2 % d == 0]
-        raise ValueError(f"{name}: g={g} must divide c1={c1} and c2={c2}; use g from {common}")
-    autopad(k)
 
 
 def conv_norm(c1: int, c2: int, k: int, s: int = 1, g: int = 1) -> nn.Sequential:

@@ -7,6 +7,8 @@ Departs: the gain starts at 1, not at normal noise.
 import torch
 from torch import Tensor, nn
 
+from yoloplug.blocks.parts.checks import divides
+
 __all__ = ["GroupBatchnorm2d"]
 
 
@@ -18,8 +20,7 @@ class GroupBatchnorm2d(nn.GroupNorm):
     """
 
     def __init__(self, groups: int, c: int, eps: float = 1e-10) -> None:
-        if groups < 1 or c % groups:
-            raise ValueError(f"GroupBatchnorm2d: c={c} is not divisible by groups={groups}")
+        divides("GroupBatchnorm2d", "groups", groups, c=c)
         super().__init__(groups, c, eps)
         self.weight = nn.Parameter(torch.ones(c, 1, 1))
         self.bias = nn.Parameter(torch.zeros(c, 1, 1))
