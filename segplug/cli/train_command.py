@@ -8,6 +8,7 @@ from typing import Any
 
 from segplug.cli.parsing.command import add_command
 from segplug.cli.parsing.flags import add_flags, given_flags
+from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 from segplug.training.config import TrainConfig
 from segplug.training.config_file import read_settings
@@ -31,7 +32,14 @@ def add(commands: Any) -> None:
         metavar="FILE",
         help="YAML or JSON with the settings below as keys (val_split: 0.2), such as the config.json of an earlier run",
     )
-    groups = add_flags(p, TrainConfig)
+    groups = add_flags(p, TrainConfig, leave_out=("data", "more_data"))
+    groups["data"].add_argument(
+        "--data",
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="STR",
+        help=f"{DataSource.__dataclass_fields__['data'].metadata['help']}; given again, several data sets at once",
+    )
     groups["model"].add_argument(
         "--decoder-block",
         default=argparse.SUPPRESS,
@@ -48,11 +56,13 @@ def _run(args: argparse.Namespace) -> None:
     from segplug.training.run import train
 
     settings = read_settings(args.config) if "config" in args else {}
-    given = given_flags(args, TrainConfig)
+    given = {key: value for key, value in given_flags(args, TrainConfig).items() if key != "data"}
     if "decoder_block" in args:
         given["options"] = [*given.get("options", []), ("block", args.decoder_block)]
     if "options" in given:
         given["options"] = {**settings.get("options", {}), **dict(given["options"])}
+    if "data" in args:
+        given["data"], *given["more_data"] = args.data
     settings.update(given)
     if "data" not in settings:
         raise SegplugError("no data: give --data DIR, or a line `data: DIR` in the config file")

@@ -19,7 +19,7 @@ from segplug.data.labels.mask_file import MaskFile, stored
 from segplug.data.sample import Contents, Sample, read_sample
 from segplug.errors import SegplugError
 
-__all__ = ["CrackDataset", "EpochSampler"]
+__all__ = ["Arrays", "CrackDataset", "EpochSampler"]
 
 CACHE_BYTES = 2 << 30
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,8 @@ from segplug.training.schedules import Schedule
 __all__ = ["Precision", "TrainConfig"]
 
 Precision = Literal["auto", "32", "bf16", "16"]
-FREE_ON_RESUME = {"data", "recursive", "ignore", "groups", "out", "resume", "device", "workers", "precision"} | {
+FREE_ON_RESUME = {"data", "more_data", "recursive", "ignore", "groups", "out", "resume", "device", "workers"} | {
+    "precision",
     "patience",
     "tensorboard",
     "samples_every",
@@ -35,6 +36,10 @@ class TrainConfig(DataSource):
     value of the wrong type or outside its range.
     """
 
+    more_data: Sequence[str] = field(
+        default_factory=list,
+        metadata=_about("data", "further data sets to train on at once, read by the same settings"),
+    )
     val_split: float = field(
         default=0.1,
         metadata=_about(
@@ -94,6 +99,12 @@ class TrainConfig(DataSource):
     crack_share: float = field(
         default=0.5, metadata=_about("images", "share of crops laid around a crack, where the image has one")
     )
+    smallest_scale: float = field(
+        default=1.0,
+        metadata=_about(
+            "images", "each photo is shrunk by a random factor from this to 1 before the crop, such as 0.25; 1: never"
+        ),
+    )
     augment: str | Sequence[Any] | None = field(
         default=None,
         metadata=_about(
@@ -140,6 +151,8 @@ class TrainConfig(DataSource):
         self._check("power", self.power > 0, "above 0")
         self._check("final_lr", 0 <= self.final_lr <= 1, "from 0 to 1")
         self._check("crack_share", 0 <= self.crack_share <= 1, "from 0 to 1")
+        self._check("smallest_scale", 0.05 <= self.smallest_scale <= 1, "from 0.05 to 1")
+        self._check("more_data", all(isinstance(d, str) and d for d in self.more_data), "a list of folders or files")
         self._check("ema", self.ema is None or 0 < self.ema < 1, "above 0 and below 1")
         self._check("patience", self.patience is None or self.patience >= 1, "at least 1")
         self._check("device", self.devices == 1 or ":" not in self.device, "one without a number when devices > 1")
@@ -156,6 +169,10 @@ class TrainConfig(DataSource):
     def _check(self, name: str, holds: bool, wanted: str) -> None:
         require(holds, name, wanted, getattr(self, name))
 
+    def sources(self) -> list[TrainConfig]:
+        """One for each data set."""
+        return [replace(self, data=data, more_data=[]) for data in (self.data, *self.more_data)]
+
     def plain(self) -> dict[str, Any]:
         """The settings as JSON-able values."""
         return json.loads(json.dumps(asdict(self)))
@@ -164,9 +181,9 @@ class TrainConfig(DataSource):
         """Raise SegplugError when a setting that shapes the result differs from the run being resumed."""
         mine = self.plain()
         changed = [
-            f"{f.name} {saved.get(f.name)!r} -> {mine[f.name]!r}"
+            f"{f.name} {saved.get(f.name, f.default)!r} -> {mine[f.name]!r}"
             for f in fields(self)
-            if f.name not in FREE_ON_RESUME and saved.get(f.name) != mine[f.name]
+            if f.name not in FREE_ON_RESUME and saved.get(f.name, f.default) != mine[f.name]
         ]
         if changed:
             raise SegplugError(

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from segplug.data.dataset import CrackDataset, EpochSampler
+from segplug.data.dataset import EpochSampler
+from segplug.data.mixed import MixedDataset
 from segplug.training.config import TrainConfig
 
 __all__ = ["ShareSampler", "train_loader", "val_loader"]
@@ -26,7 +27,7 @@ class ShareSampler(Sampler[int]):
         return iter([(k * self.world + self.rank) % self.length for k in range(len(self))])
 
 
-def train_loader(dataset: CrackDataset, config: TrainConfig, rank: int, pin: bool) -> DataLoader:
+def train_loader(dataset: MixedDataset, config: TrainConfig, rank: int, pin: bool) -> DataLoader:
     """Batches of crops, in an order that depends on seed and epoch alone."""
     sampler = EpochSampler(len(dataset), config.seed, rank, config.devices)
     return DataLoader(
@@ -42,7 +43,7 @@ def train_loader(dataset: CrackDataset, config: TrainConfig, rank: int, pin: boo
     )
 
 
-def val_loader(dataset: CrackDataset, config: TrainConfig, rank: int) -> DataLoader:
+def val_loader(dataset: MixedDataset, config: TrainConfig, rank: int) -> DataLoader:
     """One whole image a batch."""
     sampler = ShareSampler(len(dataset), rank, config.devices)
     return DataLoader(dataset, batch_size=1, sampler=sampler, generator=torch.Generator())

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from segplug.data.dataset import CrackDataset
+from segplug.data.mixed import MixedDataset
 from segplug.data.readers import CrackData
 from segplug.data.sample import Sample
 from segplug.data.split import train_val_samples
@@ -46,12 +47,14 @@ def train(config: TrainConfig, callbacks: Sequence[L.Callback] = (), data: Crack
     out, last = Path(config.out), Path(config.out) / "last.ckpt"
     device = pick_device(config.device)
     resume = _resume_from(config, last)
-    train_samples, val_samples = train_val_samples(data or config, config.val_split, config.seed, _say)
+    first, *others = config.sources()
+    splits = [train_val_samples(source, config.val_split, config.seed, _say) for source in (data or first, *others)]
+    train_samples, val_samples = ([sample for split in splits for sample in split[side]] for side in (0, 1))
     if config.patience is not None and not val_samples:
         raise SegplugError("patience needs validation images: set val_split above 0, or leave patience out")
-    crop = TrainCrop(config.crop, config.crack_share, config.augment)
-    training = CrackDataset(train_samples, crop, config.seed, note=_say)
-    validation = CrackDataset(val_samples, note=_say) if val_samples else None
+    crop = TrainCrop(config.crop, config.crack_share, config.augment, config.smallest_scale)
+    training = MixedDataset([CrackDataset(train, crop, config.seed, note=_say) for train, _ in splits])
+    validation = MixedDataset([CrackDataset(val, note=_say) for _, val in splits if val]) if val_samples else None
 
     torch.manual_seed(config.seed)
     model = create_model(config.model, config.encoder, config.encoder_weights, **config.options)

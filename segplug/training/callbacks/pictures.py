@@ -9,9 +9,9 @@ from typing import Any
 import lightning as L
 from torch import Tensor
 
-from segplug.data.dataset import CrackDataset
 from segplug.data.images.writing import write_picture
 from segplug.data.labels import NO_LABEL
+from segplug.data.mixed import MixedDataset
 from segplug.draw import draw_comparison
 from segplug.metrics import count, iou_crack
 from segplug.page.palette import SERIES
@@ -38,7 +38,7 @@ class Curves(L.Callback):
 class ValidationPictures(L.Callback):
     """Every `every` epochs folder/NAME_epoch005.png: photo, label and hits, false alarms, misses of the same images."""
 
-    def __init__(self, folder: Path, dataset: CrackDataset, every: int) -> None:
+    def __init__(self, folder: Path, dataset: MixedDataset, every: int) -> None:
         self.folder = folder
         self.dataset = dataset
         self.every = every
