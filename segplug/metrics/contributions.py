@@ -79,14 +79,17 @@ class Contributions:
         counts = Counts(*map(int, times @ self.counts))
         curve = CurveSum(pooled, Counts(*map(int, times @ self._best)))
         near = {r: ToleranceCounts(*map(int, times @ self.near[:, k])) for k, r in enumerate(TOLERANCES_PX)}
+        lines = ToleranceCounts(*map(int, times @ self.lines))
         return {
             **pixel_scores(counts),
             "iou_per_image": float(times @ self._per_image["iou"]) / images,
             "miou_per_image": float(times @ self._per_image["miou"]) / images,
             **curve.scores(),
             **near_scores(near),
-            "cldice": cldice(ToleranceCounts(*map(int, times @ self.lines))),
+            "cldice": cldice(lines),
             "cldice_per_image": float(times @ self._per_image["cldice"]) / images,
+            "false_line_px": (lines.predicted - lines.right) / images,
+            "false_alarm_share": counts.fp / max(1, counts.fp + counts.tn),
             "hd95_px": float(times @ self.hd95_px) / images,
             "hd95_px_median": float(np.median(np.repeat(self.hd95_px, times))),
             "one_mask_empty": int(times @ self.one_mask_empty),

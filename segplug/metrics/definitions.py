@@ -29,6 +29,8 @@ DEFINITIONS: dict[str, str] = {
     },
     "cldice": "F1 of predicted skeleton (Lee) on label and labelled one on prediction, skeleton pixels summed first",
     "cldice_per_image": "mean over images of clDice; both masks empty 1, one empty 0",
+    "false_line_px": "length of predicted skeleton that lies on no label, mean over images, in skeleton pixels",
+    "false_alarm_share": f"FP/(FP+TN), the share of crack-free pixels that were called crack, {POOLED}",
     "hd95_px": "mean over images of the outlines' HD95 in px; both empty 0, one empty the image's diagonal",
     "hd95_px_median": "median over images of the same",
     "one_mask_empty": "images where only one of label and prediction is empty (their HD95 is the diagonal)",

@@ -45,6 +45,8 @@ def test_counted_by_hand() -> None:
         "f1_tol5px": 1,
         "cldice": 1 / 2,
         "cldice_per_image": 1 / 2,
+        "false_line_px": 2,
+        "false_alarm_share": 2 / 12,
         # found to label: 0, 0, 1, 3; the 95th percentile lies .85 of the way from 1 to 3. Label to found is nearer.
         "hd95_px": 1 + 0.85 * 2,
         "hd95_px_median": 1 + 0.85 * 2,
@@ -62,7 +64,7 @@ def test_counted_by_hand() -> None:
 
 def test_both_empty_is_right_except_in_the_published_protocol() -> None:
     scores = score((EMPTY, EMPTY))
-    zero = {"hd95_px", "hd95_px_median", "one_mask_empty"}
+    zero = {"hd95_px", "hd95_px_median", "one_mask_empty", "false_line_px", "false_alarm_share"}
     published = {name for name in scores if name.startswith("scs_compat_")} - {"scs_compat_precision"}
     for name, value in scores.items():
         if name != "ods_threshold":
@@ -82,6 +84,8 @@ def test_one_empty_is_wrong(found: np.ndarray, truth: np.ndarray) -> None:
     }
     if truth.any():  # missed: every pixel ties at probability 0; the protocol's precision of nothing is 1
         nonzero |= {"ap": 4 / 16, "scs_compat_precision": 1}
+    else:
+        nonzero |= {"false_line_px": 4, "false_alarm_share": 4 / 16}
     got = {name: value for name, value in scores.items() if name != "ods_threshold" and value}
     assert got == pytest.approx(nonzero)
 
@@ -92,6 +96,7 @@ def test_pooled_and_per_image_means_differ() -> None:
     assert scores["iou_per_image"] == pytest.approx((2 / 6 + 1 + 1) / 3)
     assert scores["f1_tol1px"] == 7 / 8
     assert scores["cldice"] == pytest.approx(6 / 8) and scores["cldice_per_image"] == pytest.approx((0.5 + 2) / 3)
+    assert scores["false_line_px"] == pytest.approx(2 / 3) and scores["false_alarm_share"] == 2 / (12 + 16 + 12)
     assert scores["hd95_px"] == pytest.approx(2.7 / 3) and scores["hd95_px_median"] == 0
 
 
@@ -105,7 +110,7 @@ def test_pixels_without_label_count_nowhere() -> None:
     assert score((other, TRUTH), valid=valid) == scores
 
 
-OTHER = {"ods_threshold", "hd95_px", "hd95_px_median", "one_mask_empty"}
+OTHER = {"false_line_px", "false_alarm_share", "ods_threshold", "hd95_px", "hd95_px_median", "one_mask_empty"}
 
 
 def test_a_wide_crack_beside_its_label() -> None:
