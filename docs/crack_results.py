@@ -1,8 +1,9 @@
-"""Tables of docs/crack-results.md from finished comparisons and from `segplug eval` folders.
+"""Tables of docs/crack-results.md and docs/crack-model.md from finished comparisons and `segplug eval` folders.
 
 python docs/crack_results.py RUN … EVALUATIONS …
     RUN/cells/*/row.json, as `python -m experiments run` wrote; EVALUATIONS/<set>/<model>-s<seed>/scores.json
-python docs/crack_results.py --check    # the page's tables are those of docs/crack_scores.csv
+    Their figures replace those of the same set, model and seed in docs/crack_scores.csv; all others stay.
+python docs/crack_results.py --check    # the pages' tables are those of docs/crack_scores.csv
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 DOCS = Path(__file__).parent
-SCORES, PAGE = DOCS / "crack_scores.csv", DOCS / "crack-results.md"
+SCORES, PAGE, SHIPPED_PAGE = DOCS / "crack_scores.csv", DOCS / "crack-results.md", DOCS / "crack-model.md"
 # Metric -> its head in the tables: segplug's definitions, and SCSegamba's protocol.
 OWN = {
     "iou_crack": "crack IoU",
@@ -35,6 +36,9 @@ PROTOCOL = {
     "scs_compat_precision": "precision",
     "scs_compat_recall": "recall",
 }
+ALARMS = {"false_alarm_share": "false alarms", "false_line_px": "false lines, px a photo"}
+"""Absent from rows of before they were counted."""
+SHIPPED = {"cracks-drawn"}
 TO_BEAT = {"scs_compat_f1": 0.911, "scs_compat_miou": 0.902}  # SCSegamba on DeepCrack, as its authors print it
 BEGIN, END = "<!-- begin: {} -->", "<!-- end: {} -->"
 
@@ -62,8 +66,30 @@ def collect(folder: Path) -> list[Row]:
 
 def _rows(name: str, model: str, seed: int, metrics: dict[str, float]) -> list[Row]:
     shared = {"set": name, "model": model, "seed": str(seed)}
-    kept = {**OWN, **PROTOCOL}
+    kept = [metric for metric in {**OWN, **PROTOCOL, **ALARMS} if metric in metrics or metric not in ALARMS]
     return [{**shared, "metric": metric, "value": f"{metrics[metric]:.6g}"} for metric in kept]
+
+
+def merged(old: list[Row], new: list[Row]) -> list[Row]:
+    """Old rows but those of a set, model and seed that are new, then the new; sets and models stay together."""
+    keys = {(row["set"], row["model"], row["seed"]) for row in new}
+    rows = [row for row in old if (row["set"], row["model"], row["seed"]) not in keys] + new
+    sets = list(dict.fromkeys(row["set"] for row in rows))
+    return sorted(rows, key=lambda row: sets.index(row["set"]))
+
+
+def shipped_tables(rows: list[Row]) -> dict[str, str]:
+    """Mark -> Markdown: a line for each set, for each model that comes with the package."""
+    found = {}
+    columns = {**OWN, **ALARMS}
+    for model in sorted(SHIPPED):
+        mine = [row for row in rows if row["model"] == model]
+        lines = [["Photos", *columns.values()], ["---", *["--:"] * len(columns)]]
+        for name in dict.fromkeys(row["set"] for row in mine):
+            values = {row["metric"]: float(row["value"]) for row in mine if row["set"] == name}
+            lines.append([name, *(_shipped_cell(metric, values.get(metric)) for metric in columns)])
+        found[model] = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return found
 
 
 def tables(rows: list[Row]) -> dict[str, str]:
@@ -76,6 +102,12 @@ def tables(rows: list[Row]) -> dict[str, str]:
         if name == "deepcrack":
             found["distance"] = _distance(mine)
     return found
+
+
+def _shipped_cell(metric: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if metric == "false_line_px" else f"{value:.3f}".lstrip("0")
 
 
 def _table(rows: list[Row], metrics: dict[str, str]) -> str:
@@ -105,12 +137,13 @@ def _distance(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def page(text: str, found: dict[str, str]) -> str:
+def page(path: Path, found: dict[str, str]) -> str:
     """The page with each marked part replaced."""
+    text = path.read_text(encoding="utf-8")
     for name, content in found.items():
         begin, end = BEGIN.format(name), END.format(name)
         if begin not in text or end not in text:
-            raise SystemExit(f"{PAGE}: no marks {begin} … {end}")
+            raise SystemExit(f"{path}: no marks {begin} … {end}")
         head, rest = text.split(begin)
         text = f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}"
     return text
@@ -122,19 +155,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="exit 1 when the page differs from docs/crack_scores.csv")
     given = parser.parse_args(argv)
     if given.folders:
-        rows = [row for folder in given.folders for row in collect(folder)]
+        rows = merged(_read(), [row for folder in given.folders for row in collect(folder)])
         with SCORES.open("w", encoding="utf-8", newline="") as file:
             table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             table.writeheader()
             table.writerows(rows)
-    with SCORES.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    now = PAGE.read_text(encoding="utf-8")
-    wanted = page(now, tables(rows))
+    rows = _read()
+    pages = {PAGE: page(PAGE, tables(rows)), SHIPPED_PAGE: page(SHIPPED_PAGE, shipped_tables(rows))}
     if given.check:
-        return int(now != wanted)
-    PAGE.write_text(wanted, encoding="utf-8")
+        return int(any(path.read_text(encoding="utf-8") != wanted for path, wanted in pages.items()))
+    for path, wanted in pages.items():
+        path.write_text(wanted, encoding="utf-8")
     return 0
+
+
+def _read() -> list[Row]:
+    if not SCORES.exists():
+        return []
+    with SCORES.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 if __name__ == "__main__":

@@ -29,12 +29,17 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (cell / "row.json").write_text(json.dumps(row | {"subsets": {"part": part}}))
     unseen = tmp_path / "unseen" / "other" / "m-s1"
     unseen.mkdir(parents=True)
-    (unseen / "scores.json").write_text(json.dumps({"metrics": metrics | {"iou_crack": 0.25}}))
+    alarms = {"false_alarm_share": 0.002, "false_line_px": 41.6}
+    (unseen / "scores.json").write_text(json.dumps({"metrics": metrics | {"iou_crack": 0.25} | alarms}))
     marks = ["deepcrack", "deepcrack protocol", "deepcrack-part", "deepcrack-part protocol", "distance", "other"]
     page = tmp_path / "page.md"
     page.write_text("\n".join(f"<!-- begin: {mark} -->\n<!-- end: {mark} -->" for mark in [*marks, "other protocol"]))
     monkeypatch.setattr(crack_results, "PAGE", page)
     monkeypatch.setattr(crack_results, "SCORES", tmp_path / "scores.csv")
+    shipped = tmp_path / "shipped.md"
+    shipped.write_text("<!-- begin: m -->\n<!-- end: m -->")
+    monkeypatch.setattr(crack_results, "SHIPPED_PAGE", shipped)
+    monkeypatch.setattr(crack_results, "SHIPPED", {"m"})
     return tmp_path
 
 
@@ -50,6 +55,22 @@ def test_mean_and_deviation_over_seeds(folders: Path) -> None:
     (folders / "page.md").write_text(page.replace("<!-- begin: other -->", ""))
     with pytest.raises(SystemExit, match="no marks <!-- begin: other -->"):
         crack_results.main([])
+
+
+def test_new_figures_replace_those_of_their_set_model_and_seed(folders: Path) -> None:
+    assert crack_results.main([str(folders / "unseen")]) == 0
+    assert (
+        "| other | .250 | .500 | .500 | .500 | .500 | .500 | .500 | .002 | 42 |" in (folders / "shipped.md").read_text()
+    )
+    scores = folders / "unseen" / "other" / "m-s1" / "scores.json"
+    scores.write_text(scores.read_text().replace("0.25", "0.35"))
+    second = folders / "second" / "other" / "m-s2"
+    second.mkdir(parents=True)
+    (second / "scores.json").write_text(scores.read_text())
+    assert crack_results.main([str(folders / "second")]) == 0
+    assert "| m | 1, 2 | .300 ± .071 |" in (folders / "page.md").read_text()
+    assert crack_results.main([str(folders / "unseen")]) == 0
+    assert "| m | 1, 2 | .350 ± .000 |" in (folders / "page.md").read_text()
 
 
 def test_a_folder_without_a_seed_is_refused(folders: Path) -> None:

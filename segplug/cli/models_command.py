@@ -7,13 +7,14 @@ from typing import Any
 
 from segplug.cli.parsing.command import add_command
 from segplug.errors import SegplugError
+from segplug.weights import DEFAULT, SHIPPED
 
 __all__ = ["add"]
 
 
 def add(commands: Any) -> None:
     """Add the subcommand's parser."""
-    about = "List architectures with their size and paper, and the encoders that contain a word."
+    about = "List the trained models that come with the package, architectures and the encoders that contain a word."
     p = add_command(commands, "models", about, "segplug models --encoders mobilenetv3")
     p.add_argument("--encoders", metavar="WORD", help="list the encoders whose name contains WORD")
     p.set_defaults(run=_run)
@@ -23,12 +24,20 @@ def _run(args: argparse.Namespace) -> None:
     from segplug.models.create import encoder_names
 
     if args.encoders is None:
+        _list_shipped()
         _list_models()
         return
     found = [name for name in encoder_names() if args.encoders in name]
     if not found:
         raise SegplugError(f"no encoder name contains {args.encoders!r}")
     print("\n".join(found))
+
+
+def _list_shipped() -> None:
+    print("ready to predict (--model of `segplug predict`):")
+    for model in SHIPPED.values():
+        chosen = " (default)" if model.name == DEFAULT else ""
+        print(f"{model.name}{chosen}: {model.about}\n  licence: {model.licence}\n  card: {model.card}")
 
 
 def _list_models() -> None:

@@ -15,6 +15,7 @@ from segplug.errors import SegplugError
 from segplug.models.create import create_model
 from segplug.models.encoders.depth import without_cut_stages
 from segplug.models.preprocessing import IMAGENET, Preprocessing
+from segplug.weights import model_file
 from yoloplug.files import write
 
 __all__ = [
@@ -52,8 +53,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """The trained network in eval mode on the CPU, built offline, and what was saved beside it (model, train, row).
 
+    path: a checkpoint, or the name of a model that comes with the package.
+
     Of a run with a moving average of weights (`ema`) it is the average.
     """
+    path = model_file(path)
     contents = read_checkpoint(path)
     about = contents["segplug"]
     model = create_model(**about["model"], encoder_weights=None)

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from segplug.errors import SegplugError
 from segplug.inference.checkpoint import load_model
+from segplug.inference.half import save_half
 from segplug.inference.onnx_model import PREFIX, OnnxModel, import_export_extra
 from segplug.inference.probability import image_logits
 from segplug.inference.torch_model import ABOUT, load_exported
@@ -30,9 +31,10 @@ from yoloplug.files import write
 
 __all__ = ["TOLERANCE", "Exported", "Format", "export_model"]
 
-Format = Literal["onnx", "torchscript", "exported"]
-SUFFIXES = {"onnx": ".onnx", "torchscript": ".torchscript", "exported": ".pt2"}
+Format = Literal["onnx", "torchscript", "exported", "half"]
+SUFFIXES = {"onnx": ".onnx", "torchscript": ".torchscript", "exported": ".pt2", "half": ".ckpt"}
 TOLERANCE = 1e-4
+HALF_TOLERANCE = 1e-2
 STRIDE_PX = 32
 CHECKED = ((2, 200, 170), (1, 64, 320))
 """(N, H, W) of the images that the written file is checked on; it was traced at another size."""
@@ -54,37 +56,59 @@ def export_model(
     out: Path | str | None = None,
     opset: int = 18,
     threshold: float = 0.5,
+    scales: Sequence[float] = (1,),
 ) -> Exported:
     """Write the network with any batch and image size, and compare it with the checkpoint on two sizes.
 
     format: "onnx"; "torchscript" (a trace); "exported" (torch.export's .pt2, whose sizes must divide by
-    `size_multiple_px`; predict pads). out: the checkpoint's name with another suffix by default. threshold: stored for
-    those who use the file. Raises SegplugError on a network that cannot be exported for any size, and on a file that
-    differs by more than TOLERANCE; it is not kept then.
+    `size_multiple_px`; predict pads); "half" (a checkpoint of half the size, which knows its threshold). out: the
+    checkpoint's name with another suffix by default. threshold: stored for those who use the file; scales too, with
+    "half" alone: sizes that predictions are averaged over. Raises SegplugError on a network that cannot be exported for
+    any size, and on a file that differs by more than TOLERANCE (half precision: HALF_TOLERANCE); it is not kept then.
     """
     if format not in get_args(Format):
         raise SegplugError(f"unknown format {format!r}; valid: {', '.join(get_args(Format))}")
+    if tuple(scales) != (1,) and format != "half":
+        raise SegplugError(f"a file of format {format} holds one size; leave scales out, or give --scales to predict")
     if not 0 < threshold < 1:
         raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
     source = Path(checkpoint)
-    target = Path(out) if out is not None else source.with_suffix(SUFFIXES[format])
+    default = source.with_name(f"{source.stem}-half.ckpt") if format == "half" else source.with_suffix(SUFFIXES[format])
+    target = Path(out) if out is not None else default
     if target.suffix != SUFFIXES[format]:
         raise SegplugError(f"{target}: a file of format {format} is called {target.stem}{SUFFIXES[format]}")
     if format == "onnx":
         for name in ("onnx", "onnxruntime"):
             import_export_extra(name)
     network, trained = load_model(source)
-    about = _about(network, trained, format, threshold)
     whole = _FromPixels(network).eval()
+    if format == "half":
+        return _export_half(whole, trained, target, threshold, scales)
+    about = _about(network, trained, format, threshold)
     writer, reader = _WRITERS[format], _onnx_logits if format == "onnx" else _torch_logits
     differences: list[float] = []
 
     def fill(part: Path) -> None:
         _trace(lambda: writer(whole, part, about, opset), about["model"], format)
-        differences.extend(_differences(whole, reader(part), target))
+        differences.extend(_differences(whole, reader(part), target, TOLERANCE))
 
     write(target, fill)
     return Exported(target, CHECKED, tuple(differences), about["size_multiple_px"])
+
+
+def _export_half(
+    whole: _FromPixels, trained: dict[str, Any], target: Path, threshold: float, scales: Sequence[float]
+) -> Exported:
+    differences: list[float] = []
+
+    def fill(part: Path) -> None:
+        save_half(whole.network, trained, part, threshold, scales)
+        rounded = _FromPixels(load_model(part)[0])
+        with torch.inference_mode():
+            differences.extend(_differences(whole, rounded, target, HALF_TOLERANCE))
+
+    write(target, fill)
+    return Exported(target, CHECKED, tuple(differences), 1)
 
 
 class _FromPixels(nn.Module):
@@ -181,7 +205,9 @@ def _torch_logits(path: Path) -> Callable[[Tensor], Tensor]:
     return load_exported(path)[0].logits
 
 
-def _differences(network: nn.Module, logits_of: Callable[[Tensor], Tensor], target: Path) -> list[float]:
+def _differences(
+    network: nn.Module, logits_of: Callable[[Tensor], Tensor], target: Path, allowed: float
+) -> list[float]:
     found = []
     for size in CHECKED:
         images = _images(*size)
@@ -194,10 +220,10 @@ def _differences(network: nn.Module, logits_of: Callable[[Tensor], Tensor], targ
         if written.shape != expected.shape:
             raise SegplugError(f"{target}: not written; for images {size} it gives logits of {tuple(written.shape)}")
         found.append((torch.sigmoid(written) - torch.sigmoid(expected)).abs().max().item())
-        if not found[-1] <= TOLERANCE:
+        if not found[-1] <= allowed:
             raise SegplugError(
                 f"{target}: not written; its probabilities differ by up to {found[-1]:.1e} from the checkpoint's on "
-                f"{size[0]} images of {size[2]}x{size[1]}, {TOLERANCE:g} is allowed"
+                f"{size[0]} images of {size[2]}x{size[1]}, {allowed:g} is allowed"
             )
     return found
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from segplug.errors import SegplugError
 from segplug.inference.tiling import OVERLAP, tiled_probability
+from segplug.weights import model_file
 
 __all__ = ["Predictor", "load"]
 
@@ -24,13 +26,14 @@ class Predictor:
     """Called with a photo it gives the probability of crack of each pixel.
 
     digest: of the model's file, 16 hexadecimal digits. threshold: the one stored with the model. network: the file's
-    contents as a function of one (H, W, 3) photo.
+    contents as a function of one (H, W, 3) photo. scales: sizes of the photo that are averaged, 1 being its own.
     """
 
     path: Path
     digest: str
     threshold: float
     network: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    scales: tuple[float, ...] = (1,)
 
     def __call__(self, image: NDArray[np.uint8], tile: int | None = None) -> NDArray[np.float32]:
         """(H, W, 3) RGB uint8 of any size -> (H, W). tile: a larger image goes through in blended tiles of this side.
@@ -41,7 +44,7 @@ class Predictor:
             raise SegplugError(f"a photo must be (H, W, 3) RGB uint8, got {image.dtype} {image.shape}")
         if tile is not None and tile < 2 * OVERLAP:
             raise SegplugError(f"tile must be at least {2 * OVERLAP} px, got {tile}")
-        probability = tiled_probability(image, self.network, tile or max(image.shape))
+        probability = tiled_probability(image, self.at_scales, tile or max(image.shape))
         if not np.isfinite(probability).all():
             raise SegplugError(f"{self.path}: the model gives NaN; its weights are broken, train again")
         return probability
@@ -55,15 +58,34 @@ class Predictor:
 
         return replace(self, network=averaged)
 
+    def with_scales(self, scales: Sequence[float]) -> Predictor:
+        """The same with other `scales`. Raises SegplugError on one outside 0.1 … 4."""
+        if not scales or not all(0.1 <= scale <= 4 for scale in scales):
+            raise SegplugError(f"scales must be numbers from 0.1 to 4, got {', '.join(map(str, scales)) or 'none'}")
+        return replace(self, scales=tuple(scales))
+
+    def at_scales(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """`network`, averaged over `scales`, of an image of at most one tile."""
+        return np.mean([self._at(image, scale) for scale in self.scales], axis=0, dtype=np.float32)
+
+    def _at(self, image: NDArray[np.uint8], scale: float) -> NDArray[np.float32]:
+        h, w = image.shape[:2]
+        size = max(1, round(w * scale)), max(1, round(h * scale))
+        if size == (w, h):
+            return self.network(image)
+        resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        found = self.network(np.asarray(resized, np.uint8))
+        return np.asarray(cv2.resize(found, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+
 
 def load(path: Path | str, device: str = "auto") -> Predictor:
-    """Load a model file: `load("best.ckpt")(photo)`.
+    """Load a model file, or a model that comes with the package by its name: `load("best.ckpt")(photo)`.
 
     .onnx runs in onnxruntime and imports no torch; .pt2 and .torchscript run in torch on the CPU without segplug's
     model code; every other file is a checkpoint. Raises SegplugError on a file that is missing, unreadable or not of
     segplug.
     """
-    path = Path(path)
+    path = model_file(path)
     if not path.is_file():
         raise SegplugError(f"{path}: no such model file")
     if path.suffix == ".onnx":
@@ -84,8 +106,10 @@ def load(path: Path | str, device: str = "auto") -> Predictor:
     from segplug.inference.probability import crack_probability, fast_layout, pick_device
 
     place = pick_device(device)
-    network = fast_layout(load_model(path)[0].to(place), place)
-    return Predictor(path, _digest(path), DEFAULT_THRESHOLD, lambda image: crack_probability(network, image, place))
+    loaded, about = load_model(path)
+    network = fast_layout(loaded.to(place), place)
+    threshold, scales = about.get("threshold", DEFAULT_THRESHOLD), tuple(about.get("scales", (1,)))
+    return Predictor(path, _digest(path), threshold, lambda image: crack_probability(network, image, place), scales)
 
 
 def _digest(path: Path) -> str:

@@ -43,7 +43,7 @@ class Job:
         progress = Progress(self.note, tile_count((image.shape[0], image.shape[1]), self.tile), what)
 
         def network(tile: NDArray[np.uint8]) -> NDArray[np.float32]:
-            found = self.predictor.network(tile)
+            found = self.predictor.at_scales(tile)
             progress.tick()
             return found
 

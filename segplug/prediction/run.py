@@ -17,6 +17,7 @@ from segplug.prediction.media.video import predict_video
 from segplug.prediction.progress import Note, Progress
 from segplug.prediction.records import Record, Records
 from segplug.prediction.sources import Source, find_sources
+from segplug.weights import licence_note
 from yoloplug import files
 
 __all__ = ["predict"]
@@ -33,6 +34,7 @@ def predict(
     threshold: float | None = None,
     tile: int = 1024,
     flips: bool = False,
+    scales: Sequence[float] | None = None,
     every: int = 1,
     overwrite: bool = False,
     device: str = "auto",
@@ -41,10 +43,12 @@ def predict(
 ) -> list[dict[str, str | float]]:
     """Write the results that `save` names into folders of `out`; return the rows of out/predictions.csv.
 
-    model: checkpoint or exported network. sources: files, folders, globs (see `find_sources`); images larger than
-    `tile` px on a side are cut into overlapping tiles, georeferenced TIFFs are read and written window by window.
+    model: checkpoint, exported network, or the name of a model in `segplug.weights.SHIPPED`. sources: files, folders,
+    globs (see `find_sources`); images larger than `tile` px on a side are cut into overlapping tiles, georeferenced
+    TIFFs are read and written window by window.
     save: masks (0 and 255), overlays, probabilities (16-bit, 65535 is 1), polygons (GeoJSON), coco (one coco.json).
     threshold: probability from which a pixel is crack; None takes the model's own. flips: average over mirror images.
+    scales: average over the photo at these sizes, 1 being its own; None takes the model's.
     every: of a video, predict each `every`-th frame. recursive: also what lies in a folder's sub-folders, whose results
     lie in sub-folders of the same names. What is finished in `out` with equal settings is left alone unless
     `overwrite`. Raises SegplugError on a bad setting or model, and FilesFailed, after the others are done, on sources
@@ -53,7 +57,10 @@ def predict(
     _check(save, threshold, tile, every)
     paths = [sources] if isinstance(sources, (str, Path)) else list(sources)
     found = find_sources(paths, recursive, Path(out), note)
+    if licence := licence_note(model):
+        note(licence)
     predictor = load(model, device)
+    predictor = predictor if scales is None else predictor.with_scales(scales)
     job = Job(
         predictor.with_flips() if flips else predictor,
         Path(out),
@@ -63,7 +70,14 @@ def predict(
         every,
         note,
     )
-    settings = {"model": predictor.digest, "threshold": job.threshold, "tile": tile, "flips": flips, "every": every}
+    settings = {
+        "model": predictor.digest,
+        "threshold": job.threshold,
+        "tile": tile,
+        "flips": flips,
+        "every": every,
+        "scales": list(predictor.scales),
+    }
     return _run(found, job, Records(job.out, settings, job.save, overwrite))
 
 

@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, fields
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["add_flags", "given_flags"]
+__all__ = ["add_flags", "given_flags", "numbers"]
 
 
 def add_flags(parser: argparse.ArgumentParser, settings: type, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -65,3 +65,11 @@ def _option(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except json.JSONDecodeError:
         return name, value
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """ "1,0.5" as an argument's type."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 1,0.5") from error

@@ -21,7 +21,7 @@ def test_train_eval_predict(cracks: Path, tmp_path: Path, capsys: pytest.Capture
     shown = capsys.readouterr().out
     assert f"{json.loads(Path(scores).read_text())['metrics']['iou_crack']:.4f}" in shown and "iou_crack" in shown
     photo = str(cracks / "test" / "images" / "b.png")
-    assert main(["predict", f"{run}/last.ckpt", photo, "--out", str(found), "--device", "cpu"]) == 0
+    assert main(["predict", photo, "--model", f"{run}/last.ckpt", "--out", str(found), "--device", "cpu"]) == 0
     assert [p.relative_to(found).as_posix() for p in sorted(found.rglob("*.png"))] == ["masks/b.png", "overlays/b.png"]
 
 
@@ -37,7 +37,7 @@ def test_flags_win_over_the_config_file(cracks: Path, tmp_path: Path, monkeypatc
     assert seen == [TrainConfig(data="here", lr=0.1, options={"gate": "sigmoid", "groups": 8})]
 
 
-@pytest.mark.parametrize("command", ["check", "train", "eval", "predict", "look", "export", "models"])
+@pytest.mark.parametrize("command", ["check", "draw", "train", "eval", "predict", "look", "export", "models"])
 def test_help_ends_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])
@@ -52,7 +52,7 @@ def test_help_ends_with_an_example(command: str, capsys: pytest.CaptureFixture[s
         (["train", "--data", "nowhere"], "segplug train: nowhere: no such data folder"),
         (["train", "--data", ".", "--epochs", "0"], "segplug train: epochs must be at least 1, got 0"),
         (["eval", "none.ckpt", "--data", "nowhere"], "segplug eval: nowhere: no such data folder"),
-        (["predict", "none.ckpt", "x", "--out", "y"], "segplug predict: x: no such file or folder"),
+        (["predict", "--model", "none.ckpt", "x", "--out", "y"], "segplug predict: x: no such file or folder"),
         (["models", "--encoders", "zzz"], "segplug models: no encoder name contains 'zzz'"),
     ],
 )

@@ -94,12 +94,12 @@ def test_predict_runs_on_onnx_without_torch(untrained: Save, tmp_path: Path) -> 
         assert cv2.imwrite(str(tmp_path / "photos" / f"{i}.png"), draw_crack(i, *size)[0])
     assert main(["export", str(checkpoint)]) == 0
     common = [str(tmp_path / "photos"), "--tile", "256", "--device", "cpu", "--save", "masks,probabilities"]
-    command = ["predict", str(tmp_path / "best.onnx"), *common, "--out", str(tmp_path / "a")]
+    command = ["predict", "--model", str(tmp_path / "best.onnx"), *common, "--out", str(tmp_path / "a")]
     run = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, *command], capture_output=True, text=True, env={**os.environ}
     )
     assert run.returncode == 0, run.stderr
-    assert main(["predict", str(checkpoint), *common, "--out", str(tmp_path / "b")]) == 0
+    assert main(["predict", "--model", str(checkpoint), *common, "--out", str(tmp_path / "b")]) == 0
     for i in range(2):
         one, other = (cv2.imread(str(tmp_path / out / "probabilities" / f"{i}.png"), -1) for out in "ab")
         np.testing.assert_allclose(one / 65535, other / 65535, atol=TOLERANCE)

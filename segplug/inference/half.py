@@ -1,0 +1,29 @@
+"""A checkpoint for passing on: weights in half precision, with its threshold and scales. Read as any checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from segplug.inference.checkpoint import MODEL
+
+__all__ = ["save_half"]
+
+
+def save_half(
+    network: nn.Module, trained: Mapping[str, Any], path: Path, threshold: float, scales: Sequence[float]
+) -> None:
+    """trained: what `load_model` returned beside the network.
+
+    Kernels are rounded to 16 bits; norms, biases and stored statistics, of which there are few, stay as they are.
+    """
+    weights = {MODEL + name: _rounded(tensor) for name, tensor in network.state_dict().items()}
+    torch.save({"state_dict": weights, "segplug": {**trained, "threshold": threshold, "scales": list(scales)}}, path)
+
+
+def _rounded(tensor: Tensor) -> Tensor:
+    return (tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor.clone()).contiguous()
