@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import ultralytics
@@ -40,7 +41,7 @@ def create(file: str | Path, trust: bool = False) -> Any:
     wrapper = ultralytics.RTDETR if "rtdetr" in path.stem else ultralytics.YOLO
     try:
         model: Any = wrapper(str(file))
-    except (AttributeError, EOFError, ImportError, KeyError, RuntimeError, TypeError) as error:
+    except (AttributeError, EOFError, ImportError, KeyError, RuntimeError, TypeError, UnpicklingError) as error:
         if path.suffix != ".pt":
             raise
         reason = str(error).strip().split("\n")[0]

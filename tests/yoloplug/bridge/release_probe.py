@@ -7,7 +7,9 @@ import copy
 import inspect
 import json
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import ultralytics
@@ -75,6 +77,44 @@ def stock_is_unchanged(name: str) -> bool:
     return str(ours) == str(stock) and save == stock_save
 
 
+def surface(folder: Path) -> dict[str, object]:
+    """What `yoloplug.cost` and the experiments ask of the bridge, on this release."""
+    from ultralytics.utils import LOGGER, SETTINGS
+
+    from yoloplug.bridge import training
+    from yoloplug.bridge.model import built, create, fused, load, plain_conv, task_of
+    from yoloplug.bridge.safe_load import CheckpointError, read_checkpoint
+
+    config = tasks.yaml_model_load("yolov8n.yaml")
+    network = built(config | {"scale": "n"}, "detect", 2, {"box": 5.0})
+    boxes = {"cls": torch.zeros(1, 1), "bboxes": torch.tensor([[0.5, 0.5, 0.2, 0.2]]), "batch_idx": torch.zeros(1)}
+    loss = network({"img": torch.rand(1, 3, 64, 64), **boxes})[0].sum()
+    part = torch.nn.Sequential(hosts.host("gnConv")(16, 16), plain_conv(16, 16, 3)).eval()
+    x = torch.rand(1, 16, 8, 8)
+    with training.quiet(), training.logging_to(("tensorboard",)):
+        loggers = {name: SETTINGS[name] for name in ("tensorboard", "wandb", "clearml") if name in SETTINGS}
+        quiet = LOGGER.level
+    torch.save({"model": create("yolov8n-C2f_gnConv.yaml").model, "train_args": {}, "epoch": -1}, folder / "a.pt")
+    try:
+        loaded = type(load(folder / "a.pt").get_submodule("model.2")).__name__
+    except CheckpointError as error:  # releases from before torch 2.6 do not say weights_only=False
+        loaded = str(error)
+    return {
+        "loss": bool(loss.isfinite()) and loss.requires_grad,
+        "args": network.args.box,
+        "task": [task_of(config), task_of(tasks.yaml_model_load("yolov8n-seg.yaml"))],
+        "fused": float((fused(part)(x) - part(x)).abs().max()),
+        "norms": sum(isinstance(module, torch.nn.BatchNorm2d) for module in fused(part).modules()),
+        "optimizers": training.optimizers(),
+        "names": sorted({"epochs", "mosaic", "lr0"} & training.argument_names()),
+        "faults": [training.argument_fault("mosaic", value) for value in (0.5, "much")],
+        "loggers": loggers,
+        "quiet": quiet,
+        "checkpoint": type(read_checkpoint(folder / "a.pt")["model"]).__name__,
+        "loaded": loaded,
+    }
+
+
 def main() -> dict[str, object]:
     out: dict[str, object] = {"version": ultralytics.__version__, "file": tasks.__file__}
     has_c3k2 = "C3k2_gnConv" in hosts.host_names()
@@ -128,6 +168,8 @@ def main() -> dict[str, object]:
         tasks._SafeLoad._local.active = True
         build([[-1, 1, "gnConv", [64, 3, 2, {"order": 2}]]], "n")
         tasks._SafeLoad._local.active = False
+    with tempfile.TemporaryDirectory() as folder:
+        out["surface"] = surface(Path(folder))
     return out
 
 

@@ -85,5 +85,20 @@ def test_stock_models_are_unchanged(probe: dict[str, Any]) -> None:
     assert probe["stock_models_equal"] == {"yolov8n.yaml": True, "yolov5n.yaml": True}
 
 
+def test_what_cost_and_experiments_ask_of_the_bridge(probe: dict[str, Any]) -> None:
+    found = probe["surface"]
+    assert found["loss"] and found["args"] == 5.0 and found["task"] == ["detect", "segment"]
+    assert found["fused"] < 1e-4 and found["norms"] == 0
+    assert {"SGD", "AdamW", "auto"} <= set(found["optimizers"]) and found["names"] == ["epochs", "lr0", "mosaic"]
+    assert found["faults"][0] is None and "mosaic" in found["faults"][1]
+    assert found["loggers"].pop("tensorboard", True) is True and not any(found["loggers"].values())
+    assert found["quiet"] == 30
+    assert found["checkpoint"] == "DetectionModel"
+    if tuple(map(int, probe["version"].split("."))) >= (8, 3, 100):
+        assert found["loaded"] == "C2f_gnConv"
+    else:
+        assert found["loaded"] == "C2f_gnConv" or f"ultralytics {probe['version']} does not read it" in found["loaded"]
+
+
 def test_restricted_build_accepts_our_rows(probe: dict[str, Any]) -> None:
     assert probe["restricted"] is (tuple(map(int, probe["version"].split("."))) >= (8, 4, 100))

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -34,13 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_detection_data: Path)
     process = subprocess.Popen(
         [*train, "epochs=200", *SMALL, f"project={folder}", "name=t"], cwd=folder, stdout=log, stderr=log
     )
-    deadline = time.monotonic() + 300
-    while not last.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert last.exists(), (folder / "log.txt").read_text()[-3000:]
-    time.sleep(1)  # last.pt was only just begun
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    _kill_beside_a_whole(last, process, folder / "log.txt")
     checkpoint = torch.load(last, weights_only=False)
     assert 0 <= checkpoint["epoch"] < 199
     checkpoint["train_args"]["epochs"] = checkpoint["epoch"] + 3  # end soon after the resume
@@ -49,6 +44,32 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_detection_data: Path)
     assert "Resuming training" in output
     assert torch.load(last, weights_only=False)["epoch"] == -1, "finished and stripped"
     return folder / "t" / "weights" / "best.pt"
+
+
+def _kill_beside_a_whole(last: Path, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Kill the training while last.pt can be read: it stands still while one looks, and goes on where it cannot."""
+    while process.poll() is None:
+        if last.exists():
+            process.send_signal(signal.SIGSTOP)
+            if zipfile.is_zipfile(last):
+                process.kill()
+                assert process.wait() == -signal.SIGKILL
+                return
+            process.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
+    raise AssertionError(log.read_text()[-3000:])
+
+
+def test_a_whole_copy_is_kept_on_request(tiny_detection_data: Path, tmp_path: Path) -> None:
+    train = ["detect", "train", "model=yolov8n-C2f_gnConv.yaml", f"data={tiny_detection_data}", "epochs=1", "name=t"]
+    yolo(tmp_path, *train, *SMALL, YOLOPLUG_KEEP="1")
+    weights = tmp_path / "t" / "weights"
+    for name in ("last", "best"):
+        kept, written = (torch.load(weights / f"{name}{end}.pt", weights_only=False) for end in ("_saved", ""))
+        assert kept["epoch"] == 0 and written["epoch"] == -1, "the copy is from before the optimiser was taken out"
+        assert kept["optimizer"] is not None
+    yolo(tmp_path, *train, *SMALL, "name=u")
+    assert {path.name for path in (tmp_path / "u" / "weights").iterdir()} == {"last.pt", "best.pt"}
 
 
 def test_resumed_checkpoint_holds_our_blocks(trained: Path) -> None:
