@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 __all__ = ["add_debug", "printable", "run"]
 
+_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -28,25 +34,50 @@ def run(
     command: Callable[[], int | None],
     expected: tuple[type[Exception], ...],
     debug: bool = False,
-    stopped: str = "",
+    advice: str = "",
 ) -> int:
     """The exit code of `command`, 0 for None.
 
     expected: errors that end in one line on stderr and exit code 2, or their own `exit_code`; debug: after their
-    traceback. Ctrl-C ends in one line, with `stopped` in it, and 130. Whatever else is raised is a bug and goes on.
+    traceback. Ctrl-C and SIGTERM end in one line, with `advice` in it, such as how to go on, and 130 and 143. Whatever
+    else is raised is a bug and keeps its traceback.
     """
+    received: list[int] = []
     try:
-        code = command() or 0
-        sys.stdout.flush()
+        with _signals(received):
+            code = command() or 0
+            sys.stdout.flush()
+            return code
     except BrokenPipeError:  # `yoloplug blocks | head`: the reader has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print(f"{name}: stopped{stopped and f'; {stopped}'}", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, SystemExit):  # the latter is what Lightning makes of the former
+        if not received:
+            raise
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"{name}: stopped by {_SIGNALS[signal.Signals(received[0])]}{advice}", file=sys.stderr)
+        return 128 + received[0]
     except expected as error:
         if debug or os.environ.get("YOLOPLUG_DEBUG", "") not in ("", "0"):
             traceback.print_exc()
         print(f"{name}: {printable(error)}", file=sys.stderr)
         return int(getattr(error, "exit_code", 2))
-    return code
+
+
+@contextmanager
+def _signals(received: list[int]) -> Iterator[None]:
+    """Within it both signals are noted and raise KeyboardInterrupt."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
+        yield
+        return
+    before: dict[int, Any] = {number: signal.signal(number, stop) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

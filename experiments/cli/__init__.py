@@ -1,13 +1,15 @@
 """`python -m experiments`: the command line."""
 
 import argparse
-import sys
 import webbrowser
 from pathlib import Path
 
 from experiments.cli import run as run_command
 from experiments.errors import SpecError
 from segplug.errors import SegplugError
+from yoloplug.errors import YoloplugError
+from yoloplug.files import WriteError
+from yoloplug.terminal import add_debug, run
 
 __all__ = ["main"]
 
@@ -17,14 +19,8 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when all is done, 1 when a cell failed, 2 when the request cannot be run."""
     given = _parser().parse_args(arguments)
-    try:
-        return int(given.call(given))
-    except SegplugError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    advice = "; the same command goes on from here"
+    return run("experiments", lambda: given.call(given), (SegplugError, YoloplugError, WriteError), given.debug, advice)
 
 
 def _report(given: argparse.Namespace) -> int:
@@ -107,4 +103,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything (default: demo)")
     command.set_defaults(call=_demo)
+    for command in commands.choices.values():
+        add_debug(command)
     return parser

@@ -1,7 +1,6 @@
 """`python -m experiments run`: its options, laid over the spec, and the run or its dry form."""
 
 import argparse
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,7 +71,6 @@ def run(given: argparse.Namespace) -> int:
         return 0
     from experiments.run.run import run as run_spec
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's notice: give cells back before the end
     failed = run_spec(
         spec, given.data_root, out, None, engine, loggers, retry_failed=given.retry_failed, only=given.only
     )

@@ -18,8 +18,8 @@ from segplug.cli import (
     predict_command,
     train_command,
 )
-from segplug.cli.signals import run_stoppable
 from segplug.errors import SegplugError
+from yoloplug.terminal import run
 
 __all__ = ["main"]
 
@@ -48,12 +48,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.goes_on is not None:
         again = [*typed, *(flag for flag in args.goes_on if flag not in typed)]
         advice = f"; what is finished is kept, go on with: {shlex.join(['segplug', *again])}"
-    return run_stoppable(args.command, lambda: _run(args), advice)
-
-
-def _run(args: argparse.Namespace) -> int:
-    try:
-        return args.run(args) or 0
-    except (SegplugError, OSError) as error:
-        print(f"segplug {args.command}: {error}", file=sys.stderr)
-        return error.exit_code if isinstance(error, SegplugError) else 2
+    return run(f"segplug {args.command}", lambda: args.run(args), (SegplugError, OSError), args.debug, advice)

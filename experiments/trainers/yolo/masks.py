@@ -31,7 +31,8 @@ from segplug.data.split import train_val_samples
 from segplug.errors import SegplugError
 from yoloplug.bridge.model import create
 from yoloplug.errors import YoloplugError
-from yoloplug.files import write_text
+from yoloplug.files import WriteError, write_text
+from yoloplug.terminal import printable, run
 
 __all__ = ["crack_mask", "main", "outlines", "predict", "write_data"]
 
@@ -157,18 +158,17 @@ def _new_folder(out: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0, or 2 when the request cannot be met."""
     given = _parser().parse_args(arguments)
-    try:
-        source = DataSource(**given_flags(given, DataSource))
-        if given.call == "data":
-            print(write_data(source, given.out, given.val_split, given.seed))
-        else:
-            options = {"imgsz": given.imgsz} if given.imgsz else {}
-            count = predict(given.weights, source, given.out, given.split, given.conf, device=given.device, **options)
-            print(f"masks of {count} images are in {given.out}")
-    except SegplugError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run("experiments", lambda: _answer(given), (SegplugError, WriteError), given.debug)
+
+
+def _answer(given: argparse.Namespace) -> None:
+    source = DataSource(**given_flags(given, DataSource))
+    if given.call == "data":
+        print(printable(write_data(source, given.out, given.val_split, given.seed)))
+    else:
+        options = {"imgsz": given.imgsz} if given.imgsz else {}
+        count = predict(given.weights, source, given.out, given.split, given.conf, device=given.device, **options)
+        print(printable(f"masks of {count} images are in {given.out}"))
 
 
 def _parser() -> argparse.ArgumentParser:

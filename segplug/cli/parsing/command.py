@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import Any
 
+from yoloplug.terminal import add_debug, printable
+
 __all__ = ["add_command", "note"]
 
 
@@ -23,10 +25,11 @@ def add_command(
         epilog=f"example: {example}",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    add_debug(parser)
     parser.set_defaults(goes_on=goes_on)
     return parser
 
 
 def note(text: str) -> None:
     """One line on stderr, at once."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)

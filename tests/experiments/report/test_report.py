@@ -275,7 +275,7 @@ def test_a_cut_file_is_one_message(tmp_path: Path, make_row: Any, capsys: pytest
     error.write_text('{"error": "no')
     assert main(["report", str(tmp_path)]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"error: {error} is not JSON") and "delete it and run the spec again" in said
+    assert said.startswith(f"experiments: {error} is not JSON") and "delete it and run the spec again" in said
 
 
 def test_refusals(tmp_path: Path, make_row: Any, capsys: pytest.CaptureFixture[str]) -> None:

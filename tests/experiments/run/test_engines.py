@@ -139,7 +139,7 @@ def test_another_engine_on_the_command_line_takes_its_own_keys_alone(
     assert main([*command, "--engine", "local"]) == 0 and main([*command, "--cpus-per-cell", "2"]) == 0
     assert started == [Engine(retries=7), Engine("ray", cpus=2, retries=7)]
     assert main([*command, "--jobs", "2"]) == 2
-    assert "error: engine.jobs: has no effect on engine ray" in capsys.readouterr().err
+    assert "experiments: engine.jobs: has no effect on engine ray" in capsys.readouterr().err
 
 
 def test_without_ray_one_clear_message(spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

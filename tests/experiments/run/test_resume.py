@@ -130,7 +130,7 @@ def test_full_disk_is_one_message_and_exit_2(
     monkeypatch.setattr(os, "fsync", fsync)
     assert main(["run", str(write()), "--data-root", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: no space left for ") and "Traceback" not in error
+    assert error.startswith("experiments: no space left for ") and "Traceback" not in error
     assert not list((tmp_path / "out").rglob("*.part*"))
 
 

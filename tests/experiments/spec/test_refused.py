@@ -89,7 +89,7 @@ def test_refused_with_its_line(
     spec.write_text(SPEC.format(**given))
     assert main(["run", str(spec), "--data-root", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
-    assert f"error: {spec}:{line}: " in error, error  # Ultralytics may warn of a missing reader of HEIC before it
+    assert f"experiments: {spec}:{line}: " in error, error  # Ultralytics may warn of a missing reader of HEIC before it
     assert all(word in error for word in words), error
     assert not (tmp_path / "out").exists()
 

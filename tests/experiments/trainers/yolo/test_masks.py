@@ -122,4 +122,4 @@ def test_mistakes_end_with_code_2(cracks: Path, tmp_path: Path, capsys: pytest.C
     ):
         assert run(*arguments) == 2
         told = capsys.readouterr().err
-        assert "error: " in told and message in told and not new.exists()
+        assert "experiments: " in told and message in told and not new.exists()
