@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DrawnCrack", "arc_crack", "sine_crack", "straight_crack", "uneven_cracks"]
+__all__ = ["DrawnCrack", "arc_crack", "jagged_crack", "sine_crack", "straight_crack", "uneven_cracks"]
 
 MARGIN_PX = 6
 
@@ -63,6 +64,16 @@ def uneven_cracks(max_width_px: float, angle_deg: float, seed: int = 0) -> Itera
     yield "hair near the border", beyond[:, : MARGIN_PX + round(5 * wide)]
     yield "stump with a hair", _union(stump, [], wide, angle_deg, seed)
     yield "spall beside", _union([(0, 0, 8, 0, wide / 6)], [(4, 0.35, wide)], wide, angle_deg, seed)
+
+
+def jagged_crack(width_px: float, seed: int) -> DrawnCrack:
+    """14 straight pieces of 16 px, each turned by up to 40° against the next, with round corners."""
+    rng = np.random.default_rng(seed)
+    heading = np.deg2rad(rng.uniform(-20, 20, 14) + np.tile([20.0, -20.0], 7))
+    corners = np.concatenate([[0], np.cumsum(16 * np.exp(1j * heading))])
+    strips = [(a.real, a.imag, b.real, b.imag, width_px) for a, b in itertools.pairwise(corners)]
+    discs = [(corner.real, corner.imag, width_px) for corner in corners[1:-1]]
+    return DrawnCrack(_union(strips, discs, 1, 0, seed), width_px, 14 * 16.0)
 
 
 def _union(

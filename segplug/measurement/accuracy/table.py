@@ -9,10 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from segplug.measurement.accuracy.drawn import DrawnCrack, arc_crack, sine_crack, straight_crack, uneven_cracks
+from segplug.measurement.accuracy.drawn import (
+    DrawnCrack,
+    arc_crack,
+    jagged_crack,
+    sine_crack,
+    straight_crack,
+    uneven_cracks,
+)
 from segplug.measurement.mask import measure_mask
 
-__all__ = ["ANGLES_DEG", "Errors", "accuracy_table", "drawn_cracks", "errors_of", "uneven_errors"]
+__all__ = ["ANGLES_DEG", "Errors", "accuracy_table", "drawn_cracks", "errors_of", "jagged_errors", "uneven_errors"]
 
 ANGLES_DEG = (0, 1, 3, 7, 11, 15, 20, 26.6, 30, 37, 45, 52, 60, 68, 75, 83, 90, 113, 135, 150, 171)
 UNEVEN_ANGLES_DEG = (0, 20, 45, 75)
@@ -24,11 +31,11 @@ MIN_UNEVEN_PX = 8
 class Errors:
     """Measured less true, of one drawn crack; `mask_width_px`: area of the mask by true length, less true width.
 
-    Of an uneven crack only the maximum width is known.
+    Of an uneven crack only the maximum width is known, of a jagged one only the length.
     """
 
     shape: str
-    max_width_px: float
+    max_width_px: float | None = None
     mean_width_px: float | None = None
     mask_width_px: float | None = None
     length_percent: float | None = None
@@ -69,6 +76,13 @@ def uneven_errors(max_width_px: float, seed: int) -> Iterator[Errors]:
             yield Errors(shape, widest.max_width_px - max_width_px)
 
 
+def jagged_errors(width_px: float, seed: int) -> Errors:
+    """Of a crack with corners, whose centre line a mask of this width shortens."""
+    drawn = jagged_crack(width_px, seed)
+    found = measure_mask(drawn.mask, min_length_px=0)
+    return Errors("jagged", length_percent=100 * (found.length_px / drawn.length_px - 1))
+
+
 def accuracy_table(
     widths_px: Sequence[int] = WIDTHS_PX, seeds: int = 2, note: Callable[[str], None] = lambda text: None
 ) -> str:
@@ -78,6 +92,7 @@ def accuracy_table(
     for width in widths_px:
         for seed in range(seeds):
             found += [(width, errors_of(shape, drawn)) for shape, drawn in drawn_cracks(width, seed)]
+            uneven.append(jagged_errors(width, seed))
             uneven += list(uneven_errors(2 * width, seed)) if 2 * width >= MIN_UNEVEN_PX else []
         note(f"width {width} px: done")
     heads = ("mean width, px", "the mask's own share, px", "max. width, px", "length, %")

@@ -27,6 +27,7 @@ ERROR_PX = 0.5
 LENGTH_ERROR = 0.03
 DIAGONAL_ERROR_PX = 0.7
 MAX_WIDTH_ERROR_PX = 1.5
+JAGGED_PERCENT = 9
 NONE = Entry("–")  # noqa: RUF001
 
 
@@ -96,6 +97,7 @@ class Report:
             error_in_mm=f" ({ERROR_PX * (scales.pop() or 0):.2g} mm here)" if len(scales) == 1 else "",
             diagonal_error_px=DIAGONAL_ERROR_PX,
             max_width_error_px=MAX_WIDTH_ERROR_PX,
+            jagged_percent=JAGGED_PERCENT,
         )
 
     def _crack_row(self, crack: Crack) -> list[Entry]:

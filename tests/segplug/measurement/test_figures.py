@@ -1,0 +1,81 @@
+"""Figures to the pixel: where lines and maxima lie, how long the widest stretch is, how totals are made."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from segplug.measurement import MaskMeasurement, measure_mask
+from segplug.measurement.accuracy.table import jagged_errors
+from segplug.measurement.crack import Crack
+from segplug.measurement.report.page import JAGGED_PERCENT
+from segplug.measurement.skeleton.width_profile import _averaged
+
+
+def crack(number: int, length: float, mean: float, widest: float = 3) -> Crack:
+    return Crack(number, length, mean, widest, (0, 0), None, 1, 1, 0, 2, 0, (0, 0, 1, 1))
+
+
+def strip(width: int = 4) -> NDArray[np.bool_]:
+    mask = np.zeros((90, 240), dtype=bool)
+    mask[40 : 40 + width, 20:220] = True
+    return mask
+
+
+def test_mean_width_of_a_mask_is_weighted_by_length() -> None:
+    mask = MaskMeasurement(100, 100, 0.5, (crack(1, 90, 10), crack(2, 10, 2, widest=12)), 500, 0, 0)
+    assert mask.mean_width_px == pytest.approx(9.2) and mask.mean_width_mm == pytest.approx(4.6)
+    assert mask.length_px == 100 and mask.length_mm == 50 and mask.max_width_px == 12 and mask.max_width_mm == 6
+    assert mask.density_px_per_px2 == 0.01 and mask.density_mm_per_mm2 == 0.02 and mask.crack_share == 0.05
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_centre_line_lies_on_the_middle_of_the_pixels(turned: bool) -> None:
+    """Rows 40 to 43, columns 20 to 219: pixel centres are whole numbers, edges half ones."""
+    mask = strip().T if turned else strip()
+    (found,) = measure_mask(np.ascontiguousarray(mask)).cracks
+    (line,) = found.centre_lines_px
+    along, across = (line[:, 1], line[:, 0]) if turned else (line[:, 0], line[:, 1])
+    assert across == pytest.approx(np.full(len(across), 41.5), abs=0.51)
+    assert np.mean(across) == pytest.approx(41.5, abs=0.5) and abs(np.mean(along) - 119.5) < 0.3
+    assert sorted((along[0], along[-1])) == pytest.approx([19.5, 219.5], abs=0.2)
+    odd = strip(5).T if turned else strip(5)
+    ((line,),) = (c.centre_lines_px for c in measure_mask(np.ascontiguousarray(odd)).cracks)
+    assert line[:, 0 if turned else 1] == pytest.approx(np.full(len(line), 42.0), abs=0.01)
+
+
+def test_place_of_the_maximum_is_the_middle_of_the_bulge() -> None:
+    mask = strip(5)
+    mask[36:49, 119:130] = True  # 13 px wide around row 42, column 124
+    (found,) = measure_mask(mask).cracks
+    assert found.max_width_at_px == pytest.approx((124, 42), abs=0.6)
+
+
+def test_the_widest_stretch_is_about_one_width_long() -> None:
+    """A bulge of 7 px, 6 px long, on a crack of 5 px, under a Hann window of 5 px to each side."""
+    mask = strip(5)
+    mask[39:46, 116:122] = True
+    (found,) = measure_mask(mask).cracks
+    window = np.hanning(21)
+    share = window[4:17].sum() / window.sum()
+    assert found.max_width_px == pytest.approx(5 + 2 * share, abs=0.1)
+    assert found.mean_width_px == pytest.approx(5 + 12 / 195, abs=0.01)
+
+
+def test_a_stretch_needs_three_quarters_of_its_window_clear() -> None:
+    owned = np.ones(101)
+    owned[0] = 30  # what a junction throws in beside the line's end
+    clear = np.ones(101, dtype=bool)
+    width = _averaged(owned, clear, 10, 0.5)
+    window = np.hanning(21)
+    enough = [window[max(0, 10 - i) :].sum() / window.sum() >= 0.75 for i in range(101)]
+    assert enough[:4] == [False, False, False, True] and (width[:3] == 0).all()
+    assert width[3] == pytest.approx((window[7:].sum() + 29 * window[7]) / window[7:].sum() / 0.5)
+    assert width[50] == pytest.approx(2)
+    assert _averaged(owned[:5], clear[:5], 10, 0.5).max() > 0  # all of a short line, which has no such stretch
+
+
+@pytest.mark.parametrize("width_px", [1, 8, 20])
+def test_corners_shorten_a_crack_by_less_than_the_report_says(width_px: int) -> None:
+    for seed in range(3):
+        error = jagged_errors(width_px, seed).length_percent
+        assert error is not None and -JAGGED_PERCENT < error < 0
