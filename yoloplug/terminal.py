@@ -17,6 +17,7 @@ from typing import Any
 __all__ = ["add_debug", "printable", "run"]
 
 _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+_LONGEST = 2000  # characters of an error: a name in a data file may be of any length
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -60,7 +61,8 @@ def run(
     except expected as error:
         if debug or os.environ.get("YOLOPLUG_DEBUG", "") not in ("", "0"):
             traceback.print_exc()
-        print(f"{name}: {printable(error)}", file=sys.stderr)
+        said = printable(error)
+        print(f"{name}: {said if len(said) <= _LONGEST else said[:_LONGEST] + ' …'}", file=sys.stderr)
         return int(getattr(error, "exit_code", 2))
 
 

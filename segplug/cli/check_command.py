@@ -9,6 +9,7 @@ from typing import Any
 from segplug.cli.parsing.command import add_command, note
 from segplug.cli.parsing.flags import add_flags, given_flags
 from segplug.data.source import DataSource
+from segplug.errors import SegplugError
 
 __all__ = ["add"]
 
@@ -28,9 +29,12 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     from segplug.data.check import check
     from yoloplug.files import write_json
+    from yoloplug.terminal import printable
 
+    if args.json is not None and args.json.is_dir():
+        raise SegplugError(f"{args.json}: is a folder; name a file")
     result = check(DataSource(**given_flags(args, DataSource)), note)
-    print(result.text())
+    print(printable(result.text()))
     if args.json is not None:
         write_json(args.json, result.json())
         print(f"written to {args.json}")

@@ -22,7 +22,7 @@ def by_source(samples: Sequence[Sample], rule: str | None) -> dict[str, list[Sam
     """
     try:
         pattern = re.compile(rule) if rule is not None else None
-    except re.error as error:
+    except (re.error, OverflowError) as error:
         raise SegplugError(f"source rule {rule!r} is no regular expression: {error}") from error
     sources: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:

@@ -27,6 +27,7 @@ __all__ = ["CheckResult", "check"]
 FULL, MOSTLY = 0.99, 0.5
 SPECK_SHARE = 0.2
 SIZES_SHOWN = 8
+LINE = 1000  # characters
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class CheckResult:
         for finding in self.findings:
             where = f" ({finding.split})" if finding.split not in (None, "all") else ""
             lines += [f"- {finding.kind}{where}: {finding.text}", f"  cure: {finding.remedy}"]
-        return "\n".join(lines)
+        return "\n".join(line if len(line) <= LINE else f"{line[:LINE]} …" for line in lines)
 
 
 def check(source: DataSource | CrackData | Path | str, note: Callable[[str], None] = lambda text: None) -> CheckResult:

@@ -13,7 +13,7 @@ from segplug.data.readers.data_yaml import crack_classes
 from segplug.data.readers.found import SPLIT_NAMES, Found
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
-from segplug.data.text_files import read_json
+from segplug.data.text_files import is_file, read_json
 from segplug.errors import SegplugError
 
 __all__ = ["read", "recognises"]
@@ -126,4 +126,4 @@ def _looks_like_coco(file: Path) -> bool:
 def _located(file: Path, split: str, name: str) -> Path | None:
     roots = [file.parent, file.parent / "images", file.parent.parent, file.parent.parent / "images"]
     tried = [*roots, *(root / split for root in roots), file.parent.parent / f"{split}2017"]
-    return next((root / name for root in tried if (root / name).is_file()), None)
+    return next((root / name for root in tried if is_file(root / name)), None)

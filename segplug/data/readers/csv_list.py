@@ -11,6 +11,7 @@ from segplug.data.labels.mask_file import MaskFile
 from segplug.data.readers.found import SPLIT_NAMES, Found
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
+from segplug.data.text_files import is_file
 from segplug.errors import SegplugError
 
 __all__ = ["read", "recognises"]
@@ -40,7 +41,7 @@ def read(path: Path, source: DataSource) -> Found:
         image, mask = file.parent / row["image"], file.parent / row["mask"]
         samples = found.splits.setdefault(split, [])
         for kind, wanted in (("image", image), ("mask", mask)):
-            if row[kind] and not wanted.is_file():
+            if row[kind] and not is_file(wanted):
                 text, remedy = f"{where}: no {kind} {wanted}", "correct the path or remove the row"
                 found.findings.append(Finding(f"no {kind}", text, remedy, split, (str(wanted),)))
         if (split, image) in seen:
@@ -49,7 +50,7 @@ def read(path: Path, source: DataSource) -> Found:
             continue
         seen.add((split, image))
         label: Label = MaskFile(mask, rules) if row["mask"] else CrackFree(image)
-        if image.is_file() and (not row["mask"] or mask.is_file()):
+        if is_file(image) and (not row["mask"] or is_file(mask)):
             samples.append(Sample(image.stem, image, label, group=row.get("group") or None))
     return found
 
