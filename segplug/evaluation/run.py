@@ -96,6 +96,7 @@ def evaluate(
         "epoch": int(about["row"]["epoch"]),
         "model": about["model"],
         "parameters": parameters(model),
+        **({"start": about["start"]} if about.get("start") else {}),
     }
     return scored.score(predict, threshold, {**about_run, "threshold_from": chosen_on}, on_image)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
+import hashlib
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import torch
@@ -12,8 +12,8 @@ from lightning.fabric.plugins.io import CheckpointIO
 from torch import Tensor, nn
 
 from segplug.errors import SegplugError
+from segplug.inference.stored import TORCH_REFUSES, check_archive, require
 from segplug.models.create import create_model
-from segplug.models.encoders.depth import without_cut_stages
 from segplug.models.preprocessing import IMAGENET, Preprocessing
 from segplug.weights import model_file
 from yoloplug.files import write
@@ -25,6 +25,7 @@ __all__ = [
     "AtomicCheckpointIO",
     "load_model",
     "read_checkpoint",
+    "weights_digest",
 ]
 
 FORMAT = 1
@@ -32,22 +33,66 @@ MODEL = "model."
 AVERAGE = "average.module."
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The plain contents (tensors, numbers, text) of a segplug checkpoint. Raises SegplugError on any other file."""
+_CONTENTS: dict[str, type | tuple[type, ...]] = {
+    "segplug.format": int,
+    "segplug.model.name": str,
+    "segplug.model.encoder": (str, NoneType),
+    "segplug.train.data": str,
+    "segplug.train.seed": int,
+    "segplug.train.val_split": (int, float),
+    "segplug.train.source_rule": (str, NoneType),
+    "segplug.row.epoch": (int, float),
+    "state_dict": dict,
+}
+_TRAINING: dict[str, type | tuple[type, ...]] = {
+    "callbacks.EpochRecord.rows": list,
+    "epoch": int,
+    "global_step": int,
+    "loops": dict,
+    "lr_schedulers": list,
+    "optimizer_states": list,
+    "pytorch-lightning_version": str,
+}
+
+
+def read_checkpoint(path: Path, to_resume: bool = False) -> dict[str, Any]:
+    """The plain contents (tensors, numbers, text) of a segplug checkpoint. Raises SegplugError on any other file.
+
+    to_resume: it must hold the state of training too, as last.ckpt does.
+    """
     if not path.is_file():
         raise SegplugError(f"{path}: no such checkpoint")
-    if not zipfile.is_zipfile(path):  # torch reads anything else as an old pickle, with errors of any kind
-        raise SegplugError(f"{path}: not a readable checkpoint (no torch archive); train again or use another")
+    check_archive(path)
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise SegplugError(f"{path}: not a readable checkpoint ({reason}); train again or use another") from error
+    except TORCH_REFUSES as error:
+        raise SegplugError(
+            f"{path}: not a readable checkpoint ({_first_line(error)}); train again or use another"
+        ) from error
     if not isinstance(contents, dict) or "segplug" not in contents:
         raise SegplugError(f"{path}: not a segplug checkpoint; use last.ckpt or best.ckpt of a segplug run")
+    require(path, contents, _CONTENTS)
     if contents["segplug"]["format"] != FORMAT:
         raise SegplugError(f"{path}: checkpoint format {contents['segplug']['format']}, this segplug reads {FORMAT}")
+    if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in contents["state_dict"].items()):
+        raise SegplugError(f"{path}: not a whole model file: state_dict holds more than named tensors; use another")
+    expected = contents["segplug"].get("sha256")
+    if expected is not None and expected != weights_digest(contents["state_dict"]):
+        raise SegplugError(f"{path}: damaged: the weights differ from their checksum; copy it again, or use another")
+    if to_resume:
+        if "optimizer_states" not in contents:
+            raise SegplugError(f"{path}: holds weights but no state of training", "start from them with --init")
+        require(path, contents, _TRAINING)
     return contents
+
+
+def weights_digest(state: dict[str, Tensor]) -> str:
+    """SHA-256 of all tensors with their names, kinds and shapes. Files from before it was kept have none."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -60,16 +105,34 @@ def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     path = model_file(path)
     contents = read_checkpoint(path)
     about = contents["segplug"]
-    model = create_model(**about["model"], encoder_weights=None)
+    model = _build(path, about["model"])
     state = contents["state_dict"]
     prefix = AVERAGE if any(key.startswith(AVERAGE) for key in state) else MODEL
     weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    weights = without_cut_stages(model, weights)
     _refuse_other_weights(path, about["model"]["name"], model.state_dict(), weights)
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:  # tensors that are no weights: sparse, quantised
+        raise SegplugError(f"{path}: its weights cannot be loaded ({_first_line(error)}); use another") from error
     saved = about.get("preprocessing")  # files from before it was kept were all trained with ImageNet's
-    model.preprocessing = IMAGENET if saved is None else Preprocessing.of(saved)  # type: ignore[assignment]
+    try:
+        model.preprocessing = IMAGENET if saved is None else Preprocessing.of(saved)  # type: ignore[assignment]
+    except (LookupError, TypeError, ValueError) as error:
+        raise SegplugError(f"{path}: its preprocessing is damaged ({saved!r}); use another") from error
     return model.eval(), about
+
+
+def _build(path: Path, settings: dict[Any, Any]) -> nn.Module:
+    """The network of `settings`, without weights."""
+    numbers = [settings.get(name) for name in ("in_channels", "classes")]
+    if not all(isinstance(number, int) for number in numbers) or numbers != [3, 1] or "encoder_weights" in settings:
+        raise SegplugError(f"{path}: no network for cracks in RGB photos (in_channels, classes); use another")
+    if not all(isinstance(name, str) for name in settings):
+        raise SegplugError(f"{path}: its model settings are damaged; use another")
+    try:
+        return create_model(**settings, encoder_weights=None)
+    except SegplugError as error:
+        raise SegplugError(f"{path}: {error}") from error
 
 
 def _refuse_other_weights(path: Path, name: str, wanted: dict[str, Tensor], given: dict[str, Tensor]) -> None:
@@ -81,6 +144,10 @@ def _refuse_other_weights(path: Path, name: str, wanted: dict[str, Tensor], give
             f"{path}: weights of another version of {name} ({'; '.join(wrong)}); train again, or use the segplug that "
             "wrote the file"
         )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
 
 
 class AtomicCheckpointIO(CheckpointIO):

@@ -25,6 +25,7 @@ from segplug.inference.checkpoint import load_model
 from segplug.inference.half import save_half
 from segplug.inference.onnx_model import PREFIX, OnnxModel, import_export_extra
 from segplug.inference.probability import image_logits
+from segplug.inference.stored import EMPTY_SEAL, SEAL, seal
 from segplug.inference.torch_model import ABOUT, load_exported
 from segplug.models.preprocessing import preprocessing_of
 from yoloplug.files import write
@@ -173,9 +174,10 @@ def _write_onnx(network: nn.Module, path: Path, about: dict[str, Any], opset: in
         dynamic_axes={"images": free, "logits": free},
     )
     model = onnx.load(path)
-    for key, value in about.items():
+    for key, value in {**about, SEAL: EMPTY_SEAL}.items():
         model.metadata_props.add(key=PREFIX + key, value=json.dumps(value))
     onnx.save(model, path)
+    seal(path)
 
 
 def _write_torchscript(network: nn.Module, path: Path, about: dict[str, Any], opset: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.errors import SegplugError
+from segplug.inference.stored import check_about, check_seal
 
 __all__ = ["PREFIX", "OnnxModel", "import_export_extra"]
 
@@ -26,6 +27,7 @@ class OnnxModel:
         self._path = path
         self._errors = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NoSuchFile,
                         state.NotImplemented, state.RuntimeException)  # fmt: skip
+        check_seal(path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         try:
@@ -34,11 +36,16 @@ class OnnxModel:
             reason = str(error).strip().split("\n")[0]
             raise SegplugError(f"{path}: not a readable ONNX model ({reason}); export it again") from error
         entries = self._session.get_modelmeta().custom_metadata_map
-        self.about: dict[str, Any] = {
-            key.removeprefix(PREFIX): json.loads(value) for key, value in entries.items() if key.startswith(PREFIX)
-        }
-        if "threshold" not in self.about:
+        try:
+            self.about: dict[str, Any] = {
+                key.removeprefix(PREFIX): json.loads(value) for key, value in entries.items() if key.startswith(PREFIX)
+            }
+        except ValueError as error:
+            raise SegplugError(f"{path}: its metadata is damaged ({error})", "export it again") from error
+        ends = [[end.name for end in side] for side in (self._session.get_inputs(), self._session.get_outputs())]
+        if not self.about or ends != [["images"], ["logits"]]:
             raise SegplugError(f"{path}: no model of `segplug export` (it lacks our metadata); export the checkpoint")
+        check_about(path, self.about)
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, 3, H, W) RGB uint8 of any size -> (N, 1, H, W)"""

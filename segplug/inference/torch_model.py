@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import pickle
 import warnings
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segplug.errors import SegplugError
+from segplug.inference.stored import TORCH_REFUSES, check_about, check_archive
 from segplug.models.padding import crop_to, pad_to_multiple
 
 __all__ = ["ABOUT", "ExportedModel", "load_exported"]
@@ -46,8 +45,7 @@ class ExportedModel:
 def load_exported(path: Path) -> tuple[ExportedModel, dict[str, Any]]:
     """The network and what was stored about it. Raises SegplugError on a file that `segplug export` did not write."""
     extra: dict[str, Any] = {ABOUT: ""}
-    if not zipfile.is_zipfile(path):
-        raise SegplugError(f"{path}: not a readable model (no torch archive); export it again")
+    check_archive(path)
     try:
         if path.suffix == ".pt2":
             network = torch.export.load(path, extra_files=extra).module()
@@ -55,10 +53,14 @@ def load_exported(path: Path) -> tuple[ExportedModel, dict[str, Any]]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated; users of it know
                 network = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
-    except (RuntimeError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except TORCH_REFUSES as error:
         reason = str(error).strip().split("\n")[0]
         raise SegplugError(f"{path}: not a readable model ({reason}); export it again") from error
     if not extra[ABOUT]:
         raise SegplugError(f"{path}: no model of `segplug export` (it holds no {ABOUT}); export the checkpoint")
-    about = json.loads(extra[ABOUT])
+    try:
+        about = json.loads(extra[ABOUT])
+    except ValueError as error:
+        raise SegplugError(f"{path}: its {ABOUT} is damaged ({error})", "export it again") from error
+    check_about(path, about)
     return ExportedModel(network, about["size_multiple_px"]), about

@@ -27,6 +27,8 @@ MODELS: dict[str, type[baselines.AnySize] | type[SCSegamba]] = {
 }
 """Name -> class; each has `paper` and `default_encoder` (None: a backbone of its own)."""
 
+# How smp, timm and torch refuse arguments; the last two: no weights, no network.
+_REFUSED = (TypeError, ValueError, LookupError, AttributeError, AssertionError, ArithmeticError, RuntimeError, OSError)
 _NO_OPTION = {"encoder_name", "encoder_weights", "in_channels", "classes", "aux_params"}
 _WEIGHTS_FILE = re.compile(r".*\.(pth|pt|safetensors)", re.IGNORECASE)
 
@@ -83,6 +85,8 @@ def encoder_for(name: str, encoder: str | None = None, encoder_weights: str | No
             given = f"encoder {encoder!r}" if encoder else f"encoder_weights {encoder_weights!r}"
             raise SegplugError(f"{name} has its own backbone and takes no encoder; leave out {given}")
         return None
+    if encoder_weights and encoder_weights.lower().endswith(".ckpt"):
+        raise SegplugError(f"encoder_weights {encoder_weights!r} is a run's checkpoint", "start from it with --init")
     chosen = encoder or default
     # A timm name may carry a pretrained tag after a dot.
     known = chosen.split(".")[0] if chosen.startswith("tu-") else chosen
@@ -139,7 +143,7 @@ def _check_options(name: str, cls: type[nn.Module], encoder: str | None, options
 def _build(name: str, cls: type[nn.Module], settings: dict[str, Any]) -> nn.Module:
     try:
         return cls(**settings)
-    except (TypeError, ValueError, KeyError, RuntimeError, OSError) as error:  # the last two: no weights, no network
+    except _REFUSED as error:
         on = f" on {settings['encoder_name']}" if "encoder_name" in settings else ""
         given = ", ".join(f"{key}={value!r}" for key, value in settings.items() if key != "encoder_name")
         raise SegplugError(f"cannot build {name}{on} with {given}: {' '.join(str(error).split())}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 from segmentation_models_pytorch.encoders import get_preprocessing_params
@@ -23,9 +24,11 @@ class Preprocessing:
 
     @staticmethod
     def of(saved: Mapping[str, Sequence[float]]) -> Preprocessing:
-        """Undo `plain`."""
+        """Undo `plain`. Raises KeyError, TypeError or ValueError on anything else."""
         mean, std = (tuple(map(float, saved[key])) for key in ("mean", "std"))
-        return Preprocessing(mean, std)  # type: ignore[arg-type]
+        if not len(mean) == len(std) == 3 or not all(map(isfinite, mean + std)) or min(std) <= 0:
+            raise ValueError(f"mean and std must be three numbers each, std above 0, got {saved}")
+        return Preprocessing(mean, std)
 
     def plain(self) -> dict[str, list[float]]:
         """JSON-able, as checkpoints keep it."""

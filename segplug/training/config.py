@@ -16,12 +16,29 @@ from segplug.training.schedules import Schedule
 __all__ = ["Precision", "TrainConfig"]
 
 Precision = Literal["auto", "32", "bf16", "16"]
-FREE_ON_RESUME = {"data", "more_data", "recursive", "ignore", "groups", "out", "resume", "device", "workers"} | {
+FREE_ON_RESUME = {
+    "data",
+    "more_data",
+    "recursive",
+    "init",
+    "ignore",
+    "groups",
+    "out",
+    "resume",
+    "device",
+    "workers",
+} | {
     "precision",
     "patience",
     "tensorboard",
     "samples_every",
 }
+MOST = {
+    **{"epochs": 100_000, "warmup_epochs": 100_000, "patience": 100_000, "samples_every": 100_000},
+    **{"batch": 4096, "accumulate": 4096, "devices": 1024, "workers": 256, "crop": 8192},
+    **{"lr": 1000, "weight_decay": 1000, "power": 100, "seed": 2**32 - 1},
+}
+"""Far above what anyone trains with, and below what ends in a full memory or a number that overflows."""
 
 
 def _about(group: str, text: str) -> dict[str, str]:
@@ -60,6 +77,12 @@ class TrainConfig(DataSource):
     )
     options: Mapping[str, Any] = field(
         default_factory=dict, metadata=_about("model", "further argument of the architecture, such as gate=sigmoid")
+    )
+    init: str | None = field(
+        default=None,
+        metadata=_about(
+            "model", "checkpoint of an earlier run to start from: its network and weights, with any data and settings"
+        ),
     )
     epochs: int = field(default=50, metadata=_about("optimisation", "passes over the training images"))
     batch: int = field(default=8, metadata=_about("optimisation", "crops a step and device"))
@@ -146,6 +169,8 @@ class TrainConfig(DataSource):
             self._check(name, getattr(self, name) >= 1, "at least 1")
         for name in ("weight_decay", "warmup_epochs", "seed", "workers", "samples_every"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
+        for name, most in MOST.items():
+            self._check(name, (getattr(self, name) or 0) <= most, f"at most {most}")
         self._check("crop", self.crop >= 32 and self.crop % 32 == 0, "a multiple of 32")
         self._check("lr", self.lr > 0, "above 0")
         self._check("power", self.power > 0, "above 0")
@@ -178,12 +203,18 @@ class TrainConfig(DataSource):
         return json.loads(json.dumps(asdict(self)))
 
     def check_resume(self, saved: Mapping[str, Any], where: Path) -> None:
-        """Raise SegplugError when a setting that shapes the result differs from the run being resumed."""
+        """Raise SegplugError when a setting that shapes the result differs from the run being resumed.
+
+        More epochs may be asked for: the learning rate then follows the longer schedule from there on.
+        """
         mine = self.plain()
+        more = self.epochs > saved.get("epochs", self.epochs)
         changed = [
             f"{f.name} {saved.get(f.name, f.default)!r} -> {mine[f.name]!r}"
             for f in fields(self)
-            if f.name not in FREE_ON_RESUME and saved.get(f.name, f.default) != mine[f.name]
+            if f.name not in FREE_ON_RESUME
+            and saved.get(f.name, f.default) != mine[f.name]
+            and not (f.name == "epochs" and more)
         ]
         if changed:
             raise SegplugError(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from segplug.data.labels import NO_LABEL
 from segplug.errors import NonFiniteLoss
-from segplug.inference.checkpoint import AVERAGE, FORMAT, MODEL
+from segplug.inference.checkpoint import AVERAGE, FORMAT, MODEL, weights_digest
 from segplug.inference.probability import image_logits, normalise
 from segplug.losses import LossSum
 from segplug.losses.deep_supervision import supervised_loss
@@ -28,16 +28,20 @@ __all__ = ["CrackModule"]
 class CrackModule(L.LightningModule):
     """Batches are (N, 3, H, W) uint8 images and (N, 1, H, W) masks of 0, 1, 255. `row` holds the epoch's figures.
 
-    steps_per_epoch counts steps of the optimizer. With `config.ema`, `average` is validated and handed out, and `model`
-    is what is trained on. Under DDP each rank adds its share; `row` is the same on all of them.
+    steps_per_epoch counts steps of the optimizer. origin: of the weights, kept in checkpoints. With `config.ema`,
+    `average` is validated and handed out, and `model` is what is trained on. Under DDP each rank adds its share; `row`
+    is the same on all of them.
     """
 
-    def __init__(self, model: nn.Module, config: TrainConfig, steps_per_epoch: int) -> None:
+    def __init__(
+        self, model: nn.Module, config: TrainConfig, steps_per_epoch: int, origin: dict[str, Any] | None = None
+    ) -> None:
         super().__init__()
         self.model = model
         self.average = moving_average(model, config.ema) if config.ema is not None else None
         self.config = config
         self.steps_per_epoch = steps_per_epoch
+        self.origin = origin
         self.loss = LossSum(config.loss)
         self.row: dict[str, float] = {}
         self._train_losses: list[Tensor] = []
@@ -121,6 +125,7 @@ class CrackModule(L.LightningModule):
             "model": {**model, **train["options"]},
             "preprocessing": preprocessing_of(self.model).plain(),
             "train": train,
+            "start": self.origin,
             "row": dict(self.row),
         }
         if "optimizer_states" not in checkpoint and self.average is not None:  # best.ckpt: only what is handed out
@@ -128,6 +133,7 @@ class CrackModule(L.LightningModule):
             checkpoint["state_dict"] = {
                 MODEL + name.removeprefix(AVERAGE): weights[name] for name in weights if name.startswith(AVERAGE)
             }
+        checkpoint["segplug"]["sha256"] = weights_digest(checkpoint["state_dict"])
 
     def _check_finite(self, loss: Tensor, step: int | None) -> None:
         if not any_rank(~torch.isfinite(loss.detach())):  # all stop together, else the others would wait for ever

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,19 @@ from segplug.data.readers import CrackData
 from segplug.data.sample import Sample
 from segplug.data.split import train_val_samples
 from segplug.errors import SegplugError
-from segplug.inference.checkpoint import AtomicCheckpointIO, read_checkpoint
+from segplug.inference.checkpoint import AtomicCheckpointIO
 from segplug.inference.probability import fast_layout, pick_device
-from segplug.models.create import create_model, encoder_for, parameters
+from segplug.models.create import parameters
 from segplug.training.callbacks.epoch_record import EpochRecord
 from segplug.training.callbacks.pictures import Curves, ValidationPictures
 from segplug.training.callbacks.progress import Progress
 from segplug.training.config import TrainConfig
-from segplug.training.crops.augmentation import read_augment
 from segplug.training.crops.crop import TrainCrop
 from segplug.training.loaders import train_loader, val_loader
 from segplug.training.module import CrackModule
+from segplug.training.probe import check_shared_memory, check_sizes
 from segplug.training.quiet import quiet_lightning
+from segplug.training.start import Start, alone_in, start_of
 from yoloplug.files import read_csv, write_csv, write_json
 
 __all__ = ["TrainConfig", "train"]
@@ -43,22 +43,27 @@ def train(config: TrainConfig, callbacks: Sequence[L.Callback] = (), data: Crack
     does. Raises SegplugError on bad data or settings, a folder that already holds a run (unless `resume`), a loss that
     is not finite, a full disk.
     """
-    config = _resolved(config)
-    out, last = Path(config.out), Path(config.out) / "last.ckpt"
+    with alone_in(Path(config.out), getattr(rank_zero_only, "rank", 0)):
+        return _train(start_of(config), callbacks, data)
+
+
+def _train(start: Start, callbacks: Sequence[L.Callback], data: CrackData | None) -> Path:
+    config, out = start.config, Path(start.config.out)
     device = pick_device(config.device)
-    resume = _resume_from(config, last)
     first, *others = config.sources()
     splits = [train_val_samples(source, config.val_split, config.seed, _say) for source in (data or first, *others)]
     train_samples, val_samples = ([sample for split in splits for sample in split[side]] for side in (0, 1))
     if config.patience is not None and not val_samples:
         raise SegplugError("patience needs validation images: set val_split above 0, or leave patience out")
+    check_shared_memory(config)
     crop = TrainCrop(config.crop, config.crack_share, config.augment, config.smallest_scale)
     training = MixedDataset([CrackDataset(train, crop, config.seed, note=_say) for train, _ in splits])
     validation = MixedDataset([CrackDataset(val, note=_say) for _, val in splits if val]) if val_samples else None
 
     torch.manual_seed(config.seed)
-    model = create_model(config.model, config.encoder, config.encoder_weights, **config.options)
-    model = fast_layout(model, device)
+    model = start.network()
+    check_sizes(model, config, len(train_samples) // config.devices)
+    model = fast_layout(model.train(), device)
     record = EpochRecord(out, config.patience)
     watchers = [record, Progress(config.epochs), Curves(record)]
     if validation and config.samples_every:
@@ -66,39 +71,29 @@ def train(config: TrainConfig, callbacks: Sequence[L.Callback] = (), data: Crack
     with quiet_lightning():
         trainer = _trainer(config, device, [*watchers, *callbacks])
         loader = train_loader(training, config, trainer.global_rank, pin=device.type == "cuda")
-        module = CrackModule(model, config, steps_per_epoch=math.ceil(len(loader) / config.accumulate))
+        module = CrackModule(model, config, math.ceil(len(loader) / config.accumulate), start.origin)
         if trainer.is_global_zero:
-            _record_split(out / "split.csv", train_samples, val_samples, resume)
+            _record_split(out / "split.csv", train_samples, val_samples, start.epoch)
             write_json(out / "config.json", config.plain())
         on = f" on {config.encoder}" if config.encoder else ""
         _say(
             f"{config.model}{on}: {parameters(model) / 1e6:.2f} M parameters, "
             f"{len(train_samples)} training and {len(val_samples)} validation images, "
             + (f"{config.devices} x {device.type}" if config.devices > 1 else f"{device}")
-            + (f", resuming after epoch {resume}" if resume else "")
+            + str(start)
         )
         to_validate = val_loader(validation, config, trainer.global_rank) if validation else None
-        trainer.fit(module, loader, to_validate, ckpt_path=last if resume else None, weights_only=True)
+        last = out / "last.ckpt" if start.epoch else None
+        try:
+            trainer.fit(module, loader, to_validate, ckpt_path=last, weights_only=True)
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if last is None or record.begun:
+                raise
+            reason = " ".join(str(error).split())[:160]
+            raise SegplugError(
+                f"{last}: its state of training is damaged ({reason})", "start from it with --init"
+            ) from error
     return out
-
-
-def _resolved(config: TrainConfig) -> TrainConfig:
-    """The settings as they are saved: encoder named, augmentations in full."""
-    config = replace(config, encoder=encoder_for(config.model, config.encoder, config.encoder_weights))
-    return replace(config, augment=read_augment(Path(config.augment))) if isinstance(config.augment, str) else config
-
-
-def _resume_from(config: TrainConfig, last: Path) -> int:
-    """Finished epochs in `last`, 0 for a new run."""
-    if not last.exists():
-        return 0
-    if not config.resume:
-        raise SegplugError(
-            f"{last.parent} already holds a run; resume it (resume=True, --resume) or choose another out"
-        )
-    about = read_checkpoint(last)["segplug"]
-    config.check_resume(about["train"], last.parent)
-    return int(about["row"]["epoch"])
 
 
 def _trainer(config: TrainConfig, device: torch.device, callbacks: list[L.Callback]) -> L.Trainer:

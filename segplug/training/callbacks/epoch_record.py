@@ -39,6 +39,7 @@ class EpochRecord(L.Callback):
         self.patience = patience
         self.rows: list[Row] = []
         self._started = 0.0
+        self.begun = False
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows}
@@ -47,6 +48,7 @@ class EpochRecord(L.Callback):
         self.rows = list(state_dict["rows"])
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.begun = True  # whatever was resumed is restored
         trainer.should_stop = self._stalled()  # a resumed run may have stopped before
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
