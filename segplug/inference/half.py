@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segplug.inference.checkpoint import MODEL
+from segplug.inference.checkpoint import MODEL, weights_digest
 
 __all__ = ["save_half"]
 
@@ -22,7 +22,8 @@ def save_half(
     Kernels are rounded to 16 bits; norms, biases and stored statistics, of which there are few, stay as they are.
     """
     weights = {MODEL + name: _rounded(tensor) for name, tensor in network.state_dict().items()}
-    torch.save({"state_dict": weights, "segplug": {**trained, "threshold": threshold, "scales": list(scales)}}, path)
+    added = {"sha256": weights_digest(weights), "threshold": threshold, "scales": list(scales)}
+    torch.save({"state_dict": weights, "segplug": {**trained, **added}}, path)
 
 
 def _rounded(tensor: Tensor) -> Tensor:
