@@ -55,8 +55,13 @@ class WriteError(OSError):
 def atomic_path(path: Path) -> Iterator[Path]:
     """A path beside `path`, of the same suffix, to write to; it becomes `path` when the block ends without an error.
 
-    Otherwise what was written is deleted and an earlier `path` stays as it was. Folders are made.
+    Otherwise what was written is deleted and an earlier `path` stays as it was. Folders are made. A device or a pipe,
+    such as /dev/stdout, is written to directly; a link's target is replaced, not the link.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        yield path
+        return
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = path.suffix if len(os.fsencode(path.suffix)) <= 16 else ""
     part = path.with_name(f".{_HOST}-{os.getpid()}-{next(_numbers)}.part{suffix}")

@@ -66,14 +66,14 @@ def test_torch_on_a_full_disk(tmp_path: Path) -> None:
 def test_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = tmp_path / "a", tmp_path / "b"
     write_all({first: b"1", second: b"2"})
-    write_bytes = Path.write_bytes
+    written: list[int] = []
 
-    def full(path: Path, content: bytes) -> int:
-        if content == b"4":
+    def full(file: int) -> None:
+        written.append(file)
+        if len(written) == 2:
             raise OSError(28, "No space left on device")
-        return write_bytes(path, content)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(WriteError, match="No space left") as raised:
         write_all({first: b"3", second: b"4"})
     assert raised.value.path == second and raised.value.errno == 28
@@ -104,6 +104,25 @@ def test_no_cell_is_a_formula(tmp_path: Path) -> None:
     assert [cell for cell in cells if cell.lstrip()[:1] in "=+-@" and cell != "-1.5"] == []
     assert [row["name"] for row in read_csv(table)] == [*names, "short"]
     assert read_csv(table)[0]["value"] == "-1.5"
+
+
+def test_a_pipe_is_written_to_and_a_link_stays_one(tmp_path: Path) -> None:
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
+    files.write_text(pipe, "through")
+    assert reader.communicate(timeout=60)[0] == b"through" and pipe.is_fifo()
+    target.write_text("old")
+    link.symlink_to(target)
+    files.write_text(link, "new")
+    assert link.is_symlink() and target.read_text() == "new"
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="Linux has a device that is always full")
+def test_a_device_stays_a_device() -> None:
+    with pytest.raises(WriteError, match="No space left"):
+        files.write_text(Path("/dev/full"), "x")
+    assert Path("/dev/full").is_char_device()
 
 
 def test_nan_can_be_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ a plain 3x3 Conv's time, on GPU its 7x7 depthwise part is slow for its few FLOPs
 """
 
 import re
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -82,6 +83,13 @@ class HorBlock(nn.Module):
             return y
         keep = 1 - self.drop_path
         return y * (torch.rand(y.shape[0], 1, 1, 1, device=y.device) < keep).to(y.dtype) / keep
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Published HorNets, and our files before 0.1.0, hold the gammas as tensors of the block itself."""
+        for name in ("gamma1", "gamma2"):
+            if f"{prefix}{name}" in state_dict:
+                state_dict[f"{prefix}{name}.weight"] = state_dict.pop(f"{prefix}{name}")
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     @staticmethod
     def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import math
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.data.images.reading import UNREADABLE
 from segplug.data.labels.size import turned
 from segplug.data.text_files import read_json, read_text
 from segplug.errors import SegplugError
@@ -143,7 +143,7 @@ class LabelmeFile:
         try:
             with Image.open(io.BytesIO(base64.b64decode(str(shape.get("mask")), validate=True))) as picture:
                 inside = np.asarray(picture.convert("L")) > 0
-        except (binascii.Error, OSError, ValueError, SyntaxError) as error:
+        except UNREADABLE as error:  # binascii.Error is a ValueError
             raise SegplugError(f"{where}: its mask is no picture ({error}); draw it again") from error
         top, left = round(y), round(x)
         if top < 0 or left < 0 or top + inside.shape[0] > height or left + inside.shape[1] > width:

@@ -26,7 +26,7 @@ def load_encoder_weights(encoder: nn.Module, path: Path) -> None:
     Raises SegplugError when the file cannot be read safely or lacks a tensor of the encoder.
     """
     given, wanted = read_weights(path), network_of(encoder).state_dict()
-    sources = {name: name if name in given else _before_timm_renamed(name) for name in wanted}
+    sources = {name: name if name in given else _published_name(name) for name in wanted}
     missing = [name for name, source in sources.items() if source not in given]
     if missing:
         raise SegplugError(
@@ -75,9 +75,9 @@ def read_weights(path: Path, safe_types: tuple[type, ...] = ()) -> dict[str, Ten
     return {str(name).removeprefix("module."): tensor for name, tensor in contents.items()}
 
 
-def _before_timm_renamed(name: str) -> str:
-    """A feature extractor of timm calls `stages.0` of the published network `stages_0`."""
-    return re.sub(r"^(\w+?)_(\d+)\.", r"\1.\2.", name)
+def _published_name(name: str) -> str:
+    """timm's feature extractors call the published `stages.0` `stages_0`; HorNet's `gamma1` is a layer here."""
+    return re.sub(r"(gamma[12])\.weight$", r"\1", re.sub(r"^(\w+?)_(\d+)\.", r"\1.\2.", name))
 
 
 @contextmanager

@@ -51,9 +51,10 @@ def test_saved_masks_score_as_their_checkpoint(checkpoint: Path, cracks: Path, t
 
 
 def test_saved_probabilities_score_as_their_checkpoint(checkpoint: Path, cracks: Path, tmp_path: Path) -> None:
+    (tmp_path / "found").mkdir()
     for stem, probability in probabilities(checkpoint, cracks / "test" / "images").items():
-        np.save(tmp_path / f"{stem}.npy", probability)
-    direct, saved = evaluate(checkpoint, cracks, device="cpu"), evaluate_predictions(tmp_path, cracks)
+        np.save(tmp_path / "found" / f"{stem}.npy", probability)
+    direct, saved = evaluate(checkpoint, cracks, device="cpu"), evaluate_predictions(tmp_path / "found", cracks)
     for name, value in direct["metrics"].items():
         if not name.startswith("scs"):
             assert saved["metrics"][name] == value, name

@@ -37,7 +37,7 @@ def test_parameters_and_keys_are_the_published_ones(size: str, width: int, plain
         assert encoder.out_channels == [3, 0, width, 2 * width, 4 * width, 8 * width]
         assert [len(stage) for stage in encoder.stages] == [2, 3, 18, 2]
         assert [len(stage[0].gnconv.pws) + 1 for stage in encoder.stages] == [2, 3, 4, 5]
-        keys = encoder.state_dict()
+        keys = [re.sub(r"(gamma[12])\.weight$", r"\1", key) for key in encoder.state_dict()]
         assert [key for key in keys if not KEYS.fullmatch(key)] == []
         assert ("stages.2.17.gnconv.dwconv.complex_weight" in keys) == (name[-3:] == "_gf")
 
@@ -68,11 +68,19 @@ def test_published_file_loads_without_its_classifier(tmp_path: Path) -> None:
     source = tiny()
     head = {"norm.weight": torch.ones(128), "norm.bias": torch.ones(128), "head.weight": torch.ones(10, 128)}
     file = tmp_path / "hornet.pth"
-    torch.save({"model": {**source.state_dict(), **head}, "epoch": 300}, file)
+    published = {re.sub(r"(gamma[12])\.weight$", r"\1", key): value for key, value in source.state_dict().items()}
+    torch.save({"model": {**published, **head}, "epoch": 300}, file)
     target = tiny(depth=4)  # without the last stage
-    torch.nn.init.zeros_(target.stages[0][0].gamma1)
+    torch.nn.init.zeros_(target.stages[0][0].gamma1.weight)
     load_encoder_weights(target, file)
     assert all(value.equal(source.state_dict()[name]) for name, value in target.state_dict().items())
+
+
+def test_a_checkpoint_from_before_the_gammas_were_layers_loads() -> None:
+    source, target = tiny(), tiny()
+    old = {re.sub(r"(gamma[12])\.weight$", r"\1", key): value + 1 for key, value in source.state_dict().items()}
+    target.load_state_dict(old)
+    assert all(value.equal(source.state_dict()[name] + 1) for name, value in target.state_dict().items())
 
 
 @pytest.mark.parametrize("encoder", ["lcnet_050", "edgenext_xx_small"])
