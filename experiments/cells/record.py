@@ -13,7 +13,7 @@ from typing import Any
 from experiments.errors import SpecError
 from yoloplug.cost.machine import cpu_name
 
-__all__ = ["environment", "hash_files", "read_json"]
+__all__ = ["commit_time", "environment", "hash_files", "read_json"]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CODE = ("yoloplug", "segplug", "experiments", "model_yamls")
@@ -63,11 +63,19 @@ def read_json(path: Path, delete: str = "it") -> Any:
         raise SpecError(f"{path} is not JSON ({error}); delete {delete} and run the spec again") from error
 
 
-def _git(*arguments: str) -> str | None:
-    if not (_REPOSITORY / ".git").exists():
+def commit_time(file: Path) -> str | None:
+    """When the file was committed as it is now, ISO 8601; None where it was not, or there is no git."""
+    here = file.resolve().parent
+    if _git("status", "--porcelain", "--", file.name, folder=here) != "":
+        return None
+    return _git("log", "-1", "--format=%cI", "--", file.name, folder=here) or None
+
+
+def _git(*arguments: str, folder: Path = _REPOSITORY) -> str | None:
+    if folder == _REPOSITORY and not (_REPOSITORY / ".git").exists():
         return None
     try:
-        done = subprocess.run(["git", *arguments], cwd=_REPOSITORY, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

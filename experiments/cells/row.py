@@ -50,7 +50,7 @@ class Result(TypedDict, total=False):
 
 
 class Row(Result, total=False):
-    """A result with its cell's identity and circumstances; groups, margin, expect: from the spec, for a report."""
+    """A result with its cell's identity and circumstances; groups to committed: of the spec, for a report."""
 
     schema: int
     name: str
@@ -69,10 +69,12 @@ class Row(Result, total=False):
     excluded: dict[str, list[str]]
     environment: dict[str, Any]
     cost_environment: dict[str, Any]
+    started: str
     finished: str
     groups: str | None
     margin: float | None
     expect: list[str]
+    committed: str | None
 
 
 _KINDS = {name: dict for name in ("model", "budget", "protocol", "metrics", "cost", "train", "method", "files")} | {

@@ -41,7 +41,9 @@ def read_run(folder: Path) -> Run:
         file = read_spec(spec)
         asked, text = file.spec, file.document.text
         order = [model.label for model in asked.models]
-        rows = [row | _from_spec(asked, row) for row in rows]
+        origin = folder / "spec.json"
+        committed = read_json(origin).get("committed") if origin.exists() else None
+        rows = [row | _from_spec(asked, row) | {"committed": committed} for row in rows]
         rows.sort(key=lambda row: order.index(row["label"]) if row["label"] in order else len(order))
         with file.at():
             missing = [cell for cell in cell_keys(asked) if cell not in done and cell not in failed]

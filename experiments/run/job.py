@@ -12,7 +12,7 @@ import torch
 from experiments.cells.cell import Cell
 from experiments.cells.ledger import Epochs
 from experiments.cells.lock import CellLock, LockLost
-from experiments.cells.record import environment
+from experiments.cells.record import environment, read_json
 from experiments.cells.row import ROW_SCHEMA, Row, write_row
 from experiments.cells.storage import is_full, storage_full
 from experiments.errors import SpecError
@@ -99,7 +99,8 @@ def _run(job: Job, lock: CellLock) -> None:
 
 def _row(job: Job, lock: CellLock) -> Row:
     cell = job.cell
-    write_json(cell.folder / "cell.json", cell.identity, indent=1)
+    started = _started(cell)
+    write_json(cell.folder / "cell.json", {**cell.identity, "started": started}, indent=1)
     start = environment()
     torch.set_num_threads(cell.spec.budget.threads)
     with (
@@ -116,10 +117,18 @@ def _row(job: Job, lock: CellLock) -> Row:
         "baseline": cell.spec.models[0].label,
         **cell.identity,
         "environment": {**start, "device": cell.spec.budget.device, "threads": cell.spec.budget.threads},
+        "started": started,
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         **result,
     }
     return Row(**row)
+
+
+def _started(cell: Cell) -> str:
+    """When the first process took the cell up, which may have been another than this one."""
+    path = cell.folder / "cell.json"
+    known = read_json(path).get("started") if path.exists() else None
+    return str(known or datetime.now(timezone.utc).isoformat(timespec="seconds"))
 
 
 def _fail(cell: Cell, error: str, text: str) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from experiments.cells.cell import Cell, Data, cell_keys
 from experiments.cells.ledger import State, read_state
-from experiments.cells.record import read_json
+from experiments.cells.record import commit_time, read_json
 from experiments.errors import SpecError
 from experiments.spec.budget import Engine
 from experiments.spec.photos import photos_by_list, photos_by_rule
@@ -23,10 +23,11 @@ __all__ = ["Plan", "plan"]
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked spec: its text, and its cells or those of them that were asked for."""
+    """A checked spec: its text, when that was committed, and its cells or those of them that were asked for."""
 
     spec: Spec
     text: str
+    committed: str | None
     cells: list[Cell]
     out: Path
 
@@ -84,7 +85,7 @@ def plan(
         if not (cell.folder / "row.json").exists():
             with file.at("models", asked.models.index(cell.model)):
                 trainer_at(trainer_name(asked.task, cell.model)).check_cell(cell)
-    return Plan(asked, file.document.text, cells, out)
+    return Plan(asked, file.document.text, commit_time(file.document.path), cells, out)
 
 
 def _chosen(keys: list[str], only: Sequence[str]) -> list[str]:

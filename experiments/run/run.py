@@ -14,7 +14,7 @@ from experiments.run.plan import plan
 from experiments.spec.budget import Engine
 from experiments.spec.read import SpecFile
 from experiments.trainers import trainer_name
-from yoloplug.files import write_text
+from yoloplug.files import write_json, write_text
 
 __all__ = ["run"]
 
@@ -39,6 +39,7 @@ def run(
         out.mkdir(parents=True, exist_ok=True)
         if not (out / "spec.yaml").exists() or (out / "spec.yaml").read_text(encoding="utf-8") != checked.text:
             write_text(out / "spec.yaml", checked.text)
+            write_json(out / "spec.json", {"committed": checked.committed})
     except OSError as error:
         if is_full(error):
             raise storage_full(out, error) from error

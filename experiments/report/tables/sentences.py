@@ -1,5 +1,6 @@
 """What a comparison found, in sentences that a person would say; and whether what was expected came true."""
 
+from datetime import datetime, timezone
 from statistics import mean
 
 from experiments.report.comparison import HEADLINE, Comparison
@@ -9,6 +10,7 @@ from experiments.statistics import EQUIVALENT, Verdict
 
 __all__ = ["expectations", "sentences"]
 
+_MINUTE = "%Y-%m-%d %H:%M UTC"
 _NAMES = {"AP": "AP", "iou_crack": "crack IoU"}
 
 
@@ -25,9 +27,24 @@ def sentences(comparison: Comparison) -> list[str]:
 
 
 def expectations(comparison: Comparison) -> list[str]:
-    """Each line of the spec's `expect` and what became of it."""
-    lines = list(comparison.rows[0].get("expect", []))
-    return [f"Expected: {line}. {_outcome(comparison, Claim.read(line))}" for line in lines]
+    """Each line of the spec's `expect` and what became of it; and whether it was said before the first cell started."""
+    lines = comparison.rows[0].get("expect", [])
+    said = [f"Expected: {line}. {_outcome(comparison, Claim.read(line))}" for line in lines]
+    return [*said, _when(comparison)] if said else []
+
+
+def _when(comparison: Comparison) -> str:
+    committed = comparison.rows[0].get("committed")
+    starts = [datetime.fromisoformat(row["started"]) for row in comparison.rows if "started" in row]
+    first = min(starts).astimezone(timezone.utc) if len(starts) == len(comparison.rows) else None
+    started = (
+        f"the first cell started {first:%Y-%m-%d %H:%M} UTC" if first else "when the first cell started is unknown"
+    )
+    if committed is None:
+        return f"The spec was not committed when it was run; {started}."
+    said = datetime.fromisoformat(committed).astimezone(timezone.utc)
+    late = first is not None and said > first
+    return f"The spec was committed {said:{_MINUTE}}; {started}{', before that' if late else ''}."
 
 
 def _outcome(comparison: Comparison, claim: Claim) -> str:

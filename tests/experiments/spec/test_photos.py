@@ -119,7 +119,8 @@ def test_what_was_expected_is_said_with_what_became_of_it(crops: Path) -> None:
 
     (crops / "spec.yaml").write_text(SPEC)
     (comparison,) = compare([read_run(crops)])
-    held, failed = expectations(comparison)
+    held, failed, when = expectations(comparison)
+    assert when == "The spec was not committed when it was run; when the first cell started is unknown."
     assert held == "Expected: plug_in better than base. It held."
     assert failed == "Expected: plug_in worse than base. It did not hold: better."
     for path in crops.glob("cells/plug_in-*/per_image.npz"):
