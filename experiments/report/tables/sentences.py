@@ -37,9 +37,7 @@ def _when(comparison: Comparison) -> str:
     committed = comparison.rows[0].get("committed")
     starts = [datetime.fromisoformat(row["started"]) for row in comparison.rows if "started" in row]
     first = min(starts).astimezone(timezone.utc) if len(starts) == len(comparison.rows) else None
-    started = (
-        f"the first cell started {first:%Y-%m-%d %H:%M} UTC" if first else "when the first cell started is unknown"
-    )
+    started = f"the first cell started {first:{_MINUTE}}" if first else "when the first cell started is unknown"
     if committed is None:
         return f"The spec was not committed when it was run; {started}."
     said = datetime.fromisoformat(committed).astimezone(timezone.utc)
