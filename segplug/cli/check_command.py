@@ -10,6 +10,7 @@ from segplug.cli.parsing.command import add_command, note
 from segplug.cli.parsing.flags import add_flags, given_flags
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
+from yoloplug.terminal import printable
 
 __all__ = ["add"]
 
@@ -29,7 +30,6 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     from segplug.data.check import check
     from yoloplug.files import write_json
-    from yoloplug.terminal import printable
 
     if args.json is not None and args.json.is_dir():
         raise SegplugError(f"{args.json}: is a folder; name a file")

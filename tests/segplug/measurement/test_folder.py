@@ -4,6 +4,7 @@ import base64
 import csv
 import json
 import re
+import signal
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,36 @@ def test_whatever_stops_the_run_what_was_measured_is_kept(
     with pytest.raises(KeyboardInterrupt):  # before the first mask: the earlier tables stay
         measure_folder(found, out, Scale(px_only=True))
     assert len(rows(out / "images.csv")) == 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_in_one_line(
+    found: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    code: int,
+) -> None:
+    def stop(*arguments: object) -> None:
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(folder, "draw_measurement", stop)
+    assert measure(found, "--px-only", "--out", tmp_path / "report") == code
+    told = capsys.readouterr().err
+    assert told.startswith("segplug measure: stopped") and told.count("\n") == 1
+    assert [row["image"] for row in rows(tmp_path / "report" / "images.csv")] == ["wall 2"]
+
+
+def test_escape_sequences_of_a_name_reach_no_terminal(
+    found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (found / "masks" / "wall 2.png").rename(found / "masks" / "\x1b[31mred.png")
+    (found / "masks" / "wall <1>.png").write_bytes(b"junk \x1b")
+    assert measure(found, "--px-only", "--out", tmp_path / "report") == 1
+    shown = capsys.readouterr()
+    assert "\x1b" not in shown.out + shown.err and "\\x1b[31mred.png: no crack" in shown.err
+    assert "\x1b" not in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 
 def test_tables_are_written_as_it_goes(found: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
