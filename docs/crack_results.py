@@ -93,7 +93,11 @@ def shipped_tables(rows: list[Row]) -> dict[str, str]:
 
 
 def tables(rows: list[Row]) -> dict[str, str]:
-    """Mark -> Markdown: for each set one table of segplug's definitions and one of SCSegamba's protocol."""
+    """Mark -> Markdown: for each set one table of segplug's definitions and one of SCSegamba's protocol.
+
+    Models that come with the package have a page of their own.
+    """
+    rows = [row for row in rows if row["model"] not in SHIPPED]
     found = {}
     for name in dict.fromkeys(row["set"] for row in rows):
         mine = [row for row in rows if row["set"] == name]

@@ -29,17 +29,20 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (cell / "row.json").write_text(json.dumps(row | {"subsets": {"part": part}}))
     unseen = tmp_path / "unseen" / "other" / "m-s1"
     unseen.mkdir(parents=True)
+    (unseen / "scores.json").write_text(json.dumps({"metrics": metrics | {"iou_crack": 0.25}}))
+    came = tmp_path / "unseen" / "photos" / "came-s0"
+    came.mkdir(parents=True)
     alarms = {"false_alarm_share": 0.002, "false_line_px": 41.6}
-    (unseen / "scores.json").write_text(json.dumps({"metrics": metrics | {"iou_crack": 0.25} | alarms}))
+    (came / "scores.json").write_text(json.dumps({"metrics": metrics | {"iou_crack": 0.25} | alarms}))
     marks = ["deepcrack", "deepcrack protocol", "deepcrack-part", "deepcrack-part protocol", "distance", "other"]
     page = tmp_path / "page.md"
     page.write_text("\n".join(f"<!-- begin: {mark} -->\n<!-- end: {mark} -->" for mark in [*marks, "other protocol"]))
     monkeypatch.setattr(crack_results, "PAGE", page)
     monkeypatch.setattr(crack_results, "SCORES", tmp_path / "scores.csv")
     shipped = tmp_path / "shipped.md"
-    shipped.write_text("<!-- begin: m -->\n<!-- end: m -->")
+    shipped.write_text("<!-- begin: came -->\n<!-- end: came -->")
     monkeypatch.setattr(crack_results, "SHIPPED_PAGE", shipped)
-    monkeypatch.setattr(crack_results, "SHIPPED", {"m"})
+    monkeypatch.setattr(crack_results, "SHIPPED", {"came"})
     return tmp_path
 
 
@@ -60,7 +63,8 @@ def test_mean_and_deviation_over_seeds(folders: Path) -> None:
 def test_new_figures_replace_those_of_their_set_model_and_seed(folders: Path) -> None:
     assert crack_results.main([str(folders / "unseen")]) == 0
     assert (
-        "| other | .250 | .500 | .500 | .500 | .500 | .500 | .500 | .002 | 42 |" in (folders / "shipped.md").read_text()
+        "| photos | .250 | .500 | .500 | .500 | .500 | .500 | .500 | .002 | 42 |"
+        in (folders / "shipped.md").read_text()
     )
     scores = folders / "unseen" / "other" / "m-s1" / "scores.json"
     scores.write_text(scores.read_text().replace("0.25", "0.35"))
