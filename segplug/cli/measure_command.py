@@ -37,6 +37,14 @@ def add(commands: Any) -> None:
     p.add_argument("--mask-values", help="values of background and crack in the masks, such as 255/0")
     p.add_argument("--crack-values", help="class ids in the masks that are crack, such as 1,2")
     p.add_argument("--ignore-value", type=int, help="value in the masks of pixels without label")
+    p.add_argument(
+        "--region",
+        action="append",
+        default=[],
+        metavar="POLYGON",
+        help='to leave out in every mask, such as a kerb: corners in pixels, as "0,400 640,400 640,480", or a file of '
+        "one polygon a line, or labelme's .json; repeatable",
+    )
     p.add_argument("--min-length-px", type=float, default=20.0, help="shorter pieces are left out, and counted")
     p.add_argument(
         "--join-px", type=float, default=12.0, help="pieces in line with gaps up to this long are one crack; 0: none"
@@ -75,6 +83,7 @@ def _run(args: argparse.Namespace) -> None:
         args.join_px,
         args.recursive,
         MaskRules.parse(args.mask_values, args.crack_values, args.ignore_value),
+        args.region,
         bias,
         note,
     )

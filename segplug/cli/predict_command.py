@@ -52,6 +52,14 @@ def add(commands: Any) -> None:
     p.add_argument(
         "--recursive", action=argparse.BooleanOptionalAction, default=True, help="go into the sub-folders of a folder"
     )
+    p.add_argument(
+        "--region",
+        action="append",
+        default=[],
+        metavar="POLYGON",
+        help='to leave out everywhere, such as a kerb: corners in pixels, as "0,400 640,400 640,480", or a file of '
+        "one polygon a line, or labelme's .json; repeatable",
+    )
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     p.set_defaults(run=_run)
 
@@ -75,6 +83,7 @@ def _run(args: argparse.Namespace) -> None:
         args.overwrite,
         args.device,
         args.recursive,
+        args.region,
         note,
     )
     print(f"{', '.join(args.save)} of {len(rows)} files are in {args.out}; a row of figures each in predictions.csv")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segplug.data.images.reading import read_image
+from segplug.data.images.reading import read_picture
+from segplug.data.images.region import Region
 from segplug.data.images.writing import write_picture
 from segplug.data.labels.mask_encoding import MaskRules
 from segplug.errors import SegplugError
@@ -45,6 +46,7 @@ def measure_folder(
     join_px: float = JOIN_PX,
     recursive: bool = True,
     rules: MaskRules | None = None,
+    region: Sequence[str] = (),
     bias: ModelBias | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> Run:
@@ -53,12 +55,14 @@ def measure_folder(
     source: a mask, a folder of masks, or a folder with masks/ in it, as `segplug predict` writes. images: photo or
     folder of photos of the same names, for the pictures' background; those without a mask are named in the report.
     recursive: masks in sub-folders too, whose results lie in sub-folders of the same names. rules: what the masks'
-    values mean; without, each file is understood by itself. bias: of the model that made the masks, told in the report.
-    A file that cannot be
+    values mean; without, each file is understood by itself. region: polygons to leave out (see `Region.parse`); what
+    lies in them, and where a photo is transparent, is no crack. bias: of the model that made the masks, told in the
+    report. A file that cannot be
     measured is in `failed`, the others are done all the same. What is measured is written as it goes, so that a full
     disk or Ctrl-C costs what follows only. Raises SegplugError when there is nothing to measure, WriteError when a file
     cannot be written.
     """
+    outside = Region.parse(region)
     files = find_masks(Path(source), recursive, Path(out), note)
     masks = Masks(files, rules or MaskRules(), note)
     photos = None if images is None else _photos(Path(images), files, recursive, Path(out), note)
@@ -88,6 +92,7 @@ def measure_folder(
             try:
                 mask = masks.read(name)
                 background = mask_background(mask) if photos is None else _background(name, file, mask, photos)
+                mask &= outside.kept(*mask.shape)
                 result = measure_mask(mask, scale.for_picture(mask.shape[1], mask.shape[0]), min_length_px, join_px)
             except (SegplugError, OSError) as error:
                 tables.fail(str(file), str(error))
@@ -128,14 +133,17 @@ def _photos(
 
 
 def _background(name: str, file: Path, mask: NDArray[np.uint8], photos: dict[str, Path]) -> NDArray[np.uint8]:
+    """The photo. Where it is transparent, `mask` becomes 0."""
     if name not in photos:
         raise SegplugError(f"{file}: no photo {name}.* among the images; add it or leave --images out")
-    photo = read_image(photos[name])
+    photo, visible = read_picture(photos[name])
     if photo.shape[:2] != mask.shape:
         (h, w), (mh, mw) = photo.shape[:2], mask.shape
         raise SegplugError(
             f"{file}: mask is {mw}x{mh} but {photos[name].name} is {w}x{h}; resize one or leave --images out"
         )
+    if visible is not None:
+        mask &= visible
     return photo
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.data.images.region import Region
 from segplug.inference.predictor import Predictor
 from segplug.inference.tiling import tile_count
 from segplug.prediction.progress import Note, Progress
@@ -22,7 +23,10 @@ SAVED = ("masks", "overlays", "probabilities", "polygons", "coco")
 
 @dataclass(frozen=True)
 class Job:
-    """save: some of SAVED. threshold: probability from which a pixel is crack. tile: px. every: frames of a video."""
+    """save: some of SAVED. threshold: probability from which a pixel is crack. tile: px. every: frames of a video.
+
+    region: is never crack and counts nowhere.
+    """
 
     predictor: Predictor
     out: Path
@@ -30,6 +34,7 @@ class Job:
     threshold: float
     tile: int
     every: int
+    region: Region
     note: Note
 
     def path(self, kind: str, source: Source, suffix: str) -> Path | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from segplug.data.images.region import Region
 from segplug.errors import FilesFailed, SegplugError, UnreadableError
 from segplug.inference.predictor import load
 from segplug.inference.tiling import OVERLAP
@@ -39,6 +41,7 @@ def predict(
     overwrite: bool = False,
     device: str = "auto",
     recursive: bool = True,
+    region: Sequence[str] = (),
     note: Note = lambda text: None,
 ) -> list[dict[str, str | float]]:
     """Write the results that `save` names into folders of `out`; return the rows of out/predictions.csv.
@@ -50,7 +53,8 @@ def predict(
     threshold: probability from which a pixel is crack; None takes the model's own. flips: average over mirror images.
     scales: average over the photo at these sizes, 1 being its own; None takes the model's.
     every: of a video, predict each `every`-th frame. recursive: also what lies in a folder's sub-folders, whose results
-    lie in sub-folders of the same names. What is finished in `out` with equal settings is left alone unless
+    lie in sub-folders of the same names. region: polygons to leave out (see `Region.parse`), never crack. What is
+    finished in `out` with equal settings is left alone unless
     `overwrite`. Raises SegplugError on a bad setting or model, and FilesFailed, after the others are done, on sources
     that could not be read.
     """
@@ -68,9 +72,10 @@ def predict(
         predictor.threshold if threshold is None else threshold,
         tile,
         every,
+        Region.parse(region),
         note,
     )
-    settings = {
+    settings: dict[str, Any] = {
         "model": predictor.digest,
         "threshold": job.threshold,
         "tile": tile,
@@ -78,6 +83,8 @@ def predict(
         "every": every,
         "scales": list(predictor.scales),
     }
+    if job.region.polygons:
+        settings["region"] = [[list(corner) for corner in polygon] for polygon in job.region.polygons]
     return _run(found, job, Records(job.out, settings, job.save, overwrite))
 
 

@@ -15,7 +15,7 @@ __all__ = ["draw_measurement", "mask_background"]
 
 INK, PAPER = (20, 20, 20), (255, 255, 255)
 LEGEND = {"outline": rgb(OUTLINE), "centre line": rgb(CENTRE_LINE), "widest place": rgb(WIDEST)}
-READABLE_PX = 900
+READABLE_PX, LARGEST_PX = 900, 6000  # longer side of the picture
 Ring = tuple[int, int, int]  # x, y, radius
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -29,7 +29,8 @@ def mask_background(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def draw_measurement(
     background: NDArray[np.uint8], mask: NDArray[np.uint8], measured: MaskMeasurement
 ) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB photo -> RGB picture, a whole number of times larger if small, with a legend below.
+    """(H, W, 3) RGB photo -> RGB picture with a legend below: a whole number of times larger if small, at most
+    6000 px on a side.
 
     Components that were left out have an outline and no number. Raises ValueError when photo and mask differ in size.
     """
@@ -51,7 +52,10 @@ def draw_measurement(
     for x, y, radius in rings:
         cv2.circle(drawn, (x, y), radius, rgb(WIDEST), 2 * unit, cv2.LINE_AA)
     _number(drawn, [str(crack.number) for crack in measured.cracks], rings, unit)
-    return np.concatenate([drawn, _legend(size[0], unit, zoom, measured.mm_per_px)], axis=0)
+    picture = np.concatenate([drawn, _legend(size[0], unit, zoom, measured.mm_per_px)], axis=0)
+    shrink = LARGEST_PX / max(picture.shape[:2])  # lines are a thousandth of the side wide and stay visible
+    small = picture if shrink >= 1 else cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8)
 
 
 def _at(points: NDArray[np.float64], zoom: int) -> NDArray[np.int32]:

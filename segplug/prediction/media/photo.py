@@ -24,8 +24,8 @@ def predict_photo(source: Source, job: Job) -> Result:
     if pages := further_pages(source.path):
         job.note(f"{source.place}: the first of its {pages + 1} pages is read; save the others as files of their own")
     probability = job.probability(image, f"tiles of {source.path.name}")
-    if visible is not None:
-        probability = np.where(visible, probability, np.float32(0))
+    counted = job.region.kept(*probability.shape) if visible is None else visible & job.region.kept(*visible.shape)
+    probability = np.where(counted, probability, np.float32(0))
     mask = probability >= job.threshold
     files = []
     if path := job.path("masks", source, ".png"):
@@ -43,7 +43,7 @@ def predict_photo(source: Source, job: Job) -> Result:
         write_json(path, feature_collection(tracer.cracks()), indent=None)
         files.append(path)
     height, width = mask.shape
-    share = float(mask.sum() / (mask.size if visible is None else visible.sum()))
+    share = float(mask.sum() / max(1, counted.sum()))
     row: dict[str, str | float] = {"name": source.name, "source": source.place, "width": width, "height": height,
                                    "crack_share": share}  # fmt: skip
     return Result(row, files, crack_annotations(mask, probability) if "coco" in job.save else [])

@@ -67,7 +67,7 @@ def predict_raster(source: Source, job: Job) -> Result:
         top, crack_px, valid_px = 0, 0, 0
         for strip in _strips(raster, bands, job, source):
             image = _pixels(raster, bands, top, 0, *strip.shape)
-            valid = _valid(raster, top, 0, *strip.shape)
+            valid = _valid(raster, top, 0, *strip.shape) & job.region.kept(strip.shape[0], strip.shape[1], top)
             probability = np.where(valid, strip, 0)
             mask = probability >= job.threshold
             for kind, writer in writers.items():

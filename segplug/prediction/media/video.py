@@ -55,8 +55,9 @@ def predict_video(source: Source, job: Job) -> Result:
                         for path, part in parts.items()
                         if (code := targets[path])
                     }
-                mask = job.probability(image) >= job.threshold
-                shares.append(float(mask.mean()))
+                kept = job.region.kept(*image.shape[:2])
+                mask = (job.probability(image) >= job.threshold) & kept
+                shares.append(float(mask.sum() / max(1, kept.sum())))
                 rows.writerow([frame, f"{frame / fps:.3f}", f"{shares[-1]:.6f}"])
                 _write(writers, image, mask)
                 progress.tick()

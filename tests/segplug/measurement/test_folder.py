@@ -174,6 +174,19 @@ def test_class_ids_are_measured_as_said(found: Path, tmp_path: Path, capsys: pyt
     assert measure(found, "--mask-values", "0", "--px-only", "--out", tmp_path / "c") == 2
 
 
+def test_regions_and_transparent_photos_are_outside(found: Path, tmp_path: Path) -> None:
+    """The crack runs from column 20 to 140."""
+    photo = tmp_path / "photos" / "wall <1>.jpg"
+    pixels = np.full((120, 160, 4), 255, np.uint8)
+    pixels[:, :50, 3] = 0
+    cv2.imwrite(str(photo.with_suffix(".png")), pixels)
+    photo.unlink()
+    flags = ("--images", tmp_path / "photos", "--px-only", "--region", "100,0 160,0 160,120 100,120")
+    assert measure(found, *flags, "--out", tmp_path / "a") == 0
+    (crack,) = rows(tmp_path / "a" / "measurements.csv")
+    assert float(crack["length_px"]) == pytest.approx(50, abs=2) and float(crack["area_px"]) == 4 * 50
+
+
 def test_photos_are_named_as_predict_names_its_masks(found: Path, tmp_path: Path) -> None:
     (tmp_path / "photos" / "wall 2.jpg").rename(tmp_path / "photos" / "wall <1>.JPEG")
     (found / "masks" / "wall 2.png").rename(found / "masks" / "wall <1>_JPEG.png")
@@ -348,6 +361,14 @@ def test_usage_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         measure("--help")
     assert "example: segplug measure" in capsys.readouterr().out
+
+
+def test_pictures_of_large_photos_are_smaller() -> None:
+    """A photo of 108 megapixels would be a JPEG of 31 MB."""
+    mask = np.zeros((200, 9000), dtype=np.uint8)
+    mask[90:100, 20:8900] = 1
+    picture = draw_measurement(mask_background(mask), mask, measure_mask(mask))
+    assert picture.shape[1] == 6000 and (picture[60:66].std() > 20)
 
 
 def test_picture_marks_every_crack() -> None:

@@ -168,6 +168,17 @@ def test_transparent_pixels_are_never_crack(find: Find, tmp_path: Path) -> None:
     assert row["crack_share"] == pytest.approx(mask[:, 40:].mean())
 
 
+def test_a_region_is_left_out_and_a_new_one_replaces_it(find: Find, tmp_path: Path) -> None:
+    photo, mask = draw()
+    source = save(tmp_path / "a.png", photo)
+    for left in (40, 20):
+        (row,) = find(source, region=[f"0,0 {left},0 {left},60 0,60"])
+        found = cv2.imread(str(tmp_path / "found" / "masks" / "a.png"), cv2.IMREAD_UNCHANGED)
+        assert not found[:, : left + 1].any() and np.array_equal(found[:, left + 1 :] > 0, mask[:, left + 1 :])
+        assert row["crack_share"] == pytest.approx(mask[:, left + 1 :].mean())
+    assert len(find.seen) == 2  # type: ignore[attr-defined]
+
+
 def test_names_that_clash_get_longer(tmp_path: Path) -> None:
     given = ["x/a.jpg", "x/a.png", "x/b.png", "y/b.png", "y/c.png"]
     for name in given:
