@@ -10,6 +10,7 @@ Departs: the bottleneck's width has a default (the reference always passes it).
 """
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import at_least_one
 from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
@@ -25,7 +26,7 @@ __all__ = ["BottConv"]
     paper="arXiv:2503.01113",
     constraints="k odd",
     params="max(1, c2//8)*(c1 + 1 + k**2 + c2)",
-    macs="max(1, c2//8)*(H*W*c1 + P*(k**2 + c2))",
+    macs="max(1, c2//8)*(H*W*c1 + P*(k**2*(k > 1) + c2))",
 )
 class BottConv(AbsorbsAffine):
     """1x1 down to `mid` channels (with bias), k x k depthwise, 1x1 up to c2 (no bias).
@@ -45,4 +46,12 @@ class BottConv(AbsorbsAffine):
         self.pointwise_2 = nn.Conv2d(mid, c2, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.pointwise_2(self.depthwise(self.pointwise_1(x)))
+        return self.widened(self.pointwise_1(x))
+
+    def widened(self, hidden: Tensor) -> Tensor:
+        """What follows the first layer: (N, mid, H, W) -> (N, c2, ceil(H/s), ceil(W/s))."""
+        if self.depthwise.kernel_size != (1, 1):
+            return self.pointwise_2(self.depthwise(hidden))
+        # A depthwise 1x1 is a factor per channel, which the last layer's weight takes: one pass over the map less.
+        weight = self.pointwise_2.weight * self.depthwise.weight.reshape(1, -1, 1, 1)
+        return F.conv2d(hidden, weight, self.pointwise_2.bias, self.depthwise.stride)

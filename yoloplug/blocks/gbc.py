@@ -35,7 +35,7 @@ Gate = Literal["product", "sigmoid"]
     paper="arXiv:2503.01113",
     constraints="c >= 8; multiples of 16 are the published form",
     params="8*c*(c//8) + 24*(c//8) + 8*c",
-    macs="P*(8*c*(c//8) + 20*(c//8))",
+    macs="P*(8*c*(c//8) + 18*(c//8))",
 )
 class GBC(nn.Module):
     """x + B4(B2(B1(x)) * B3(x)), each B a BottConv, a normalisation and a ReLU.
@@ -66,7 +66,7 @@ class GBC(nn.Module):
 
 def _bottleneck(c: int, k: int, norm: Norm, groups: int, act: nn.Module | None = None) -> nn.Sequential:
     normalise = GroupNorm(groups, c) if norm == "GN" else GroupNorm(1, c, affine=False)
-    return nn.Sequential(BottConv(c, c, k, mid=c // 8), normalise, act or nn.ReLU())
+    return nn.Sequential(BottConv(c, c, k, mid=c // 8), normalise, act or nn.ReLU(inplace=True))
 
 
 def _nearest_divisor(number: int, wanted: float) -> int:

@@ -1,0 +1,1 @@
+"""Ratios of times, measured side by side in one process."""
