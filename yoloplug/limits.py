@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from yoloplug.errors import YoloplugError
 
-__all__ = ["DEPTH", "IMAGE_PX", "IMGSZ", "NODES", "REPEATS", "ROWS", "TEXT", "THREADS", "check_imgsz", "check_yaml"]
+__all__ = [
+    "CLASSES",
+    "DEPTH",
+    "IMAGE_PX",
+    "IMGSZ",
+    "MULTIPLE",
+    "NODES",
+    "REPEATS",
+    "ROWS",
+    "TEXT",
+    "THREADS",
+    "check_imgsz",
+    "check_yaml",
+]
 
 IMGSZ = 16_384
 """Side of the network's input, pixels."""
@@ -20,7 +33,10 @@ NODES = 100_000
 ROWS = 1_000
 """Of a model."""
 REPEATS = 1_000
-"""Of a row."""
+"""Of a row, after scaling."""
+CLASSES = 100_000
+MULTIPLE = 100
+"""Depth and width multiple of a scale."""
 
 
 def check_imgsz(imgsz: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from yoloplug.errors import YoloplugError
-from yoloplug.limits import REPEATS, ROWS, check_yaml
+from yoloplug.limits import CLASSES, MULTIPLE, REPEATS, ROWS, check_yaml
 from yoloplug.names import nearest
 
 __all__ = ["ModelFile", "ModelFileError", "Row", "parse", "read"]
@@ -77,18 +77,14 @@ def parse(text: str, name: str, scale: str = "") -> ModelFile:
         check_yaml(text)
     except YoloplugError as error:
         raise ModelFileError(f"{name}: {error}") from None
-    loader = yaml.SafeLoader(text)
     try:
-        root = loader.get_single_node()
-        model = loader.construct_document(root) if root else None
+        root, model = _loaded(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ModelFileError(f"{name}{where}: not valid YAML: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter of numbers and dates that are none
         raise ModelFileError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
-    finally:
-        loader.dispose()
     if not isinstance(model, dict):
         raise ModelFileError(f"{name}: a model YAML is a mapping with the keys nc, backbone and head")
     lines, nodes = _keys(root, name)
@@ -103,7 +99,22 @@ def parse(text: str, name: str, scale: str = "") -> ModelFile:
     if scale and scales and scale not in scales:
         raise ModelFileError(f"{name}: no scale {scale!r} in the file, which has {', '.join(map(str, scales))}")
     model |= {"scale": (scale or next(iter(scales))) if scales else scale, "yaml_file": name}
-    return ModelFile(name, text, model, rows, _width_span(nodes, model))
+    depth = scales[model["scale"]][0] if scales else model.get("depth_multiple", 1.0)
+    file = ModelFile(name, text, model, rows, _width_span(nodes, model))
+    for row in rows:
+        if row.repeats > 1 and row.repeats * depth > REPEATS:
+            raise ModelFileError(f"{file.where(row.index)}: {row.repeats} x {depth:g} repeats, at most {REPEATS:,}")
+    return file
+
+
+def _loaded(text: str) -> tuple[Any, Any]:
+    """The document's node and its value."""
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        return root, loader.construct_document(root) if root else None
+    finally:
+        loader.dispose()
 
 
 def _keys(root: yaml.MappingNode, name: str) -> tuple[dict[str, int], dict[str, Any]]:
@@ -124,8 +135,15 @@ def _check_keys(model: dict[str, Any], lines: dict[str, int], name: str) -> None
             near = nearest(key, unknown, most=1)
             hint = f"; {near[0]!r} in line {lines[near[0]]} is not it" if near else ""
             raise ModelFileError(f"{name}: the key {key!r} is missing{hint}")
-    if not _is_whole(model["nc"]) or model["nc"] < 1:
-        raise ModelFileError(f"{name}, line {lines['nc']}: 'nc' is the number of classes, got {model['nc']!r}")
+    if not _is_whole(model["nc"]) or not 1 <= model["nc"] <= CLASSES:
+        raise ModelFileError(
+            f"{name}, line {lines['nc']}: 'nc' is the number of classes, 1 to {CLASSES:,}, got {model['nc']!r}"
+        )
+    for key in ("depth_multiple", "width_multiple"):
+        if key in model and not _is_multiple(model[key]):
+            raise ModelFileError(
+                f"{name}, line {lines[key]}: {key!r} is a number above 0, at most {MULTIPLE}, got {model[key]!r}"
+            )
     for part in ("backbone", "head"):
         if not isinstance(model[part], list) or not model[part]:
             raise ModelFileError(
@@ -144,9 +162,15 @@ def _check_keys(model: dict[str, Any], lines: dict[str, int], name: str) -> None
         if not isinstance(scales, dict) or not scales:
             raise ModelFileError(f"{name}, line {line}: 'scales' is a mapping such as n: [0.33, 0.25, 1024]")
         for letter, values in scales.items():
-            if not isinstance(values, list) or len(values) != 3 or not all(_is_number(v) for v in values):
+            if (
+                not isinstance(values, list)
+                or len(values) != 3
+                or not all(_is_multiple(v) for v in values[:2])
+                or not (_is_number(values[2]) and values[2] >= 1)
+            ):
                 raise ModelFileError(
-                    f"{name}, line {line}: scale {letter} is {values}, not [depth, width, max_channels]"
+                    f"{name}, line {line}: scale {letter} is {values}, not [depth, width, max_channels], the first two "
+                    f"above 0 and at most {MULTIPLE}"
                 )
 
 
@@ -188,3 +212,7 @@ def _is_whole(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_multiple(value: Any) -> bool:
+    return _is_number(value) and 0 < value <= MULTIPLE
