@@ -110,7 +110,7 @@ def test_a_row_that_nobody_reads_is_named(tmp_path: Path) -> None:
         ("[64, 1, 1]", "[wide, 1, 1]", "row 5 (line 11): Conv ['wide', 1, 1]"),
         ("backbone:", "bakbone:", "the key 'backbone' is missing; 'bakbone' in line 4 is not it"),
         ("nc: 3\n", "", "my.yaml: the key 'nc' is missing"),
-        ("nc: 3", "nc: abc", "line 1: 'nc' is the number of classes, got 'abc'"),
+        ("nc: 3", "nc: abc", "line 1: 'nc' is the number of classes, 1 to 100,000, got 'abc'"),
         ("nc: 3", "nc: 3\nnc: 4", "line 2: the key 'nc' is there twice"),
         ("[0.33, 0.25, 1024]", "[0.33, 0.25]", "scale n is [0.33, 0.25], not [depth, width, max_channels]"),
         ("  n: [0.33, 0.25, 1024]", "  - 1", "line 2: 'scales' is a mapping"),
