@@ -41,6 +41,8 @@ class Inspection:
         self, checkpoint: Path, photo: Path, threshold: float = 0.5, crop: Crop | None = None, device: str = "auto"
     ) -> None:
         self.checkpoint, self.photo, self.threshold = checkpoint, photo, threshold
+        if not 0 < threshold < 1:
+            raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}", key=("threshold",))
         self.device = pick_device(device)
         if not photo.is_file():
             raise SegplugError(f"{photo}: no such image")

@@ -26,13 +26,15 @@ from segplug.evaluation.sizes import SizeBias
 from segplug.evaluation.threshold import best_threshold, threshold_samples
 from segplug.evaluation.worst import WorstImages
 from segplug.inference.checkpoint import load_model
-from segplug.inference.probability import OVERLAP, crack_logits, fast_layout, pick_device, tiled_crack_probability
+from segplug.inference.probability import crack_logits, fast_layout, pick_device, tiled_crack_probability
+from segplug.inference.tiling import check_tile
 from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, to_frame, truth_in_frame
 from segplug.models.create import parameters
 
 __all__ = ["evaluate", "evaluate_predictions"]
 
 CACHE_BYTES = 256 << 20
+MOST_PICTURES = 1000
 Note = Callable[[str], None]
 # Of each image in turn: its place in the split, (H, W, 3) image, true and found cracks (H, W), False without a label.
 OnImage = Callable[[int, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]], None]
@@ -68,8 +70,7 @@ def evaluate(
     Raises SegplugError on bad data, a bad checkpoint or a bad threshold.
     """
     _check_threshold(threshold)
-    if tile < 2 * OVERLAP:
-        raise SegplugError(f"tile must be at least {2 * OVERLAP} px, got {tile}")
+    check_tile(tile)
     place = pick_device(device)
     scored = _Scored(data, split, out, worst, note, exclude)
     model, about = load_model(Path(checkpoint))
@@ -141,8 +142,8 @@ class _Scored:
         note: Note,
         exclude: Path | str | None,
     ) -> None:
-        if worst < 0:
-            raise SegplugError(f"worst must be at least 0, got {worst}")
+        if not 0 <= worst <= MOST_PICTURES:
+            raise SegplugError(f"worst must be from 0 to {MOST_PICTURES}, got {worst}", key=("worst",))
         self.out = None if out is None else Path(out)
         check_out(self.out)
         self.found = found = open_data(data)

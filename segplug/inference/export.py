@@ -37,6 +37,8 @@ SUFFIXES = {"onnx": ".onnx", "torchscript": ".torchscript", "exported": ".pt2", 
 TOLERANCE = 1e-4
 HALF_TOLERANCE = 1e-2
 STRIDE_PX = 32
+OPSETS = (16, 20)
+"""ONNX's from the first that has our operators (grid sampling) to the last that torch's tracer writes."""
 CHECKED = ((2, 200, 170), (1, 64, 320))
 """(N, H, W) of the images that the written file is checked on; it was traced at another size."""
 
@@ -73,6 +75,8 @@ def export_model(
         raise SegplugError(f"a file of format {format} holds one size; leave scales out, or give --scales to predict")
     if not 0 < threshold < 1:
         raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
+    if not OPSETS[0] <= opset <= OPSETS[1]:
+        raise SegplugError(f"opset must be from {OPSETS[0]} to {OPSETS[1]}, got {opset}", key=("opset",))
     source = Path(checkpoint)
     default = source.with_name(f"{source.stem}-half.ckpt") if format == "half" else source.with_suffix(SUFFIXES[format])
     target = Path(out) if out is not None else default

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.errors import SegplugError
-from segplug.inference.tiling import OVERLAP, tiled_probability
+from segplug.inference.tiling import check_tile, tiled_probability
 from segplug.weights import model_file
 
 __all__ = ["Predictor", "load"]
@@ -42,8 +42,8 @@ class Predictor:
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
             raise SegplugError(f"a photo must be (H, W, 3) RGB uint8, got {image.dtype} {image.shape}")
-        if tile is not None and tile < 2 * OVERLAP:
-            raise SegplugError(f"tile must be at least {2 * OVERLAP} px, got {tile}")
+        if tile is not None:
+            check_tile(tile)
         probability = tiled_probability(image, self.at_scales, tile or max(image.shape))
         if not np.isfinite(probability).all():
             raise SegplugError(f"{self.path}: the model gives NaN; its weights are broken, train again")

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ALIGN_PX", "OVERLAP", "probability_strips", "tile_count", "tiled_probability"]
+from segplug.errors import SegplugError
+
+__all__ = ["ALIGN_PX", "OVERLAP", "check_tile", "probability_strips", "tile_count", "tiled_probability"]
 
 ALIGN_PX = 32
 OVERLAP = 128
 """Pixels that neighbouring tiles share at least."""
+LARGEST_TILE_PX = 65536
 
 Pixels = NDArray[np.uint8]
 ProbabilityOf = Callable[[Pixels], NDArray[np.float32]]
@@ -59,6 +62,12 @@ def probability_strips(
         finished = (down[i + 1][0] if i + 1 < len(down) else height) - top
         yield strip[:finished]
         carried = strip[finished:]
+
+
+def check_tile(tile: int) -> None:
+    """Raise SegplugError unless tiles of that side can overlap, and one fits into memory."""
+    if not 2 * OVERLAP <= tile <= LARGEST_TILE_PX:
+        raise SegplugError(f"tile must lie between {2 * OVERLAP} and {LARGEST_TILE_PX} px, got {tile}", key=("tile",))
 
 
 def tile_count(size: tuple[int, int], tile: int, overlap: int = OVERLAP) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from segplug.data.images.region import Region
 from segplug.errors import FilesFailed, SegplugError, UnreadableError
 from segplug.inference.predictor import load
-from segplug.inference.tiling import OVERLAP
+from segplug.inference.tiling import check_tile
 from segplug.prediction.formats.coco import dataset
 from segplug.prediction.job import SAVED, Job, Result
 from segplug.prediction.media.photo import predict_photo
@@ -25,7 +25,6 @@ from yoloplug import files
 __all__ = ["predict"]
 
 DEFAULT_SAVE = ("masks", "overlays")
-LARGEST_TILE_PX = 65536
 
 
 def predict(
@@ -152,7 +151,6 @@ def _check(save: Sequence[str], threshold: float | None, tile: int, every: int) 
         raise SegplugError(f"nothing to save; name some of {', '.join(SAVED)}")
     if threshold is not None and not 0 < threshold < 1:
         raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
-    if not 2 * OVERLAP <= tile <= LARGEST_TILE_PX:
-        raise SegplugError(f"tile must lie between {2 * OVERLAP} and {LARGEST_TILE_PX} px, got {tile}")
+    check_tile(tile)
     if every < 1:
         raise SegplugError(f"every must be at least 1, got {every}")

@@ -53,5 +53,5 @@ def test_a_loaded_model_is_called_with_a_photo() -> None:
     assert predictor(large, tile=256).shape == large.shape[:2]
     with pytest.raises(segplug.SegplugError, match=r"a photo must be \(H, W, 3\) RGB uint8, got float64 \(50, 75, 3\)"):
         predictor(expected["photo"] / 255)
-    with pytest.raises(segplug.SegplugError, match="tile must be at least 256 px, got 32"):
+    with pytest.raises(segplug.SegplugError, match="tile must lie between 256 and 65536 px, got 32"):
         predictor(large, tile=32)

@@ -213,6 +213,6 @@ def _table(crack: Sequence[int]) -> NDArray[np.uint8]:
 
 def _numbers(name: str, text: str, separator: str, example: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(separator)]
-    if not all(part.isdigit() and int(part) <= 255 for part in parts):
+    if not all(part.isdecimal() and len(part) <= 3 and int(part) <= 255 for part in parts):
         raise SegplugError(f"{name} must be values from 0 to 255 like {example}, got {text!r}")
     return tuple(int(part) for part in parts)
