@@ -1,7 +1,6 @@
 """A YAML or JSON file: its plain contents, and the line of every key, for messages. Hostile files end in a message.
 
-At most MAX_BYTES, MAX_DEPTH brackets or indents inside each other and MAX_VALUES values, those of repeated aliases
-counted each time; no tags such as !!set. Dates are text; 1e-3 is a number, as everyone who writes it means.
+Limits: MAX_BYTES and those of `yoloplug.limits`. Dates are text; 1e-3 is a number, as everyone who writes it means.
 """
 
 from __future__ import annotations
@@ -16,10 +15,11 @@ import yaml
 
 from segplug.errors import SegplugError
 from segplug.settings import Key, SettingError
+from yoloplug.limits import check_yaml
 
 __all__ = ["Document", "read_document", "read_yaml"]
 
-MAX_BYTES, MAX_DEPTH, MAX_VALUES = 1 << 20, 32, 20_000
+MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def read_document(path: Path) -> Document:
     try:
         value = json.loads(text) if path.suffix == ".json" else _yaml(text, path, lines)
         json.dumps(value, default=str, ensure_ascii=False).encode()  # half of a surrogate pair could not be printed
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if isinstance(error, SegplugError):
             raise
         raise _unreadable(path, error) from error
@@ -77,7 +77,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[e
 
 
 def _yaml(text: str, path: Path, lines: dict[Key, int]) -> Any:
-    _check_size(text, path)
+    check_yaml(text)
     loader = _Loader(text)
     try:
         root = loader.get_single_node()
@@ -87,36 +87,6 @@ def _yaml(text: str, path: Path, lines: dict[Key, int]) -> Any:
         return loader.construct_document(root)
     finally:
         loader.dispose()
-
-
-def _check_size(text: str, path: Path) -> None:
-    """Event by event, before anything is built of it; an alias counts as much as what it repeats."""
-    sizes: dict[str, int] = {}
-    opened: list[tuple[str | None, int]] = []  # anchor, and the number of values before it
-    values = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
-        if getattr(event, "tag", None) not in (None, "!"):
-            raise SettingError(f"the tag {event.tag.replace('tag:yaml.org,2002:', '!!')} is not read", (), path, line)
-        if isinstance(event, yaml.CollectionStartEvent):
-            opened.append((event.anchor, values))
-            values += 1
-            if len(opened) > MAX_DEPTH:
-                raise SettingError(f"more than {MAX_DEPTH} lists or mappings inside each other", (), path, line)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, before = opened.pop()
-            if anchor:
-                sizes[anchor] = values - before
-        elif isinstance(event, yaml.ScalarEvent):
-            values += 1
-            if event.anchor:
-                sizes[event.anchor] = 1
-        elif isinstance(event, yaml.AliasEvent):
-            if any(event.anchor == anchor for anchor, _ in opened):
-                raise SettingError(f"*{event.anchor} stands inside &{event.anchor}: it would never end", (), path, line)
-            values += sizes.get(event.anchor, 1)
-        if values > MAX_VALUES:
-            raise SettingError(f"more than {MAX_VALUES} values, repeated ones counted each time", (), path, line)
 
 
 def _walk(node: yaml.Node, at: Key, lines: dict[Key, int], path: Path) -> None:

@@ -70,7 +70,7 @@ class Cell:
             "dataset": self.dataset,
             "dataset_hash": self.dataset_hash,
             "seed": self.seed,
-            "budget": asdict(self.spec.budget),
+            "budget": {name: value for name, value in asdict(self.spec.budget).items() if value is not None},
             "protocol": asdict(self.spec.protocol),
             "options": self.spec.train,
             **({"split": split} if self.source.val_share else {}),

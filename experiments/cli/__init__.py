@@ -1,10 +1,12 @@
 """`python -m experiments`: the command line."""
 
 import argparse
+import shlex
+import sys
 import webbrowser
 from pathlib import Path
 
-from experiments.cli import run as run_command
+from experiments.cli import masks, run_command
 from experiments.errors import SpecError
 from segplug.errors import SegplugError
 from yoloplug.errors import YoloplugError
@@ -18,8 +20,9 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when all is done, 1 when a cell failed, 2 when the request cannot be run."""
-    given = _parser().parse_args(arguments)
-    advice = "; the same command goes on from here"
+    typed = sys.argv[1:] if arguments is None else arguments
+    given = _parser().parse_args(typed)
+    advice = f"; what is finished is kept, go on with: python -m experiments {shlex.join(typed)}"
     return run("experiments", lambda: given.call(given), (SegplugError, YoloplugError, WriteError), given.debug, advice)
 
 
@@ -62,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Train models under one budget and report whether they differ.",
         epilog="example: python -m experiments demo",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     command = commands.add_parser(
         "run",
         help="train and score every cell of a spec; finished cells are kept, killed ones resume",
@@ -105,4 +108,5 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(call=_demo)
     for command in commands.choices.values():
         add_debug(command)
+    masks.add(commands)
     return parser

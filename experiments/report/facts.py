@@ -23,6 +23,8 @@ def method_facts(comparison: Comparison) -> Facts:
         ("Budget", f"{budget['epochs']} epochs, {budget['imgsz']} px, batch {budget['batch']}, on {budget['device']}"),
         ("Seeds", ", ".join(str(seed) for seed in sorted({row["seed"] for row in comparison.rows}))),
     ]
+    if budget.get("precision"):
+        facts.append(("Precision", f"{budget['precision']} in training"))
     if row["options"]:
         facts.append(("Training options", ", ".join(f"{key} = {value}" for key, value in row["options"].items())))
     methods: list[dict[str, Any]] = [dict(row["method"]) for row in comparison.rows]

@@ -16,7 +16,10 @@ _READS = {"local": {"name", "jobs", "retries"}, "ray": {"name", "cpus", "gpus", 
 
 @dataclass(frozen=True)
 class Budget(Settings):
-    """What every model of the spec may spend. `imgsz` in px: network input of YOLO, training crop of others."""
+    """What every model of the spec may spend. `imgsz` in px: network input of YOLO, training crop of others.
+
+    `precision` of the layers in training: bf16 is autocast, on a CPU too; none is the trainer's own choice.
+    """
 
     epochs: int = number(1, 100_000)
     imgsz: int = number(32, 8192)
@@ -24,6 +27,7 @@ class Budget(Settings):
     device: str = "cpu"
     workers: int = number(0, MOST_THREADS, 2)
     threads: int = number(1, MOST_THREADS, 2)
+    precision: Literal["32", "bf16"] | None = None
 
     def __post_init__(self) -> None:
         if type(self.device) is int:  # as YAML reads the number of a GPU

@@ -37,7 +37,7 @@ class Model(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.imgsz is None or self.imgsz % 32 == 0, "imgsz", "a multiple of 32", self.imgsz)
-        require(bool(_stem(self.model)), "model", "the name of a model", self.model)
+        require(bool(_stem(self.model).strip(". ")), "model", "the name of a model", self.model)
         if (self.matched_to is None) != (self.by is None):
             key = "by" if self.matched_to is None else "matched_to"
             raise SettingError("goes with the other: {model: a.yaml, matched_to: b.yaml, by: params}", (key,))
@@ -152,6 +152,8 @@ class Spec(Settings):
         for index, logger in enumerate(self.loggers):
             if logger not in LOGGERS:
                 raise SettingError(f"{logger!r} is unknown{choices(logger, LOGGERS)}", ("loggers", index))
+        if self.budget.precision is not None and "precision" in self.train:
+            raise SettingError("is given by budget.precision; keep one", ("train", "precision"))
         if not self.datasets:
             raise SettingError("is empty; write `name: path` for at least one", ("datasets",))
         _check_name(self.name, ("name",))

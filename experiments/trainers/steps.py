@@ -34,7 +34,9 @@ def timed_steps(
     def step() -> None:
         model.train()
         optimiser.zero_grad()
-        loss().backward()
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=budget.precision == "bf16"):
+            value = loss()
+        value.backward()
         optimiser.step()
 
     def forward() -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "loss_of",
     "optimizers",
     "quiet",
+    "train_in_bf16",
 ]
 
 
@@ -99,6 +100,35 @@ def loss_of(trainer: Any) -> float:
     """Sum of the loss items of the epoch that ends."""
     parts = trainer.tloss.values() if isinstance(trainer.tloss, dict) else trainer.tloss  # dict from 8.4 on
     return sum(float(part) for part in parts)
+
+
+def train_in_bf16(trainer: Any) -> None:
+    """A callback for `on_train_start`: layers in bfloat16 autocast on any device (stock AMP is for CUDA alone).
+
+    What the last layer gives is float32 again: box overlaps in the loss need more than eight bits. Weights, their
+    average and validation stay as they are.
+    """
+    layers = getattr(trainer.model, "module", trainer.model).model
+    autocast = torch.autocast(trainer.device.type, torch.bfloat16)
+
+    def enter(*_: Any) -> None:
+        autocast.__enter__()
+
+    def leave(*_: Any) -> None:
+        autocast.__exit__(None, None, None)
+
+    for layer in layers:
+        layer.register_forward_pre_hook(enter)
+        layer.register_forward_hook(leave, always_call=True)
+    layers[-1].register_forward_hook(lambda layer, given, result: _as_float(result))
+
+
+def _as_float(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.float() if value.is_floating_point() else value
+    if isinstance(value, dict):
+        return {name: _as_float(part) for name, part in value.items()}
+    return type(value)(map(_as_float, value)) if isinstance(value, (list, tuple)) else value
 
 
 class SavedWeights:

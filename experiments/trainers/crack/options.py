@@ -42,6 +42,7 @@ def check_options(options: Mapping[str, Any], root: Path) -> None:
 def train_config(cell: Cell) -> TrainConfig:
     """segplug's settings for the cell."""
     budget, model = cell.spec.budget, cell.model
+    precision: dict[str, Any] = {"precision": budget.precision} if budget.precision else {}
     return TrainConfig(
         **asdict(cell.data.found.source),
         model=model.model,
@@ -55,5 +56,6 @@ def train_config(cell: Cell) -> TrainConfig:
         workers=budget.workers,
         device=torch_device(budget.device),
         resume=True,
+        **precision,
         **{name: value for name, value in cell.spec.train.items() if name not in SOURCE},
     )

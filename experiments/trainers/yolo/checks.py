@@ -44,6 +44,8 @@ def check_options(options: Mapping[str, Any], root: Path) -> None:
     for key, value in options.items():
         if key in _OWNED:
             raise SpecError("set by the runner (see models, datasets, seeds, budget, protocol); remove it", (key,))
+        if key == "precision":
+            raise SpecError("stands in the budget, for all models alike: budget: {precision: bf16}", (key,))
         if key not in names:
             raise SpecError(f"no such training argument{choices(key, names - _OWNED)}", (key,))
         if fault := argument_fault(key, value):

@@ -1,15 +1,13 @@
 """Ultralytics' semantic and instance segmentation as baselines: data in its layout, masks out of its models.
 
-    python -m experiments.trainers.yolo.masks data cracks/ --out yolo/
+    python -m experiments masks data cracks/ --out yolo/
     yolo semantic train model=yolo26n-sem.yaml data=yolo/data.yaml
-    python -m experiments.trainers.yolo.masks predict runs/semantic/train/weights/best.pt --data cracks/ --out found/
+    python -m experiments masks predict runs/semantic/train/weights/best.pt --data cracks/ --out found/
     segplug eval --predictions found/ --data cracks/
 
 Masks are saved here because `yolo predict` only paints them over the photo.
 """
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,21 +18,18 @@ import yaml
 from numpy.typing import NDArray
 
 from experiments.errors import SpecError
-from segplug.cli.parsing.command import add_command, note
-from segplug.cli.parsing.flags import add_flags, given_flags
+from segplug.cli.parsing.command import note
 from segplug.data.dataset import CrackDataset
 from segplug.data.images.writing import write_picture
 from segplug.data.readers import CrackData, open_data
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.data.split import train_val_samples
-from segplug.errors import SegplugError
 from yoloplug.bridge.model import create
 from yoloplug.errors import YoloplugError
-from yoloplug.files import WriteError, write_text
-from yoloplug.terminal import printable, run
+from yoloplug.files import write_text
 
-__all__ = ["crack_mask", "main", "outlines", "predict", "write_data"]
+__all__ = ["crack_mask", "outlines", "predict", "write_data"]
 
 CONFIDENCE = 0.25  # Ultralytics' own, of an instance
 
@@ -153,46 +148,3 @@ def crack_mask(result: Any) -> NDArray[np.bool_]:
 def _new_folder(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SpecError(f"{out}: is there already; choose another folder, or remove it")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0, or 2 when the request cannot be met."""
-    given = _parser().parse_args(arguments)
-    return run("experiments", lambda: _answer(given), (SegplugError, WriteError), given.debug)
-
-
-def _answer(given: argparse.Namespace) -> None:
-    source = DataSource(**given_flags(given, DataSource))
-    if given.call == "data":
-        print(printable(write_data(source, given.out, given.val_split, given.seed)))
-    else:
-        options = {"imgsz": given.imgsz} if given.imgsz else {}
-        count = predict(given.weights, source, given.out, given.split, given.conf, device=given.device, **options)
-        print(printable(f"masks of {count} images are in {given.out}"))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.trainers.yolo.masks", description=(__doc__ or "").split("\n")[0]
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="call")
-    me = "python -m experiments.trainers.yolo.masks"
-    data = add_command(commands, "data", "Write data in Ultralytics' layout.", f"{me} data --data cracks/ --out yolo/")
-    data.add_argument("--val-split", type=float, default=0.1, help="share of train held out where there is no val")
-    data.add_argument("--seed", type=int, default=0, help="of that share; segplug train's with the same seed")
-    found = add_command(
-        commands, "predict", "Save a model's masks.", f"{me} predict best.pt --data cracks/ --out found/"
-    )
-    found.add_argument("weights", type=Path, help="best.pt of `yolo semantic train` or `yolo segment train`")
-    found.add_argument("--split", default="test", help="train, val, test; all for a folder without splits")
-    found.add_argument("--conf", type=float, default=CONFIDENCE, help="least confidence of an instance")
-    found.add_argument("--imgsz", type=int, help="longer side that the network sees; without: as it was trained")
-    found.add_argument("--device", help="cpu, 0, 0,1, mps; without: Ultralytics chooses")
-    for command, leave_out in ((data, ()), (found, ("source_rule", "groups"))):
-        command.add_argument("--out", type=Path, required=True, help="new folder")
-        add_flags(command, DataSource, leave_out=leave_out)
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

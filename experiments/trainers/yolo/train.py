@@ -14,7 +14,7 @@ from experiments.metrics.cost import cost
 from experiments.spec.budget import Budget, Protocol
 from experiments.trainers.yolo.loggers import logging_to
 from yoloplug.bridge.model import fused, load
-from yoloplug.bridge.training import SavedWeights, loss_of, quiet
+from yoloplug.bridge.training import SavedWeights, loss_of, quiet, train_in_bf16
 from yoloplug.files import write_text
 
 __all__ = ["CURVES", "measure_cost", "read_curves", "train"]
@@ -51,6 +51,8 @@ def train(
         saved.settle(data())
     yolo = YOLO(str(last)) if resume else YOLO(model, task=task)
     yolo.add_callback("on_train_start", _channels_last)
+    if budget.precision == "bf16":
+        yolo.add_callback("on_train_start", train_in_bf16)
     yolo.add_callback("on_train_epoch_start", lambda _: torch.set_num_threads(budget.threads))
     yolo.add_callback("on_model_save", saved.keep)
     yolo.add_callback("on_fit_epoch_end", lambda trainer: _report(trainer, epochs))
@@ -85,7 +87,7 @@ def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str,
 def _arguments(cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
     budget = cell.spec.budget
     return {
-        "amp": budget.device != "cpu",
+        "amp": budget.device != "cpu" and budget.precision is None,
         "imgsz": budget.imgsz,
         **options,
         "epochs": budget.epochs,

@@ -11,7 +11,8 @@ from ultralytics import YOLO
 from ultralytics.data.utils import polygon2mask
 from ultralytics.engine.results import Results
 
-from experiments.trainers.yolo.masks import crack_mask, main, outlines
+from experiments.cli import main
+from experiments.trainers.yolo.masks import crack_mask, outlines
 from segplug.data.dataset import CrackDataset
 from segplug.data.readers import open_data
 from segplug.data.source import DataSource
@@ -40,7 +41,7 @@ def cracks(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> int:
-    return main([str(argument) for argument in arguments])
+    return main(["masks", *(str(argument) for argument in arguments)])
 
 
 def filled(rings: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
