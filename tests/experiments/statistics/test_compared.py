@@ -51,3 +51,10 @@ def test_the_spread_of_seeds_is_that_of_all_models_with_enough_of_them() -> None
     third = {("third", seed): {"AP": 0.5} for seed in (8, 9)}
     alone = Statistics(VALUES, sampled).difference("model", "base", "AP")
     assert Statistics({**VALUES, **third}, sampled).difference("model", "base", "AP") == alone
+
+
+def test_one_shared_seed_of_all_models_gives_no_spread() -> None:
+    """p is then that of the pair's own seeds."""
+    third = {("third", seed): {"AP": 0.5 + seed / 10} for seed in (3, 8, 9)}
+    found = Statistics({**VALUES, **third}, sampled).difference("model", "base", "AP")
+    assert isinstance(found, Interval) and found.error_freedom == found.freedom

@@ -6,7 +6,7 @@ from scipy import stats
 
 from experiments.statistics.compared import Sampled, Statistics
 from experiments.statistics.interval import Interval
-from experiments.statistics.verdict import POWER, detectable, holm, verdicts
+from experiments.statistics.verdict import POWER, Verdict, detectable, holm, verdicts
 
 CALM = Interval(0.0, -1.0, 1.0, 1e9, 1.0, 1e9)
 
@@ -104,3 +104,43 @@ def test_a_small_p_among_many_comparisons_is_not_enough() -> None:
     assert alone.word == "better" and alone.p_holm is not None and 0.05 / 6 < alone.p_holm < 0.05
     found = verdicts(statistics, pairs, "AP")["model", "base"]
     assert str(found) == "insufficient evidence (among 6 comparisons chance finds as much)"
+
+
+class Given(Statistics):
+    """Differences by pair, as they are."""
+
+    def __init__(self, **differences: Interval) -> None:
+        super().__init__({}, lambda cell: None)
+        self.differences = differences
+
+    def difference(self, label: str, against: str, metric: str) -> Interval | str:
+        return self.differences[label]
+
+
+def around(low: float, high: float) -> Interval:
+    return Interval((low + high) / 2, low, high, 1e9, (high - low) / 4, 1e9)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [
+        (0.5, 1.5, "better"),
+        (-1.5, -0.5, "worse"),
+        (0.0, 1.0, "insufficient evidence"),
+        (-1.0, 0.0, "insufficient evidence"),
+        (-0.2, 0.2, "equivalent"),
+        (-0.3, 0.1, "insufficient evidence"),
+        (-0.1, 0.3, "insufficient evidence"),
+    ],
+)
+def test_a_verdict_says_what_it_rests_on(low: float, high: float, word: str) -> None:
+    """With a margin of .3; an end that lies on 0 or on the margin is not beyond it."""
+    answer = around(low, high)
+    verdict = verdicts(Given(model=answer), [("model", "base")], "AP", margin=0.3)["model", "base"]
+    assert verdict.word == word
+    assert (verdict.difference, verdict.p_holm, verdict.detectable) == (answer, answer.p, detectable(answer, 1))
+
+
+def test_a_diverged_model_has_no_numbers() -> None:
+    found = verdicts(Given(), [("model", "base")], "AP", {"model"})["model", "base"]
+    assert found == Verdict("diverged (NaN)", "") and not found.resolved
