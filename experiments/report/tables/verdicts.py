@@ -53,7 +53,7 @@ def _line(comparison: Comparison, label: str, metric: str) -> list[Entry]:
     size = comparison.size_ratio(label)
     small = [seeds(comparison, label), *([f"{size:.2f} x the baseline's parameters"] if size else [])]
     entries = [
-        Entry(label, "\n".join(small)),
+        Entry(label, "; ".join(small)),
         Entry(_mean(comparison, label, metric)),
         Entry(span(own)) if isinstance(own, Interval) else Entry("-", own),
     ]
