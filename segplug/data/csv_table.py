@@ -41,7 +41,7 @@ def read_table(path: Path, wanted: Sequence[str]) -> list[dict[str, str]]:
             if values:
                 rows.append({**dict(zip(names, map(str.strip, values), strict=True)), "line": str(reader.line_num)})
     except csv.Error as error:
-        raise SegplugError(f"{path}, line {reader.line_num}: no row of a CSV ({error}); redo it") from error
+        raise SegplugError(f"{path}, line {reader.line_num}: no row of a CSV ({error})", "redo it") from error
     if not rows:
-        raise SegplugError(f"{path}: no row under the column names; add one an image")
+        raise SegplugError(f"{path}: no row under the column names", "add one an image")
     return rows

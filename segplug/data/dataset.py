@@ -45,7 +45,7 @@ class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if not samples:
-            raise SegplugError("no labelled image left; check the split")
+            raise SegplugError("no labelled image left", "check the split")
         self.samples = list(samples)
         self.transform = transform
         self.seed = seed
@@ -81,7 +81,7 @@ class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
         if known is not None:
             mask = np.where(known, mask, np.uint8(NO_LABEL))
         if (mask == NO_LABEL).all():
-            raise SegplugError(f"{sample.label.path}: no pixel has a label; remove the image or label it")
+            raise SegplugError(f"{sample.label.path}: no pixel has a label", "remove the image or label it")
         return image, mask
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -103,7 +103,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
     def __init__(self, length: int, seed: int, rank: int = 0, world: int = 1) -> None:
         if length < world:
-            raise SegplugError(f"{length} training images cannot be shared by {world} devices; use fewer")
+            raise SegplugError(f"{length} training images cannot be shared by {world} devices", "use fewer")
         self.length = length
         self.seed = seed
         self.rank = rank

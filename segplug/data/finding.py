@@ -21,7 +21,7 @@ class Finding:
     files: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.text}; {self.remedy}"
+        return f"{self.text}; {self.remedy}" if self.remedy else self.text
 
     @staticmethod
     def refuse(findings: Sequence[Finding]) -> None:

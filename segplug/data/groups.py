@@ -38,7 +38,7 @@ def read_groups(path: Path) -> dict[str, str]:
     for row in read_table(path, ("image", "group")):
         name = Path(row["image"]).name
         if not name or not row["group"]:
-            raise SegplugError(f"{path}, line {row['line']}: image or group is empty; fill it")
+            raise SegplugError(f"{path}, line {row['line']}: image or group is empty", "fill it")
         if groups.setdefault(name, row["group"]) != row["group"]:
-            raise SegplugError(f"{path}, line {row['line']}: {name} has two groups; keep one")
+            raise SegplugError(f"{path}, line {row['line']}: {name} has two groups", "keep one")
     return groups

@@ -30,7 +30,7 @@ def train_val_samples(
     data = open_data(source)
     note(str(data))
     if "train" not in data.splits and "all" not in data.splits:
-        raise SegplugError(f"{data.source.data}: no train split; found: {', '.join(data.splits)}")
+        raise SegplugError(f"{data.source.data}: no train split", f"found: {', '.join(data.splits)}")
     samples = data.samples("train" if "train" in data.splits else "all")
     if "val" in data.splits:
         return samples, data.samples("val")

@@ -35,7 +35,7 @@ class ImageFacts:
     look: NDArray[np.bool_] | None = None
     turned: bool = False
     stored: Stored | None = None
-    error: str | None = None
+    error: SegplugError | OSError | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def image_facts(sample: Sample, split: str) -> ImageFacts:
     try:
         image, values, _ = read_sample(sample)
     except (SegplugError, OSError) as error:
-        return ImageFacts(sample, split, error=str(error))
+        return ImageFacts(sample, split, error=error)
     return ImageFacts(
         sample,
         split,

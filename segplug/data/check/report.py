@@ -59,7 +59,8 @@ class CheckResult:
         lines.append(f"{len(self.findings)} to cure:")
         for finding in self.findings:
             where = f" ({finding.split})" if finding.split not in (None, "all") else ""
-            lines += [f"- {finding.kind}{where}: {finding.text}", f"  cure: {finding.remedy}"]
+            lines.append(f"- {finding.kind}{where}: {finding.text}")
+            lines += [f"  cure: {finding.remedy}"] if finding.remedy else []
         return "\n".join(line if len(line) <= LINE else f"{line[:LINE]} …" for line in lines)
 
 
@@ -85,7 +86,7 @@ def check(source: DataSource | CrackData | Path | str, note: Callable[[str], Non
         facts_of = pool.map(lambda i: label_facts(sound[i].sample, *sound[i].size[::-1], encoding), decided)
         labels: dict[int, LabelFacts] = dict(zip(decided, facts_of, strict=True))
     findings += [
-        Finding("unreadable", *_cut(str(image.error)), image.split, (str(image.sample.image),)) for image in broken
+        Finding("unreadable", *_fault(image.error), image.split, (str(image.sample.image),)) for image in broken
     ]
     files = [file for sample, _ in todo for file in (sample.image, sample.label.path)]
     if several := tuple(str(file) for file in files if further_pages(file)):
@@ -126,7 +127,7 @@ def _encoding(sound: Sequence[ImageFacts], source: DataSource, findings: list[Fi
         encoding = find_encoding(files, rules)
         refuse_inverted(files, [encoding] * len(files), rules)
     except SegplugError as error:
-        findings.append(Finding("mask values", *_cut(str(error))))
+        findings.append(Finding("mask values", *_fault(error)))
         return None
     return encoding
 
@@ -176,7 +177,8 @@ def _split_row(
     }
 
 
-def _cut(message: str) -> tuple[str, str]:
-    """An error's text and its remedy, which stands behind the last semicolon."""
-    text, _, remedy = message.rpartition("; ")
-    return (text, remedy) if text else (message, "restore or remove the file")
+def _fault(error: SegplugError | OSError | None) -> tuple[str, str]:
+    """What is wrong and, where the error tells them apart, the remedy."""
+    return (
+        (error.fault, error.remedy) if isinstance(error, SegplugError) else (str(error), "restore or remove the file")
+    )

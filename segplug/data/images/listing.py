@@ -85,7 +85,7 @@ def by_name(files: Iterable[Path]) -> dict[str, Path]:
     files = list(files)
     for name, file in zip(unique_names(files), files, strict=True):
         if name in found:
-            raise SegplugError(f"{file}: same name as {found[name].name}; keep one of them")
+            raise SegplugError(f"{file}: same name as {found[name].name}", "keep one of them")
         found[name] = file
     return found
 

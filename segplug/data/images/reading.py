@@ -57,7 +57,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
             )
         pixels = (pixels >> 8).astype(np.uint8)
     if pixels.dtype != np.uint8:
-        raise SegplugError(f"{path}: image has {pixels.dtype} pixels; save it with 8 bits a channel")
+        raise SegplugError(f"{path}: image has {pixels.dtype} pixels", "save it with 8 bits a channel")
     return np.ascontiguousarray(pixels[..., ::-1])
 
 
@@ -122,9 +122,9 @@ def decode(path: Path, flags: int) -> NDArray[Any]:
     try:
         pixels: Any = cv2.imdecode(raw, flags) if raw.size else None
     except cv2.error as error:  # sizes beyond its own limits, for one
-        raise SegplugError(f"{path}: OpenCV cannot read it ({error.err}); save it anew or remove it") from error
+        raise SegplugError(f"{path}: OpenCV cannot read it ({error.err})", "save it anew or remove it") from error
     if pixels is None:
-        raise SegplugError(f"{path}: not a readable image ({raw.size} bytes); restore or remove the file")
+        raise SegplugError(f"{path}: not a readable image ({raw.size} bytes)", "restore or remove the file")
     return pixels
 
 
@@ -140,14 +140,14 @@ def _with_package(path: Path) -> NDArray[np.uint8]:
             with package.imread(str(path)) as raw:
                 return raw.postprocess(use_camera_wb=True)[..., ::-1]
         except (package.LibRawError, OSError) as error:
-            raise SegplugError(f"{path}: not a readable raw photo ({error}); restore or remove the file") from error
+            raise SegplugError(f"{path}: not a readable raw photo ({error})", "restore or remove the file") from error
     package.register_heif_opener()
     _refuse_huge(path)
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))[..., ::-1]
     except (*UNREADABLE, RuntimeError, EOFError) as error:
-        raise SegplugError(f"{path}: not a readable image ({error}); restore or remove the file") from error
+        raise SegplugError(f"{path}: not a readable image ({error})", "restore or remove the file") from error
 
 
 def _refuse_huge(path: Path) -> None:
@@ -158,5 +158,5 @@ def _refuse_huge(path: Path) -> None:
         return
     if width * height > MAX_PIXELS:
         raise SegplugError(
-            f"{path}: {width}x{height} pixels, more than {MAX_PIXELS} (2^29) are not read at once; cut it into tiles"
+            f"{path}: {width}x{height} pixels, more than {MAX_PIXELS} (2^29) are not read at once", "cut it into tiles"
         )

@@ -39,7 +39,7 @@ class Region:
                 about = read_json(path)
                 shapes = about.get("shapes") if isinstance(about, dict) else None
                 if not isinstance(shapes, list) or not shapes:
-                    raise SegplugError(f"{path}: no shapes; draw polygons in labelme, or write corners as text")
+                    raise SegplugError(f"{path}: no shapes", "draw polygons in labelme, or write corners as text")
                 for number, shape in enumerate(shapes, start=1):
                     points = shape.get("points") if isinstance(shape, dict) else None
                     corners = [",".join(map(str, p)) for p in points if isinstance(p, list)] if points else []

@@ -35,7 +35,7 @@ class MaskRules:
     def parse(mask_values: str | None, crack_values: str | None, ignore_value: int | None) -> MaskRules:
         """From "255/0", "1,2" and 255. Raises SegplugError on anything else."""
         if mask_values is not None and crack_values is not None:
-            raise SegplugError("mask_values and crack_values exclude each other; give one")
+            raise SegplugError("mask_values and crack_values exclude each other", "give one")
         two = None if mask_values is None else _numbers("mask_values", mask_values, "/", "255/0 (background/crack)")
         if two is not None and (len(two) != 2 or two[0] == two[1]):
             raise SegplugError(f"mask_values must be two values like 255/0 (background/crack), got {mask_values!r}")
@@ -138,7 +138,7 @@ def _refuse_ids(f: Stored) -> None:
             f"{message}if they are background and crack say --mask-values {low}/{high}, if class ids, which "
             f"are crack, as --crack-values {high}"
         )
-    raise SegplugError(f"{message}if they are class ids say which are crack, as --crack-values 1,2; else binarise it")
+    raise SegplugError(f"{message}if they are class ids say which are crack, as --crack-values 1,2", "else binarise it")
 
 
 def _soft(values: Sequence[int]) -> bool:
@@ -179,7 +179,7 @@ def _class_ids(files: Sequence[Stored], crack: tuple[int, ...], ignore: int | No
     found: set[int] = set()
     for f in files:
         if f.lossy and len(f.values) > FEW_VALUES:
-            raise SegplugError(f"{f.path}: class ids do not survive a lossy file; save it as PNG")
+            raise SegplugError(f"{f.path}: class ids do not survive a lossy file", "save it as PNG")
         found |= set(f.values)
         if ignore is None and 255 in f.values and 255 not in crack and set(f.values) - {0, 255}:
             raise SegplugError(

@@ -70,7 +70,7 @@ def read_mask_values(path: Path) -> NDArray[np.uint8]:
         if pixels.max() <= 255:
             return pixels.astype(np.uint8)
     if pixels.dtype != np.uint8:
-        raise SegplugError(f"{path}: mask has {pixels.dtype} pixels; save it as 8-bit 0/255 or 0/1")
+        raise SegplugError(f"{path}: mask has {pixels.dtype} pixels", "save it as 8-bit 0/255 or 0/1")
     return pixels
 
 
@@ -108,9 +108,9 @@ def _single_channel(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
     channels = pixels.shape[2]
     colour, alpha = (pixels[..., : channels - 1], pixels[..., -1]) if channels in (2, 4) else (pixels, None)
     if alpha is not None and alpha.min() < np.iinfo(alpha.dtype).max:
-        raise SegplugError(f"{path}: mask has a transparent alpha channel; save it as one grey channel")
+        raise SegplugError(f"{path}: mask has a transparent alpha channel", "save it as one grey channel")
     spread = colour.max(axis=2).astype(int) - colour.min(axis=2)
     tolerance = 8 if is_lossy(path) else 0
     if spread.max() > tolerance:
-        raise SegplugError(f"{path}: mask is a colour image; save it as one grey channel, 0/255 or 0/1")
+        raise SegplugError(f"{path}: mask is a colour image", "save it as one grey channel, 0/255 or 0/1")
     return np.ascontiguousarray(colour[..., 0])

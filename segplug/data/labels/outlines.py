@@ -46,13 +46,13 @@ class YoloFile:
             try:
                 first, *rest = (float(part) for part in line.split())
             except ValueError as error:
-                raise SegplugError(f"{where}: holds something else than numbers; redo it") from error
+                raise SegplugError(f"{where}: holds something else than numbers", "redo it") from error
             if len(rest) == 4:
                 raise SegplugError(
                     f"{where}: a box, not an outline; segplug needs segment labels (x1 y1 x2 y2 x3 y3 …)"
                 )
             if len(rest) < 6 or len(rest) % 2:
-                raise SegplugError(f"{where}: {len(rest)} coordinates; an outline has at least three points of two")
+                raise SegplugError(f"{where}: {len(rest)} coordinates", "an outline has at least three points of two")
             points = np.array(rest).reshape(-1, 2)
             if not (np.isfinite(points).all() and points.min() >= -0.01 and points.max() <= 1.01):
                 raise SegplugError(
@@ -126,12 +126,12 @@ class LabelmeFile:
     def _filled(self, shape: dict[str, Any], where: str, height: int, width: int) -> NDArray[np.uint8]:
         kind, points = shape.get("shape_type", "polygon"), shape["points"]
         if not isinstance(points, list) or not all(isinstance(p, list) and len(p) == 2 for p in points):
-            raise SegplugError(f"{where}: points must be a list of [x, y]; redo it")
+            raise SegplugError(f"{where}: points must be a list of [x, y]", "redo it")
         flat = [value for point in points for value in point]
         if kind == "polygon":
             return _draw([_outline(flat, where, height, width)], height, width)
         if kind not in ("circle", "mask") or len(points) != 2:
-            raise SegplugError(f"{where}: a {kind} has no outline of a crack; draw polygons, or remove it")
+            raise SegplugError(f"{where}: a {kind} has no outline of a crack", "draw polygons, or remove it")
         (x, y), (x2, y2) = np.array(_outline([*flat, *flat[:2]], where, height, width)).reshape(-1, 2)[:2]
         if kind == "circle":
             angle = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
@@ -144,10 +144,10 @@ class LabelmeFile:
             with Image.open(io.BytesIO(base64.b64decode(str(shape.get("mask")), validate=True))) as picture:
                 inside = np.asarray(picture.convert("L")) > 0
         except UNREADABLE as error:  # binascii.Error is a ValueError
-            raise SegplugError(f"{where}: its mask is no picture ({error}); draw it again") from error
+            raise SegplugError(f"{where}: its mask is no picture ({error})", "draw it again") from error
         top, left = round(y), round(x)
         if top < 0 or left < 0 or top + inside.shape[0] > height or left + inside.shape[1] > width:
-            raise SegplugError(f"{where}: its mask reaches out of the picture; draw it again")
+            raise SegplugError(f"{where}: its mask reaches out of the picture", "draw it again")
         filled = np.zeros((height, width), dtype=np.uint8)
         filled[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
         return filled
@@ -166,9 +166,9 @@ def _draw(outlines: Sequence[Sequence[float]], height: int, width: int) -> NDArr
 def _outline(values: Any, where: str, height: int, width: int) -> list[float]:
     """[x1, y1, x2, y2, …] in pixels. Raises SegplugError on what pycocotools could not take."""
     if not isinstance(values, list) or len(values) < 6 or len(values) % 2:
-        raise SegplugError(f"{where} has fewer than three points; redo it")
+        raise SegplugError(f"{where} has fewer than three points", "redo it")
     if not all(isinstance(v, (int, float)) and abs(v) <= FAR * max(height, width) for v in values):  # also NaN
-        raise SegplugError(f"{where} has points far outside the {width}x{height} pixels, or none; redo it")
+        raise SegplugError(f"{where} has points far outside the {width}x{height} pixels, or none", "redo it")
     return [float(v) for v in values]
 
 
@@ -179,7 +179,7 @@ def _unpacked(counts: str, where: str) -> list[int]:
     for letter in counts:
         bits = ord(letter) - 48
         if not 0 <= bits < 64 or shift > 60:
-            raise SegplugError(f"{where} is damaged; export it again")
+            raise SegplugError(f"{where} is damaged", "export it again")
         value |= (bits & 31) << shift
         shift += 5
         if not bits & 32:

@@ -17,8 +17,8 @@ def sized(values: NDArray[Any], path: Path, height: int, width: int, image: Path
     if values.shape != (height, width):
         h, w = values.shape
         raise SegplugError(
-            f"{path}: mask is {w}x{h} but {image.name} is {width}x{height}; "
-            f"{turned(image, (h, w), height, width)}resize or redo the mask"
+            f"{path}: mask is {w}x{h} but {image.name} is {width}x{height}",
+            f"{turned(image, (h, w), height, width)}resize or redo the mask",
         )
     return values
 

@@ -59,7 +59,7 @@ class CrackData:
         """The samples of one split by name. Raises SegplugError on an unknown split and on anything wrong in it."""
         if split not in self.splits:
             found = ", ".join(self.splits)
-            raise SegplugError(f"{self.source.data}: no split {split!r}; found: {found}; name one by --split")
+            raise SegplugError(f"{self.source.data}: no split {split!r}; found: {found}", "name one by --split")
         Finding.refuse([f for f in self.findings if f.split in (None, split)])
         return self.splits[split]
 
@@ -80,7 +80,7 @@ def open_data(source: CrackData | DataSource | Path | str) -> CrackData:
     source = DataSource.of(source)
     root = Path(source.data)
     if not source.data.strip():
-        raise SegplugError("data is empty; name a folder or file")
+        raise SegplugError("data is empty", "name a folder or file")
     if not exists(root):
         raise SegplugError(f"{root}: no such data folder")
     name = source.data_format if source.data_format != "auto" else _recognise(root)
@@ -108,7 +108,7 @@ def _recognise(root: Path) -> str:
         raise SegplugError(
             f"{root}: found none of {wanted}; train/, val/, test/ may stand around or inside the folders{_nearly(root)}"
         )
-    raise SegplugError(f"{root}: could be {' or '.join(names)}; say which, as --data-format {names[0]}")
+    raise SegplugError(f"{root}: could be {' or '.join(names)}", f"say which, as --data-format {names[0]}")
 
 
 def _nearly(root: Path) -> str:

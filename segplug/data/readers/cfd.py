@@ -24,7 +24,7 @@ def recognises(path: Path) -> bool:
 def read(path: Path, source: DataSource) -> Found:
     folder = _images(path)
     if folder is None or not (path / LABELS).is_dir():
-        raise SegplugError(f"{path}: no image/ or images/ beside {LABELS}/; name the folder that holds both")
+        raise SegplugError(f"{path}: no image/ or images/ beside {LABELS}/", "name the folder that holds both")
     found = Found("CFD .mat regions")
     images = found.pictures(folder, "all", source.recursive)
     mats = {file.stem: file for file in sorted((path / LABELS).glob("*.mat"))}

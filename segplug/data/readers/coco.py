@@ -30,12 +30,12 @@ def read(path: Path, source: DataSource) -> Found:
     if not files:
         raise SegplugError(f"{path}: no COCO .json in it, in annotations/ or in train/, val/, test/")
     if len(files) > 1 and "all" in files:
-        raise SegplugError(f"{files['all'][0]}: names no split, but others do; name the file you mean as data")
+        raise SegplugError(f"{files['all'][0]}: names no split, but others do", "name the file you mean as data")
     found, kinds = Found(""), set()
     for split, candidates in files.items():
         if len(candidates) > 1:
             names = ", ".join(str(f) for f in candidates)
-            raise SegplugError(f"{path}: several COCO files for {split} ({names}); name the file you mean as data")
+            raise SegplugError(f"{path}: several COCO files for {split} ({names})", "name the file you mean as data")
         kinds |= _read_file(candidates[0], split, source, found)
     found.about = "COCO " + (" and ".join(sorted(kinds)) or "without objects")
     return found
@@ -94,7 +94,7 @@ def _contents(file: Path) -> dict[str, Any]:
                 kinds = (str,) if key in ("file_name", "name") else (int,) if key in ("height", "width") else (int, str)
                 if not isinstance(row[key], kinds):
                     kind = " or ".join({int: "a whole number", str: "text"}[k] for k in kinds)
-                    raise SegplugError(f"{file}: {key} in {part} must be {kind}, got {str(row[key])[:40]!r}; redo it")
+                    raise SegplugError(f"{file}: {key} in {part} must be {kind}, got {str(row[key])[:40]!r}", "redo it")
     return about
 
 

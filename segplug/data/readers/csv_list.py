@@ -25,7 +25,7 @@ def read(path: Path, source: DataSource) -> Found:
     lists = [path] if path.is_file() else _lists(path)
     if len(lists) != 1:
         names = ", ".join(f.name for f in lists) or "none"
-        raise SegplugError(f"{path}: wanted one CSV with columns image,mask, found {names}; name the file as data")
+        raise SegplugError(f"{path}: wanted one CSV with columns image,mask, found {names}", "name the file as data")
     file, rules = lists[0], source.mask_rules()
     rows = read_table(file, ("image", "mask"))
     found = Found("CSV list")
@@ -35,9 +35,9 @@ def read(path: Path, source: DataSource) -> Found:
         where = f"{file}, line {row['line']}"
         split = known.get(row["split"].lower()) if "split" in row else "all"
         if split is None:
-            raise SegplugError(f"{where}: split {row['split']!r}; write train, val or test")
+            raise SegplugError(f"{where}: split {row['split']!r}", "write train, val or test")
         if not row["image"]:
-            raise SegplugError(f"{where}: no image; fill or remove the row")
+            raise SegplugError(f"{where}: no image", "fill or remove the row")
         image, mask = file.parent / row["image"], file.parent / row["mask"]
         samples = found.splits.setdefault(split, [])
         for kind, wanted in (("image", image), ("mask", mask)):

@@ -43,7 +43,7 @@ def split_images(file: Path, about: dict[str, Any], recursive: bool) -> dict[str
             images += _listed(_located(file, about.get("path"), str(entry)), recursive)
         splits[split] = images
     if not splits:
-        raise SegplugError(f"{file}: names no train, val or test images; add `train: images/train`")
+        raise SegplugError(f"{file}: names no train, val or test images", "add `train: images/train`")
     return splits
 
 
@@ -74,12 +74,12 @@ def crack_classes(where: Path, names: dict[int, str], wanted: tuple[str, ...] | 
         if len(names) == 1:
             return frozenset(names)
         likely = next((k for k, v in names.items() if "crack" in v.lower()), next(iter(names)))
-        raise SegplugError(f"{where}: several classes ({listed}); say which are crack, as --classes {likely}")
+        raise SegplugError(f"{where}: several classes ({listed})", f"say which are crack, as --classes {likely}")
     ids: set[int] = set()
     for word in wanted:
         matching = {k for k, v in names.items() if v.lower() == word.lower() or str(k) == word}
         if not matching:
-            raise SegplugError(f"{where}: no class {word!r}; found: {listed}")
+            raise SegplugError(f"{where}: no class {word!r}", f"found: {listed}")
         ids |= matching
     return frozenset(ids)
 
@@ -88,7 +88,7 @@ def read_data_yaml(file: Path) -> dict[str, Any]:
     """The contents of a data set YAML. Raises SegplugError on one that is not a mapping."""
     about = read_yaml(file)
     if not isinstance(about, dict):
-        raise SegplugError(f"{file}: not a data set YAML; it needs train, val and names")
+        raise SegplugError(f"{file}: not a data set YAML", "it needs train, val and names")
     return about
 
 
@@ -97,7 +97,7 @@ def _located(file: Path, root: Any, entry: str) -> Path:
     for place in tried:
         if exists(place):
             return place
-    raise SegplugError(f"{file}: no {tried[0]}; correct `path` or `{entry}`")
+    raise SegplugError(f"{file}: no {tried[0]}", f"correct `path` or `{entry}`")
 
 
 def exists(place: Path) -> bool:
