@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from segplug.errors import SegplugError
 from segplug.inference.stored import TORCH_REFUSES, check_archive, require
 from segplug.models.create import create_model
+from segplug.models.encoders.depth import without_cut_stages
 from segplug.models.preprocessing import IMAGENET, Preprocessing
 from segplug.weights import model_file
 from yoloplug.files import write
@@ -109,6 +110,7 @@ def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     state = contents["state_dict"]
     prefix = AVERAGE if any(key.startswith(AVERAGE) for key in state) else MODEL
     weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    weights = without_cut_stages(model, weights)
     _refuse_other_weights(path, about["model"]["name"], model.state_dict(), weights)
     try:
         model.load_state_dict(weights)

@@ -22,6 +22,8 @@ _REFUSED = (RuntimeError, ValueError, AssertionError, TypeError, LookupError)
 
 def check_sizes(model: nn.Module, config: TrainConfig, images: int) -> None:
     """Raise SegplugError unless the network takes the run's crops in training, and images of another size in eval."""
+    if images == 0:
+        return  # the loaders say how many there are
     name = f"{config.model} on {config.encoder}" if config.encoder else config.model
     crops = min(2, config.batch, images)
     error = _refusal(model.train(), crops, config.crop, config.crop)

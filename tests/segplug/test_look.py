@@ -30,7 +30,14 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model.segmentation_head[0].weight.normal_(std=0.5)
     state = {MODEL + key: value for key, value in model.state_dict().items()}
     file = tmp_path_factory.mktemp("run") / "best.ckpt"
-    torch.save({"state_dict": state, "segplug": {"format": FORMAT, "model": MODEL_SETTINGS}}, file)
+    train = {"data": "walls", "seed": 0, "val_split": 0.1, "source_rule": None}
+    about = {
+        "format": FORMAT,
+        "model": {**MODEL_SETTINGS, "in_channels": 3, "classes": 1},
+        "train": train,
+        "row": {"epoch": 1},
+    }
+    torch.save({"state_dict": state, "segplug": about}, file)
     return file
 
 

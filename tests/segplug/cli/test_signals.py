@@ -53,7 +53,7 @@ def test_a_stopped_training_says_how_to_go_on(
     [
         (["eval", str(RECORDED / "best.ckpt"), "--data", "d"], "segplug.evaluation.run.evaluate"),
         (["export", str(RECORDED / "best.ckpt")], "segplug.inference.export.export_model"),
-        (["predict", str(RECORDED / "best.ckpt"), "x", "--out", "y"], "segplug.prediction.predict"),
+        (["predict", "x", "--model", str(RECORDED / "best.ckpt"), "--out", "y"], "segplug.prediction.predict"),
     ],
 )
 def test_every_command_stops_in_one_line(

@@ -202,7 +202,7 @@ def test_only_the_worst_are_kept(cracks: Path, tmp_path: Path) -> None:
         (["x.ckpt", "--predictions", "y"], "name either a checkpoint or --predictions DIR"),
         (["--predictions", "y", "--threshold", "auto"], "--threshold auto needs a checkpoint; score the predictions"),
         (["--predictions", "y", "--threshold", "1"], "threshold must lie between 0 and 1, got 1.0"),
-        (["--predictions", "y", "--worst", "-1"], "worst must be at least 0, got -1"),
+        (["--predictions", "y", "--worst", "-1"], "worst must be from 0 to 1000, got -1"),
         (["--predictions", "y", "--out", "z.csv"], "z.csv: neither a .json or .npz file nor a folder"),
         (["--predictions", "y"], "y: no such folder"),
     ],

@@ -40,6 +40,7 @@ def test_a_checkpoint_that_still_holds_the_stages_loads(cracks, tmp_path):
     state = contents["state_dict"]
     stages = {name.split(".blocks.")[1].split(".")[0] for name in state if ".blocks." in name and "encoder" in name}
     state[f"model.encoder.model.blocks.{len(stages)}.0.conv.weight"] = torch.rand(2)
+    del contents["segplug"]["sha256"]  # as files of that time, which knew no checksum
     torch.save(contents, checkpoint)
     model, _ = load_model(checkpoint)
     assert without_cut_stages(model, model.state_dict()).keys() == model.state_dict().keys()
