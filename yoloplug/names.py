@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from unicodedata import category
 
-_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 __all__ = ["choices", "did_you_mean", "nearest", "printable"]
+
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def nearest(name: object, known: Iterable[str], most: int = 3, cutoff: float = 0.6) -> list[str]:
@@ -32,12 +35,9 @@ def choices(name: object, known: Iterable[str], limit: int = 40) -> str:
     return f"{did_you_mean(name, names)} (valid: {', '.join(listed)})"
 
 
-def printable(text: str) -> str:
+def printable(text: object) -> str:
     r"""Control characters (ESC, those that turn the direction of writing) as `\x1b`, so that a terminal obeys no name.
 
     Line feeds and tabs stay.
     """
-    return "".join(
-        c.encode("unicode_escape").decode() if (category(c) in ("Cc", "Cs") and c not in "\n\t") or c in _TURNING else c
-        for c in text
-    )
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], str(text))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import signal
 import sys
 import threading
@@ -14,16 +13,12 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["add_debug", "printable", "run"]
+from yoloplug.names import printable
+
+__all__ = ["add_debug", "run"]
 
 _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 _LONGEST = 2000  # characters of an error: a name in a data file may be of any length
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def printable(text: object) -> str:
-    r"""Text that cannot move the cursor or colour the screen: ESC and its like, from file names, become `\x1b`."""
-    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], str(text))
 
 
 def add_debug(parser: argparse.ArgumentParser) -> None:

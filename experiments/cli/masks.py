@@ -7,7 +7,7 @@ from typing import Any
 from segplug.cli.parsing.command import add_command
 from segplug.cli.parsing.flags import add_flags, given_flags
 from segplug.data.source import DataSource
-from yoloplug.terminal import printable
+from yoloplug.names import printable
 
 __all__ = ["add"]
 

@@ -10,7 +10,7 @@ from segplug.cli.parsing.command import add_command, note
 from segplug.cli.parsing.flags import add_flags, given_flags
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
-from yoloplug.terminal import printable
+from yoloplug.names import printable
 
 __all__ = ["add"]
 

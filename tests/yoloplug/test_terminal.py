@@ -10,7 +10,8 @@ import pytest
 
 from yoloplug.cli import main
 from yoloplug.errors import YoloplugError
-from yoloplug.terminal import printable, run
+from yoloplug.names import printable
+from yoloplug.terminal import run
 
 
 def fail(error: BaseException) -> int:

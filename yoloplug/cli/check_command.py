@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from yoloplug.terminal import printable
+from yoloplug.names import printable
 
 __all__ = ["add_arguments", "run"]
 

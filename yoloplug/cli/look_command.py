@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yoloplug.cli.profile_command import TRUST
 from yoloplug.look import FORMATS, KINDS
-from yoloplug.terminal import printable
+from yoloplug.names import printable
 
 __all__ = ["add_arguments", "place", "run"]
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from yoloplug.errors import YoloplugError
-from yoloplug.terminal import printable
+from yoloplug.names import printable
 
 __all__ = ["TRUST", "add_arguments", "run"]
 

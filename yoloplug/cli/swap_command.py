@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from yoloplug.terminal import printable
+from yoloplug.names import printable
 
 __all__ = ["add_arguments", "run"]
 

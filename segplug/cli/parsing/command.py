@@ -6,7 +6,8 @@ import argparse
 import sys
 from typing import Any
 
-from yoloplug.terminal import add_debug, printable
+from yoloplug.names import printable
+from yoloplug.terminal import add_debug
 
 __all__ = ["add_command", "note"]
 
