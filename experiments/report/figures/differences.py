@@ -10,6 +10,7 @@ from experiments.report.comparison import HEADLINE, Comparison
 from experiments.report.figures.intervals import Intervals
 from experiments.report.figures.theme import colour, legend, marker, panel
 from experiments.report.tables.errors import mean_errors
+from experiments.report.tables.sentences import NAMES
 from experiments.report.tables.table import METRICS
 from yoloplug.names import printable
 
@@ -35,14 +36,12 @@ def verdict(comparison: Comparison, intervals: Intervals) -> Figure | None:
             axes.hlines(place, *intervals[label, metric], color=colour(index), linewidth=1.8)
         apart = comparison.differences(label, metric)
         axes.plot(mean(apart), place, marker(index), color=colour(index), markersize=6)
-    axes.axvline(0, color=colour(0), linewidth=1)
-    low, high = axes.get_xlim()
-    axes.set_xlim(min(low, -_LEAST), max(high, _LEAST))
+    _around_zero(axes)
     axes.set_yticks(range(len(models)), [_short(label) for label in models])
     axes.set_ylim(len(models) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"difference in {metric} to {_short(comparison.baseline)}")
+    axes.set_xlabel(f"difference in {NAMES[metric]} to the baseline")
     return figure
 
 
@@ -87,9 +86,7 @@ def _differences(comparison: Comparison, intervals: Intervals, names: list[str],
     if not shown:
         return None
     figure, axes = _dots(comparison, lines, shown, intervals)
-    axes.axvline(0, color=colour(0), linewidth=1)
-    low, high = axes.get_xlim()
-    axes.set_xlim(min(low, -_LEAST), max(high, _LEAST))  # a thousandth must not look like a difference
+    _around_zero(axes)
     axes.set_yticks(range(len(shown)), [_short(name.removeprefix(CLASS_AP)) for name in shown])
     axes.set_xlabel(text)
     return legend(figure, axes)
@@ -116,6 +113,15 @@ def _dots(
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.06)
     return figure, axes
+
+
+def _around_zero(axes: Any) -> None:
+    """A line at 0, and at least _LEAST on both its sides: a thousandth must not look like a difference."""
+    axes.axvline(0, color=colour(0), linewidth=1)
+    axes.margins(x=0.08)
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, -_LEAST), max(high, _LEAST))
+    axes.locator_params(axis="x", nbins=5)
 
 
 def _short(name: str) -> str:

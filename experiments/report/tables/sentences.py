@@ -8,10 +8,11 @@ from experiments.report.tables.table import number
 from experiments.spec.spec import Claim
 from experiments.statistics import EQUIVALENT, Verdict
 
-__all__ = ["expectations", "sentences"]
+__all__ = ["NAMES", "expectations", "sentences"]
 
 _MINUTE = "%Y-%m-%d %H:%M UTC"
-_NAMES = {"AP": "AP", "iou_crack": "crack IoU"}
+NAMES = {"AP": "AP", "iou_crack": "crack IoU"}
+"""A headline metric as a sentence or an axis names it."""
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -54,7 +55,7 @@ def _outcome(comparison: Comparison, claim: Claim) -> str:
 
 def _sentence(comparison: Comparison, label: str, against: str, verdict: Verdict) -> str:
     metric = HEADLINE[comparison.task]
-    name, found = _NAMES[metric], verdict.difference
+    name, found = NAMES[metric], verdict.difference
     apart = comparison.differences(label, metric, against)
     if not apart:
         return f"{label}: no {name} to compare with {against}; {verdict.reason or verdict.word}."
