@@ -85,6 +85,7 @@ def test_accuracy_table_has_a_line_for_each_width_and_shape() -> None:
         "arc",
         "sine",
         "all",
+        "jagged",
     ]
     (spall,) = [line for line in accuracy_table([4], seeds=1).splitlines() if line.startswith("| spall beside |")]
     assert spall.split("|")[3].strip() == spall.split("|")[6].strip() == "–" and float(spall.split(", ")[-1][:4]) < 1.5  # noqa: RUF001

@@ -16,7 +16,7 @@ from segplug.data.readers import open_data
 from segplug.inference.checkpoint import load_model, read_checkpoint
 from segplug.inference.probability import crack_probability
 from segplug.metrics import MetricSum
-from segplug.training.config import TrainConfig
+from segplug.training.config import MOST, TrainConfig
 from segplug.training.loaders import ShareSampler
 
 Tiny = Callable[..., TrainConfig]
@@ -52,6 +52,16 @@ train(TrainConfig(**json.loads(open(sys.argv[1]).read())), [Stop()])
 """
 
 
+STEPS_WITHOUT_LIMIT = """
+import sys
+from segplug.cli import main
+from segplug.training.config import MOST
+
+MOST["lr"] = 1e30
+sys.exit(main(["train", "--config", sys.argv[1]]))
+"""
+
+
 def run(config: TrainConfig, folder: Path, *program: str) -> subprocess.CompletedProcess[str]:
     file = folder / "run.json"
     file.write_text(json.dumps(config.plain()))
@@ -61,7 +71,9 @@ def run(config: TrainConfig, folder: Path, *program: str) -> subprocess.Complete
 
 
 @pytest.mark.slow
-def test_two_ranks(tiny: Tiny, cracks: Path, add_crack: Callable[..., None], tmp_path: Path) -> None:
+def test_two_ranks(
+    tiny: Tiny, cracks: Path, add_crack: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Three validation images of two sizes: the second rank has one less.
     for i, (height, width) in enumerate([(64, 64), (50, 75), (64, 64)]):
         add_crack(cracks / "val", f"v{i}", 30 + i, height, width)
@@ -93,5 +105,8 @@ def test_two_ranks(tiny: Tiny, cracks: Path, add_crack: Callable[..., None], tmp
     assert all(whole["state_dict"][k].equal(halves["state_dict"][k]) for k in whole["state_dict"])
 
     # A loss that is not finite ends both ranks with one message.
-    diverged = run(replace(config, out=str(tmp_path / "diverged"), lr=1e30, epochs=9), tmp_path)
+    monkeypatch.setitem(MOST, "lr", 1e30)
+    (tmp_path / "steps.py").write_text(STEPS_WITHOUT_LIMIT)
+    endless = replace(config, out=str(tmp_path / "diverged"), lr=1e30, epochs=9)
+    diverged = run(endless, tmp_path, str(tmp_path / "steps.py"))
     assert diverged.returncode == 2 and diverged.stderr.count("loss became") == 1, diverged.stderr
