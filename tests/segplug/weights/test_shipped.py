@@ -30,6 +30,7 @@ def test_each_is_small_licensed_described_and_finds_a_drawn_crack(name):
     kernels = torch.load(model.file, weights_only=True)["state_dict"]
     assert {t.dtype for t in kernels.values() if t.ndim > 1} == {torch.float16}
     assert 0 < about["threshold"] < 1 and not network.training
+    assert "/" not in about["train"]["data"] + about["train"]["out"] and about["sha256"]
 
     rng = np.random.default_rng(0)
     photo = cv2.GaussianBlur(rng.normal(160, 14, (192, 192)).astype(np.float32), (0, 0), 1)
@@ -86,6 +87,8 @@ def test_half_precision_keeps_threshold_preprocessing_and_probabilities(cracks, 
     checkpoint = train(config) / "best.ckpt"
     done = export_model(checkpoint, "half", threshold=0.3, scales=(1, 0.5))
     assert done.path.name == "best-half.ckpt"
+    assert str(tmp_path).encode() not in done.path.read_bytes()  # a file for others
+    assert load_model(done.path)[1]["train"]["data"] == cracks.name
     assert max(done.difference) <= 0.01
     assert done.path.stat().st_size < 0.7 * checkpoint.stat().st_size
     assert load(done.path, "cpu").threshold == 0.3 and load(checkpoint, "cpu").threshold == 0.5
