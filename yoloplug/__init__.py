@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from yoloplug.bridge.model import create
     from yoloplug.cost.profiles import profile
     from yoloplug.errors import YoloplugError
-    from yoloplug.modelfile.check import check
-    from yoloplug.modelfile.swap import swap
+    from yoloplug.modelfile.report import check
+    from yoloplug.modelfile.swapped import swap
     from yoloplug.registry import BLOCKS, register
 
 __version__ = "0.1.0"
@@ -32,11 +32,11 @@ _HOMES = {
     "BLOCKS": "yoloplug.registry",
     "Inspection": "yoloplug.bridge.look.inspection",
     "YoloplugError": "yoloplug.errors",
-    "check": "yoloplug.modelfile.check",
+    "check": "yoloplug.modelfile.report",
     "create": "yoloplug.bridge.model",
     "profile": "yoloplug.cost.profiles",
     "register": "yoloplug.registry",
-    "swap": "yoloplug.modelfile.swap",
+    "swap": "yoloplug.modelfile.swapped",
 }
 
 boot.install()

@@ -64,7 +64,7 @@ def test_other_yaml_is_left_to_the_reader(text: str) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def imported() -> None:
     """Once, before the forks: each of them answers in a fraction of a second then."""
-    from yoloplug.modelfile.check import check
+    from yoloplug.modelfile.report import check
 
     check("yolov8n.yaml", 64)
 

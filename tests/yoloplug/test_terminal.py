@@ -57,8 +57,8 @@ def test_all_three_commands_have_the_switch(command: str, arguments: list[str], 
     ("command", "place"),
     [
         (["profile", "yolov8n.yaml"], "yoloplug.cost.profiles.profile"),
-        (["check", "yolov8n.yaml"], "yoloplug.modelfile.check.check"),
-        (["swap", "yolov8n.yaml", "C2f=C2f_gnConv", "-o", "x.yaml"], "yoloplug.modelfile.swap.swap"),
+        (["check", "yolov8n.yaml"], "yoloplug.modelfile.report.check"),
+        (["swap", "yolov8n.yaml", "C2f=C2f_gnConv", "-o", "x.yaml"], "yoloplug.modelfile.swapped.swap"),
         (["look", "a.pt", "a.png"], "yoloplug.bridge.look.inspection.Inspection"),
     ],
 )

@@ -16,6 +16,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the table of rows. Raises ModelFileError, which says what is wrong in which row and line."""
-    from yoloplug.modelfile.check import check
+    from yoloplug.modelfile.report import check
 
     print(printable(check(args.model, args.imgsz)))

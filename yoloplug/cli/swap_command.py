@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the new file and print its cost beside the stock model's. Raises ModelFileError."""
-    from yoloplug.modelfile.swap import swap
+    from yoloplug.modelfile.swapped import swap
 
     pairs = _pairs(args.pairs)
     done = swap(args.model, pairs, args.where, _options(args.options), args.match, args.imgsz, args.output, args.force)

@@ -14,7 +14,7 @@ from yoloplug.cost.models import ModelCost, model_costs
 from yoloplug.cost.report import block_table, model_table, save_chart, write_tables
 from yoloplug.cost.timing import TimingProtocol
 from yoloplug.errors import YoloplugError
-from yoloplug.modelfile.check import check
+from yoloplug.modelfile.report import check
 from yoloplug.registry import BLOCKS
 
 __all__ = ["Profile", "profile"]

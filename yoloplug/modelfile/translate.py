@@ -55,7 +55,7 @@ def translatable(name: str) -> bool:
 
 
 def meaning(row: Row) -> Meaning:
-    """Read a row of a translatable module. Its argument count is valid (`check.validate`)."""
+    """Read a row of a translatable module. Its argument count is valid (`report.validate`)."""
     from yoloplug.bridge.row_arguments import row_parameters
 
     parameters = row_parameters(row.name)

@@ -87,7 +87,7 @@ def _with_classes(file: ModelFile, classes: int) -> ModelFile:
 
 def _cost(file: ModelFile, imgsz: int) -> Cost:
     from yoloplug.bridge.trace import scaling
-    from yoloplug.modelfile.check import traced, validate
+    from yoloplug.modelfile.report import traced, validate
 
     validate(file)
     rows = traced(file, file.model, imgsz)

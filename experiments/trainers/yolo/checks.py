@@ -11,8 +11,8 @@ from yoloplug.bridge.model import built, task_of
 from yoloplug.bridge.training import argument_fault, argument_names, optimizers, quiet
 from yoloplug.bridge.yaml_files import known_names, locate
 from yoloplug.errors import YoloplugError
-from yoloplug.modelfile.check import validate
 from yoloplug.modelfile.file import read
+from yoloplug.modelfile.report import validate
 from yoloplug.names import choices
 
 __all__ = ["check_options", "check_yolo"]

@@ -9,8 +9,8 @@ from ultralytics.nn.tasks import ClassificationModel, DetectionModel, RTDETRDete
 from yoloplug.bridge.row_arguments import signature_text
 from yoloplug.cli import main
 from yoloplug.cost.flops import count_flops, count_parameters
-from yoloplug.modelfile.check import check
 from yoloplug.modelfile.file import ModelFileError, read
+from yoloplug.modelfile.report import check
 
 GOOD = """\
 nc: 3

@@ -7,7 +7,7 @@ import yaml
 
 from yoloplug.modelfile.file import ModelFileError, parse, read
 from yoloplug.modelfile.match_budget import TOLERANCE, Change, Cost, find, with_change
-from yoloplug.modelfile.swap import swap
+from yoloplug.modelfile.swapped import swap
 
 TINY = """\
 nc: 3

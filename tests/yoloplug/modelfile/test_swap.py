@@ -7,9 +7,9 @@ import pytest
 from ultralytics.nn.tasks import yaml_model_load
 
 from yoloplug.cli import main
-from yoloplug.modelfile.check import traced
 from yoloplug.modelfile.file import ModelFile, ModelFileError, read
-from yoloplug.modelfile.swap import Swapped, select, swap
+from yoloplug.modelfile.report import traced
+from yoloplug.modelfile.swapped import Swapped, select, swap
 from yoloplug.modelfile.translate import translate
 
 ORDER_3 = {"order": 3}

@@ -14,7 +14,7 @@ from ultralytics.utils import DEFAULT_CFG
 
 from yoloplug.hosts import ConvLike
 from yoloplug.modelfile.file import read
-from yoloplug.modelfile.swap import Swapped, swap
+from yoloplug.modelfile.swapped import Swapped, swap
 
 ORDER_3 = {"order": 3}
 

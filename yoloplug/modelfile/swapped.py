@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from yoloplug.bridge.trace import RowError, build, scaling
 from yoloplug.files import write_text
 from yoloplug.modelfile import rewrite
-from yoloplug.modelfile.check import level, traced, validate
 from yoloplug.modelfile.file import ModelFile, ModelFileError, parse, read
 from yoloplug.modelfile.match_budget import TOLERANCE, Cost, CostMetric, Matched, find
+from yoloplug.modelfile.report import level, traced, validate
 from yoloplug.modelfile.translate import translatable
 from yoloplug.names import did_you_mean
 
