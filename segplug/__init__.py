@@ -11,8 +11,6 @@
 The command `segplug` does the same. Importing this package imports no torch, and it never imports Ultralytics.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

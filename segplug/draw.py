@@ -1,7 +1,5 @@
 """Pictures of a result: the photo with its cracks marked, and a prediction against its label."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

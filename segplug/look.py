@@ -4,8 +4,6 @@ LayerCAM is `yoloplug.look.layer_cam`, the same as for detection; the score expl
 pixels found, as in the grad-cam package's SemanticSegmentationTarget, whose LayerCAM it equals before scaling.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Settings as frozen dataclasses: every value checked against its annotation and range, with a message to act on."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, field, fields

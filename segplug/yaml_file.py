@@ -3,8 +3,6 @@
 Limits: MAX_BYTES and those of `yoloplug.limits`. Dates are text; 1e-3 is a number, as everyone who writes it means.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass, field

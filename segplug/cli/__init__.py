@@ -1,7 +1,5 @@
 """The `segplug` command: one module a subcommand. A mistake the user can cure ends in one line and exit code 2."""
 
-from __future__ import annotations
-
 import argparse
 import shlex
 import sys

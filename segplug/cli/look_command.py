@@ -1,7 +1,5 @@
 """`segplug look`."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any

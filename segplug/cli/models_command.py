@@ -1,7 +1,5 @@
 """`segplug models`."""
 
-from __future__ import annotations
-
 import argparse
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`segplug train`: every field of TrainConfig is a flag and a key of the config file; flags win."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Read a small CSV by its column names."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Labelled photographs as a torch dataset: every sample is read and checked once at the start. Readers find them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 

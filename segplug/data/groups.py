@@ -1,7 +1,5 @@
 """Which photographs come from the same source: named by the data itself, or by a rule on the file names."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Several data sets as one, each read by its own rules."""
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate

@@ -1,7 +1,5 @@
 """Sample: one labelled photograph, and how its files are read."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Take a validation set out of the training samples, never cutting through one source photograph."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Text and JSON files of data, within limits. `segplug.yaml_file` reads settings."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A text file of images that a second score leaves out, such as test crops that share a source photo with train."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 One row an image is kept for paired statistics; everything else is sums, so memory does not grow with the set.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal

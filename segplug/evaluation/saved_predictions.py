@@ -4,8 +4,6 @@ Read: 8- and 16-bit pictures and `.npy`. Masks hold 0 and 1, or 0 and the highes
 probability maps grey values from 0 to that, or floats from 0 to 1. What could be read in two ways is refused.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

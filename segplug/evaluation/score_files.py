@@ -1,7 +1,5 @@
 """Scores as a printed table, JSON, CSV and pictures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

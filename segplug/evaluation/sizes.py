@@ -1,7 +1,5 @@
 """Bias of a model in what a measurement tells: predicted crack width and length against the labels'."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Choose the probability from which a pixel is crack on validation images, never on the images being scored."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Pictures of the images that were scored worst: photo, label, and where the prediction was right, wrong or missing."""
 
-from __future__ import annotations
-
 from heapq import heapify, heappushpop
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Checkpoints that are either whole or absent, and load without running anyone's code."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from types import NoneType

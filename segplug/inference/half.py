@@ -1,7 +1,5 @@
 """A checkpoint for passing on: weights in half precision, with its threshold and scales. Read as any checkpoint."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

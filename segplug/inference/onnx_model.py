@@ -1,7 +1,5 @@
 """Networks that `segplug export` wrote as ONNX, run by onnxruntime. Imports no torch."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """From 8-bit pixels to logits, the same way in training, evaluation and prediction."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -5,8 +5,6 @@ their weights; ONNX has neither, so ours are sealed with a SHA-256 of the whole 
 own place.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import struct

@@ -4,8 +4,6 @@ Tiles begin at multiples of ALIGN_PX, where a network of that stride lays its gr
 fall off to the borders and add up to 1 at each pixel.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import numpy as np

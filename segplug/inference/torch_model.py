@@ -1,7 +1,5 @@
 """Networks that `segplug export` wrote for torch (.pt2, .torchscript), run without segplug's model code."""
 
-from __future__ import annotations
-
 import json
 import warnings
 from pathlib import Path

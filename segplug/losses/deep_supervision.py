@@ -4,8 +4,6 @@ Weights halve from one level to the next deeper one and sum to 1, as in nnU-Net:
 https://arxiv.org/abs/1904.08128, online methods.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import Tensor

@@ -6,8 +6,6 @@ and denominator, so that a mask without crack costs nothing when nothing is foun
 sets that loss to 0 whatever was found.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

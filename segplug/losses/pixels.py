@@ -4,8 +4,6 @@ Papers: Lin et al. 2017, https://arxiv.org/abs/1708.02002, equation 5; Berman et
 https://arxiv.org/abs/1705.08790, section 2.2. All three keep a gradient on masks without crack.
 """
 
-from __future__ import annotations
-
 from segmentation_models_pytorch.losses import BINARY_MODE, FocalLoss, LovaszLoss
 from torch import Tensor
 from torch.nn import functional as F

@@ -7,8 +7,6 @@ as in soft Dice. On images with crack an all-crack prediction still costs nothin
 paper does, not cldice alone.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F

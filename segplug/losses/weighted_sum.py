@@ -1,7 +1,5 @@
 """A loss written as a sum: "bce + dice", "0.5*dice(per_image=True) + 0.5*cldice(iterations=5)"."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import math

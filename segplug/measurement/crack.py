@@ -1,7 +1,5 @@
 """What is known of a crack, and of a mask with all its cracks. Units are in the names."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Measure a mask file or a folder of masks, and write tables, pictures and the report."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime

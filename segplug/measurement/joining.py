@@ -4,8 +4,6 @@ The limits are measured: labels of 18 DeepCrack photos with gaps cut into them, 
 Up to 12 px apart 213 pieces of 547 were joined to their own photo's, 2 to the other's (8 px: 185, 0; 16 px: 217, 3).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """From a mask to its measured cracks."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The masks to measure: which files, and what their values mean."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """One 8-connected piece of a mask, traced: its centre lines, their free ends and how they branch."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import cv2

@@ -1,7 +1,5 @@
 """How many millimetres a pixel is, from exactly one of three ways."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What each number of `segplug eval` means, in the words that its table prints."""
 
-from __future__ import annotations
-
 from segplug.metrics.curve import AP_BINS
 from segplug.metrics.tolerance import TOLERANCES_PX
 

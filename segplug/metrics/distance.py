@@ -6,8 +6,6 @@ the larger of the two. As MONAI's `compute_hausdorff_distance(percentile=95)`, b
 are empty, the picture's diagonal when one is, so that a missed crack costs something instead of leaving the average.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

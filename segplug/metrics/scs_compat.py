@@ -8,8 +8,6 @@ thresholds of the mean per-image half of crack and background IoU. An image with
 when nothing was predicted. Where the published division is 0/0 over the whole set, recall and F1 are 0.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import TypeVar
 

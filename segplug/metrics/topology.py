@@ -5,8 +5,6 @@ https://doi.org/10.1006/cgip.1994.1042), as `segplug measure` takes them: Zhang 
 pictures, wears some strips along the 135-degree diagonal down to a single pixel.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """smp's architectures for images of any size: each pads inside to what its encoder divides by, and crops back."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import segmentation_models_pytorch as smp

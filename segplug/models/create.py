@@ -1,7 +1,5 @@
 """Models by name: GBCNet, SCSegamba and smp's architectures, on any smp or timm encoder, HorNet among them."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from pathlib import Path

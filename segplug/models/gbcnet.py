@@ -1,7 +1,5 @@
 """GBCNet: any smp encoder with a GBC decoder, as an smp model (same arguments, save_pretrained, freeze_encoder …)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

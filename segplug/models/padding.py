@@ -1,7 +1,5 @@
 """Bring images of any size to a multiple of the encoder's stride, and results back."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -3,8 +3,6 @@
 Outcomes and series are told apart by colour-blind readers, on light and on dark ground.
 """
 
-from __future__ import annotations
-
 __all__ = ["CENTRE_LINE", "CRACK", "DARK", "FALSE_ALARM", "HIT", "LIGHT", "MISS", "OUTCOMES", "OUTLINE", "SERIES",
            "UNLABELLED", "WIDEST", "rgb"]  # fmt: skip
 

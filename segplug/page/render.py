@@ -1,7 +1,5 @@
 """One HTML file from a template that extends `page.html`; nothing in it is loaded from elsewhere."""
 
-from __future__ import annotations
-
 import base64
 from dataclasses import dataclass
 from pathlib import Path

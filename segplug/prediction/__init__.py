@@ -3,8 +3,6 @@
 Nothing here imports torch; `segplug.inference.predictor` does for models that need it.
 """
 
-from __future__ import annotations
-
 from segplug.prediction.run import predict
 
 __all__ = ["predict"]

@@ -1,7 +1,5 @@
 """What all kinds of sources share: the settings of a prediction and where its results go."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """How far, and for how long still."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

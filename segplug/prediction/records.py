@@ -1,7 +1,5 @@
 """One JSON record a finished source: what made its results. It is written last, so what has one is complete."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """Go through the sources; finished ones are left alone, one that cannot be read does not stop the others."""
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What to predict: files, folders and globs become a list of files, each with a name of its own for its results."""
 
-from __future__ import annotations
-
 import glob
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence

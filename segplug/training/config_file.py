@@ -1,7 +1,5 @@
 """Read the settings of a training run from YAML or JSON."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints

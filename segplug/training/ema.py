@@ -4,8 +4,6 @@ Paper: Polyak and Juditsky 1992, https://doi.org/10.1137/0330046, with the risin
 ExponentialMovingAverage, so that a short run is not held back by its random start.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 

@@ -1,7 +1,5 @@
 """Loaders of a training run: shuffled crops, whole validation images, each rank its share."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

@@ -1,7 +1,5 @@
 """CrackModule: one network, its loss, schedule, average and validation metrics, as a LightningModule."""
 
-from __future__ import annotations
-
 from math import isfinite, nan
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What would stop a run in the middle of its first epoch, tried or counted before it begins."""
 
-from __future__ import annotations
-
 import shutil
 from copy import deepcopy
 from pathlib import Path

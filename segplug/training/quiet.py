@@ -1,7 +1,5 @@
 """Lightning without its start-up tips."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections.abc import Iterator

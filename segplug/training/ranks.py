@@ -1,7 +1,5 @@
 """The processes of one training run (ranks), for code that must also run alone."""
 
-from __future__ import annotations
-
 from typing import TypeVar
 
 import torch.distributed as dist

@@ -1,7 +1,5 @@
 """Train a network: `train(TrainConfig(data="…"))` -> folder with last.ckpt, best.ckpt, metrics.csv, results.png."""
 
-from __future__ import annotations
-
 import math
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Learning rate over a run: a linear rise, then half a cosine or a polynomial down to a final share of the peak."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """What a run starts from: fresh weights, those of an earlier run (`init`), or its own last epoch (`resume`)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace

@@ -4,8 +4,6 @@ Each is three files here: NAME.ckpt, a checkpoint in half precision (`segplug ex
 the model card NAME.md.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What the subcommands share: their parser's form, and notes on stderr."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from typing import Any

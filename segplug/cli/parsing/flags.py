@@ -1,7 +1,5 @@
 """Dataclass fields as flags: the field's metadata is the help, its annotation the type."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from dataclasses import MISSING, Field, fields

@@ -1,7 +1,5 @@
 """Photographs that are the same, nearly the same, or of one source, within a split and across splits."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 

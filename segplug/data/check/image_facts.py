@@ -1,7 +1,5 @@
 """Open one labelled photograph and keep the few numbers that the check needs."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Check a data set as a whole: `check(source)` reads every photograph and label once or twice and never trains."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

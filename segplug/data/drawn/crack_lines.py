@@ -1,7 +1,5 @@
 """Where cracks run: centre lines with a radius at each point. Single, branching, broken, or a net of plates."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How cracks look: sub-pixel coverage with frayed edges, depth, lit rims, spalls, filling; and their mask."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2

@@ -1,7 +1,5 @@
 """What is no crack and yet dark, thin or sharp: joints, pavings, painted lines, kerbs, cables, tie holes, leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import cv2

@@ -1,7 +1,5 @@
 """Random fields, the material of every texture."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import cv2

@@ -1,7 +1,5 @@
 """A whole drawn photograph: surface, distractors, cracks, light, camera."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Crack-free surfaces: plaster, concrete, asphalt, stone, by noise spectra, aggregate, stains, pits and light."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

@@ -1,7 +1,5 @@
 """Drawn scenes as a folder that `segplug train --data` reads."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

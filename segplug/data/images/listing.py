@@ -1,7 +1,5 @@
 """Which files of a folder are images, what is left out of it and why, and a name of its own for each."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence

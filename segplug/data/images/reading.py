@@ -1,7 +1,5 @@
 """Read an image from a file, and refuse what cannot be read for certain."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple

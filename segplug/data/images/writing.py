@@ -1,7 +1,5 @@
 """Pictures as files that are either whole or absent. `segplug.data.images.reading` reads them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -3,8 +3,6 @@
 mask_file reads pictures, mask_encoding says what their values mean, outlines draws polygons, mat_file reads CFD's .mat.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol

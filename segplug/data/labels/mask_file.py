@@ -1,7 +1,5 @@
 """Mask pictures: their stored values, and what these mean."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

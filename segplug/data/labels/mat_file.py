@@ -1,7 +1,5 @@
 """CFD's labels: .mat files of regions."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

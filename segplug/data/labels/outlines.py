@@ -1,7 +1,5 @@
 """Outlines that are filled: YOLO's text files, COCO's polygons and run lengths, labelme's shapes."""
 
-from __future__ import annotations
-
 import base64
 import io
 import math

@@ -1,7 +1,5 @@
 """A label must have the size of its image; the message says when the camera turned the photo."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Everything behind `--data`: `open_data` recognises the format and returns the labelled images of each split."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

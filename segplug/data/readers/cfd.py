@@ -1,7 +1,5 @@
 """CrackForest (CFD): image/ or images/, and groundTruth/ with a .mat of groundTruth.Segmentation for each."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from segplug.data.finding import Finding

@@ -1,7 +1,5 @@
 """COCO JSON: polygons and RLE, one file, or one a split."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A CSV list: columns image, mask and, if wanted, split and group; paths relative to the file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from segplug.data.csv_table import columns, read_table

@@ -1,7 +1,5 @@
 """The data set YAML of Ultralytics: path, train, val, test, names."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

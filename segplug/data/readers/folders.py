@@ -3,8 +3,6 @@
 Masks bear their images' names, alone or all with the same addition (x.jpg, x_mask.png).
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from pathlib import Path

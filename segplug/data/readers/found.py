@@ -1,7 +1,5 @@
 """What a reader hands back, and the folder names all readers share."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path

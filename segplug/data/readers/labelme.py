@@ -1,7 +1,5 @@
 """labelme: beside each image a .json of shapes, by label."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from segplug.data.labels import CrackFree

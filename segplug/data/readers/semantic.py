@@ -3,8 +3,6 @@
 One name: 0 is background and 1 that class. Several names: the ids are the names' own; `classes` says which are crack.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Ultralytics' segment labels: a text file of outlines for each image, with or without the data set's YAML."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from segplug.data.finding import Finding

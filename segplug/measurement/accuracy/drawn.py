@@ -1,7 +1,5 @@
 """Drawn cracks of known width and length, and some of a known widest place. Set are pixels whose centre lies inside."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Drawing a crack as pixels changes it: `mask_width_px` is what the mask's own are
 measurement can know. Along an exact diagonal it reaches 0.7 px.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The report: one self-contained HTML page with summary, pictures, tables, scale and method."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

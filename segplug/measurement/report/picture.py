@@ -1,7 +1,5 @@
 """The annotated picture: outline, centre line, number and widest place of each crack, a scale bar below."""
 
-from __future__ import annotations
-
 import math
 
 import cv2

@@ -1,7 +1,5 @@
 """Measurements as CSV and JSON."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

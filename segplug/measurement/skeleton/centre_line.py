@@ -4,8 +4,6 @@ Smoothing takes out the stair steps, which would lengthen an oblique line by up 
 to the edge of the mask, as thinning stops half a width short of it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

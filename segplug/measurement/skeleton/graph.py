@@ -4,8 +4,6 @@ Thinning: Lee et al. 1994, https://doi.org/10.1006/cgip.1994.1042, by scikit-ima
 junctions whose pixels touch (4 of 79 DeepCrack cracks got other figures, 8 junctions for 5) and compiles for 16 s.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from dataclasses import dataclass
 

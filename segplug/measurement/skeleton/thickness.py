@@ -3,8 +3,6 @@
 Paper: Hildebrand and Rüegsegger 1997, https://doi.org/10.1046/j.1365-2818.1997.1340694.x, section 2.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

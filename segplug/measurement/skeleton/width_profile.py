@@ -5,8 +5,6 @@ oblique line of 1 px. Where a stretch of line owns pixels that are none of its w
 line was pruned as a spur, their number says too much: no stretch is wider than the largest circle in the mask there.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ A block stands as in a YOLO row: kind `conv` gets a 3x3 kernel and stride 1, and
 its input.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -3,8 +3,6 @@
 Paper: Liu et al. 2023, https://arxiv.org/abs/2308.15085, section 3.2 (style "lp", static scope 0.25).
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

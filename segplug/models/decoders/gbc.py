@@ -7,8 +7,6 @@ detail branch that sees every input pixel through pixel unshuffling. The head wr
 position, so no full-size feature map exists and yet a one-pixel crack can be drawn.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args

@@ -1,7 +1,5 @@
 """An encoder of fewer scales without the stages behind them: timm would build and compute all of them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from segmentation_models_pytorch.encoders import TimmUniversalEncoder

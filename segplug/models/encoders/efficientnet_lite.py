@@ -5,8 +5,6 @@ https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
 order under other names; a copy of `tf_efficientnet_lite0` filled so tells ImageNet's classes apart.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from importlib.util import find_spec

@@ -6,8 +6,6 @@ Departs: as its blocks HorStem and HorDownsample; no norm behind a stage, like t
 segmentation models have one, but each of our decoders normalises what it takes).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Pretrained encoder weights from a file: for encoders without a hub, and for machines without a network."""
 
-from __future__ import annotations
-
 import pickle
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Cracks as COCO annotations with run lengths, and the dataset file that holds them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -4,8 +4,6 @@ A crack is an 8-connected set of pixels. Its geometry is a MultiPolygon of 4-con
 itself and every polygon is valid; pixels that meet at a corner only belong to one crack but to two of its polygons.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array

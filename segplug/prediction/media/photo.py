@@ -1,7 +1,5 @@
 """One photo: its mask, overlay, probabilities, outlines and COCO annotations."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from segplug.data.images.reading import Picture, further_pages, read_picture

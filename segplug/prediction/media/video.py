@@ -1,7 +1,5 @@
 """A video: overlay and mask videos, and each frame's crack share."""
 
-from __future__ import annotations
-
 import csv
 from contextlib import ExitStack
 from pathlib import Path

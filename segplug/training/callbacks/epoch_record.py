@@ -1,7 +1,5 @@
 """The table of epochs: it saves `last` and `best`, writes metrics.csv and stops early."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

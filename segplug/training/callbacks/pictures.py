@@ -1,7 +1,5 @@
 """Pictures of a run: results.png with its curves, samples/ with validation images as training goes on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

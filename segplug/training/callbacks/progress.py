@@ -1,7 +1,5 @@
 """What a run prints: one line an epoch, on a terminal the running step too."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

@@ -5,8 +5,6 @@
 - OneOf: {p: 0.2, transforms: [GaussianBlur, {GaussNoise: {std_range: [0.01, 0.04]}}]}
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The training crop: where it is cut, then the augmentations."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
