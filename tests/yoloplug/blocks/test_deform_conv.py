@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-from pathlib import Path
 
 import pytest
 import torch
@@ -139,7 +138,7 @@ def test_offset_groups_move_their_channels_only():
 
 def test_benchmark_prints_a_row_for_each_block(capsys):
     threads = torch.get_num_threads()
-    script = runpy.run_path(str(Path(__file__).parents[3] / "docs/benchmarks/deformable.py"))
+    script = runpy.run_module("experiments.speed.deformable")
     made = script["rows"](64)
     x = torch.randn(1, 64, 6, 7)
     made[1][1].load_state_dict(made[3][1].state_dict())

@@ -1,6 +1,6 @@
 """Time opening data of many images in each layout: `segplug.data.readers.open_data`, which opens no picture.
 
-Example: python docs/benchmarks/open_data.py --images 100000
+Example: python -m experiments.speed.open_data --images 100000
 prints seconds a layout; below a minute each is the promise. The empty files are made below --folder and removed again.
 """
 

@@ -1,6 +1,6 @@
 """Time a training step of the deformable blocks against a plain 3x3 Conv and torchvision's operation.
 
-Example: python docs/benchmarks/deformable.py --threads 2 --rounds 5
+Example: python -m experiments.speed.deformable --threads 2 --rounds 5
 prints a table in Markdown: milliseconds of forward + backward (median and fastest round), and the median's ratio to the
 plain Conv and to torchvision's deformable convolution with mask. All rows run in turn in every round, so that a busy
 machine slows them alike; offsets differ from zero by about 0.7 pixels, as in a trained model.

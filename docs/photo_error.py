@@ -1,6 +1,6 @@
 """How much larger is the standard error of a difference in crack IoU by photo than by image?
 
-python docs/benchmarks/photo_error.py DEEPCRACK      # a folder with test/images and test/masks; half a minute
+python docs/photo_error.py DEEPCRACK      # a folder with test/images and test/masks; half a minute
 
 Any two of four predictors that need no training, on DeepCrack's 237 test images of 60 photos.
 """
