@@ -26,6 +26,7 @@ FORBIDDEN = {
     "yoloplug/blocks": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/cost/flops": ("ultralytics", "yoloplug.bridge", "segplug", "experiments"),
     "yoloplug/look/": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
+    "yoloplug/weights": ("ultralytics", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/hosts": ("yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/bridge": ("yoloplug.cli", "segplug", "experiments"),
     "yoloplug": ("segplug", "experiments"),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from yoloplug.cost.flops import count_flops, count_parameters
 
-__all__ = ["Model", "RowError", "RowTrace", "Shape", "build", "builds", "scaling", "trace"]
+__all__ = ["BUILD_ERRORS", "Model", "RowError", "RowTrace", "Shape", "build", "builds", "run_row", "scaling", "trace"]
 
 Model = Mapping[str, Any]
 """A model YAML as a dict, with its `scale`, as `yaml_model_load` returns it."""
@@ -124,17 +124,19 @@ class _Call(nn.Module):
         self.output: Any = None
 
     def forward(self, _: Tensor) -> None:
-        self.output = self._run()
+        self.output = run_row(self.row, self.inputs, self.text)
 
-    def _run(self) -> Any:
-        x = list(self.inputs) if isinstance(self.inputs, list) else self.inputs  # heads write into their list
-        name = type(self.row).__name__
-        if name.startswith("YOLOE"):
-            return self.row([*x, self.text])
-        if name == "ImagePoolingAttn":  # refines the text embeddings; the feature maps pass on
-            self.row(x, self.text)
-            return x
-        return self.row(x, self.text) if name in ("C2fAttn", "WorldDetect") else self.row(x)
+
+def run_row(row: nn.Module, inputs: Any, text: Tensor) -> Any:
+    """The output of one row, whatever its forward takes. text: (1, n, 512), embeddings of class names."""
+    x = list(inputs) if isinstance(inputs, list) else inputs  # heads write into their list
+    name = type(row).__name__
+    if name.startswith("YOLOE"):
+        return row([*x, text])
+    if name == "ImagePoolingAttn":  # refines the text embeddings; the feature maps pass on
+        row(x, text)
+        return x
+    return row(x, text) if name in ("C2fAttn", "WorldDetect") else row(x)
 
 
 def _parse(model: Model, count: int) -> nn.Sequential:
