@@ -23,6 +23,10 @@ _OWN_C1 = frozenset({"ResNetLayer"})
 """Modules whose input width stands in the row itself."""
 
 
+_KEPT = inspect.Parameter("c2", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
+"""Width of a row of ours: the input's where none is given."""
+
+
 def module_names() -> list[str]:
     """Names that a row can carry: Ultralytics' modules, then ours. `nn.X` and `torchvision.ops.X` come on top."""
     from torch import nn
@@ -112,6 +116,9 @@ def _host_parameters(name: str, cls: type, block: str) -> Parameters:
         base = inspect.signature(cls).parameters
         # gnConv's s and SCConv's k are other values than the row's: they have their place, but not the key
         named = {p.name if p.name not in base else f"{block}.{p.name}": p for p in options}
-        return {**{k: base[k] for k in ("c2", "k", "s")}, **named}
-    stock = {k: p for k, p in row_parameters(name.split("_")[0]).items()}
-    return {**stock, "options": inspect.Parameter("options", inspect.Parameter.KEYWORD_ONLY, default={})}
+        return {**{k: base[k] for k in ("c2", "k", "s")}, "c2": _KEPT, **named}
+    return {
+        **row_parameters(name.split("_")[0]),
+        "c2": _KEPT,
+        "options": inspect.Parameter("options", inspect.Parameter.KEYWORD_ONLY, default={}),
+    }

@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         (
             "swap",
             swap_command.run,
-            "put blocks into a stock or own model YAML, at the stock model's budget if wished",
+            "put blocks into a model YAML, replacing rows or inserting them, at its budget if wished",
             "yoloplug swap yolov8n.yaml C2f=C2f_gnConv --where backbone --match params -o yolov8-gn.yaml",
         ),
         (

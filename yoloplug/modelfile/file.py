@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,10 @@ from yoloplug.errors import YoloplugError
 from yoloplug.limits import CLASSES, MULTIPLE, REPEATS, ROWS, check_yaml
 from yoloplug.names import nearest
 
-__all__ = ["ModelFile", "ModelFileError", "Row", "parse", "read"]
+__all__ = ["Edit", "ModelFile", "ModelFileError", "Row", "edited", "flow", "parse", "read"]
+
+Edit = tuple[int, int, str]
+"""(start, end, new text) of characters of a file."""
 
 KEYS = (
     "nc scales depth_multiple width_multiple backbone head activation kpt_shape reg_max end2end channels ch names "
@@ -26,7 +29,8 @@ class ModelFileError(YoloplugError):
 
 @dataclass(frozen=True)
 class Row:
-    """One row `[from, repeats, module, args]`. spans: (start, end) in the file's text of `repeats`, `name`, `args`."""
+    """One row `[from, repeats, module, args]`. spans: (start, end) in the file's text of `from`, `repeats`,
+    `name`, `args` and of the whole `row`."""
 
     index: int
     part: str
@@ -105,6 +109,25 @@ def parse(text: str, name: str, scale: str = "") -> ModelFile:
         if row.repeats > 1 and row.repeats * depth > REPEATS:
             raise ModelFileError(f"{file.where(row.index)}: {row.repeats} x {depth:g} repeats, at most {REPEATS:,}")
     return file
+
+
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    """The text with pieces replaced that do not overlap."""
+    for start, end, new in sorted(set(edits), reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def flow(args: list[Any]) -> str:
+    """`[128, True, {order: 3}]`, in the spelling of the stock files."""
+
+    def said(value: Any) -> str:
+        if value is None or isinstance(value, bool):
+            return str(value)
+        dumped = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
+        return dumped.removesuffix("\n").removesuffix("\n...")
+
+    return f"[{', '.join(map(said, args))}]"
 
 
 def _loaded(text: str) -> tuple[Any, Any]:
@@ -193,9 +216,18 @@ def _row(index: int, part: str, node: yaml.Node, values: Any, name: str) -> Row:
         raise ModelFileError(f"{where}: the third entry is a module name, got {module!r}")
     if not isinstance(args, list):
         raise ModelFileError(f"{where}: the fourth entry is a list of arguments, got {args!r}")
-    nodes = dict(zip(("from", "repeats", "name", "args"), node.value, strict=True))
-    spans = {key: (n.start_mark.index, n.end_mark.index) for key, n in nodes.items()}
+    nodes = dict(zip(("from", "repeats", "name", "args", "row"), (*node.value, node), strict=True))
+    spans = {key: (n.start_mark.index, _end(n)) for key, n in nodes.items()}
     return Row(index, part, line, source, repeats, module, args, spans)
+
+
+def _end(node: yaml.Node) -> int:
+    """Behind a node's last character; YAML lets a list in block style go on up to the next token."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(last, tuple) else last)
+    end: int = node.end_mark.index
+    return end
 
 
 def _width_span(nodes: dict[str, Any], model: dict[str, Any]) -> tuple[int, int] | None:

@@ -171,7 +171,7 @@ def _hidden_widths(file: ModelFile, width: float, rows: set[int], step: int) -> 
     outer: dict[int, tuple[int, float]] = {}
     for index in sorted(rows):
         row = file.rows[index]
-        if row.name.split("_")[0] in FAMILIES:
+        if row.name.split("_")[0] in FAMILIES and row.args and isinstance(row.args[0], int):
             parameters = row_parameters(row.name.split("_")[0])
             given = dict(zip(parameters, row.args, strict=False))
             e = given.get("e", parameters["e"].default)

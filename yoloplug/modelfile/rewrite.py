@@ -9,27 +9,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from yoloplug.modelfile.file import ModelFile, ModelFileError, parse
+from yoloplug.modelfile.file import Edit, ModelFile, ModelFileError, Row, edited, flow, parse
+from yoloplug.modelfile.insertion import Inserted
 from yoloplug.modelfile.match_budget import Change, with_change, with_e
 from yoloplug.modelfile.translate import FAMILIES, translate
 
-__all__ = ["call_name", "change_written", "command_line", "edited", "verified"]
+__all__ = ["call_name", "change_written", "command_line", "replacements", "verified"]
 
 
-def edited(
+def replacements(
     file: ModelFile,
     shapes: Sequence[tuple[tuple[int, ...], tuple[int, ...]] | None],
     pairs: Mapping[str, str],
     chosen: set[int],
     options: Mapping[str, dict[str, Any]],
-) -> tuple[str, list[str]]:
-    """The text with the chosen rows replaced, and what could not be said in the new rows.
+) -> tuple[set[Edit], list[str]]:
+    """The edits that replace the chosen rows, and what could not be said in the new rows.
 
     shapes: (C, H, W) in and out of each row. options: by the block row's name.
     """
-    edits: set[tuple[int, int, str]] = set()
+    edits: set[Edit] = set()
     lost: defaultdict[str, list[int]] = defaultdict(list)
     for row in (file.rows[i] for i in sorted(chosen)):
         target = pairs[row.name]
@@ -41,39 +40,31 @@ def edited(
         if said.repeats != row.repeats:
             edits.add((*row.spans["repeats"], str(said.repeats)))
         if said.args is not None:
-            edits.add((*row.spans["args"], _flow(said.args)))
+            edits.add((*row.spans["args"], flow(said.args)))
         if said.lost:
             words = ", ".join(f"{key}={value}" for key, value in said.lost.items())
             lost[f"{row.name} -> {target}: no counterpart for {words}"].append(row.index)
-    text = file.text
-    for start, end, replacement in sorted(edits, reverse=True):
-        text = text[:start] + replacement + text[end:]
-    return text, [f"{what} (row {', '.join(map(str, rows))})" for what, rows in lost.items()]
+    return edits, [f"{what} (row {', '.join(map(str, rows))})" for what, rows in lost.items()]
 
 
-def _flow(args: list[Any]) -> str:
-    """`[128, True, {order: 3}]`, in the spelling of the stock files."""
-
-    def said(value: Any) -> str:
-        if value is None or isinstance(value, bool):
-            return str(value)
-        dumped = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
-        return dumped.removesuffix("\n").removesuffix("\n...")
-
-    return f"[{', '.join(map(said, args))}]"
-
-
-def verified(new: ModelFile, old: ModelFile, chosen: set[int]) -> ModelFile:
-    """The edited file, after making sure that nothing but the chosen rows changed."""
+def verified(new: ModelFile, old: ModelFile, chosen: set[int], plan: Inserted) -> ModelFile:
+    """The edited file, after making sure that only the chosen rows changed and the rest is wired as before."""
     rows = ("backbone", "head")
     same = {k: v for k, v in new.model.items() if k not in rows} == {
         k: v for k, v in old.model.items() if k not in rows
     }
-    kept = [(r.part, r.source, r.repeats, r.name, r.args) for r in old.rows if r.index not in chosen]
-    now = [(r.part, r.source, r.repeats, r.name, r.args) for r in new.rows if r.index not in chosen]
-    if not same or kept != now:
+    kept = [_said(r, plan.sources(r), r.index in chosen) for r in old.rows]
+    now = [_said(r, r.source, i in chosen) for i, r in zip(plan.old, new.rows, strict=False) if i is not None]
+    wished = [(old.rows[r.after].part, -1, 1, r.name) for r in plan.rows]
+    added = [(r.part, r.source, r.repeats, r.name) for r in new.rows if plan.old[r.index : r.index + 1] == [None]]
+    if not same or len(new.rows) != len(plan.old) or (kept, wished) != (now, added):
         raise ModelFileError(f"{old.name}: {_SHARED}")
     return new
+
+
+def _said(row: Row, source: int | list[int], replaced: bool) -> tuple[Any, ...]:
+    """What must stay of a row."""
+    return (row.part, source, *(() if replaced else (row.repeats, row.name, row.args)))
 
 
 _SHARED = "the rows cannot be edited one by one (a YAML anchor shared by rows?); write them out"
@@ -81,11 +72,13 @@ _SHARED = "the rows cannot be edited one by one (a YAML anchor shared by rows?);
 
 def command_line(
     name: str, pairs: Mapping[str, str], where: str, options: Mapping[str, Any] | None, match: str | None, imgsz: int,
-    output: str | Path | None,
+    output: str | Path | None, insert: Sequence[tuple[str, int | str]],
 ) -> str:  # fmt: skip
     """The command that makes the file, for its first line."""
-    words = ["yoloplug", "swap", name, *(f"{left}={right}" for left, right in pairs.items()), "--where", where]
-    words += ["--options", _flow([dict(options)])[1:-1]] if options else []
+    words = ["yoloplug", "swap", name, *(f"{left}={right}" for left, right in pairs.items())]
+    words += [word for row, after in insert for word in ("--insert", row, "--after", str(after))]
+    words += ["--where", where] if pairs or where != "all" else []
+    words += ["--options", flow([dict(options)])[1:-1]] if options else []
     words += ["--match", match] if match else []
     words += ["--imgsz", str(imgsz)] if imgsz != 640 else []
     return shlex.join([*words, *(["-o", str(output)] if output else [])])
@@ -93,12 +86,10 @@ def command_line(
 
 def change_written(file: ModelFile, change: Change) -> str:
     """The text with the change of `match.find` in it; a file without any width multiple gets it as a key."""
-    text = file.text
-    edits = {(*file.rows[i].spans["args"], _flow(with_e(file, i, e))) for i, e in change.hidden}
+    edits = {(*file.rows[i].spans["args"], flow(with_e(file, i, e))) for i, e in change.hidden}
     if not change.hidden and file.width_span:
         edits.add((*file.width_span, f"{change.width:g}"))
-    for start, end, new in sorted(edits, reverse=True):
-        text = text[:start] + new + text[end:]
+    text = edited(file.text, edits)
     if not change.hidden and not file.width_span:
         newline = "\r\n" if "\r\n" in text else "\n"
         text = re.sub(r"^(?=backbone\s*:)", f"width_multiple: {change.width:g}{newline}", text, count=1, flags=re.M)

@@ -1,17 +1,18 @@
-"""`yoloplug swap`: put blocks into a stock model YAML, keep the rest of the file to the letter, match its budget."""
+"""`yoloplug swap`: rows of a model YAML replaced or inserted, the rest to the letter, its budget matched."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from yoloplug.bridge.trace import RowError, build, scaling
 from yoloplug.files import write_text
 from yoloplug.modelfile import rewrite
-from yoloplug.modelfile.file import ModelFile, ModelFileError, parse, read
+from yoloplug.modelfile.file import ModelFile, ModelFileError, edited, parse, read
+from yoloplug.modelfile.insertion import Inserted, planned
 from yoloplug.modelfile.match_budget import TOLERANCE, Cost, CostMetric, Matched, find
 from yoloplug.modelfile.report import level, traced, validate
 from yoloplug.modelfile.translate import translatable
@@ -23,13 +24,16 @@ Pairs = Mapping[str, str]
 
 
 class Swapped(NamedTuple):
-    """text: of the new file. rows: the changed ones. swapped: None where a block refuses the stock width.
+    """text: of the new file. rows: the replaced ones, as the source counts; inserted: the new ones, as the file counts.
 
-    call: the model name for `yolo`; None if no file was written.
+    changes: what became of which row, in words. swapped: None where a block refuses the stock width. call: the model
+    name for `yolo`; None if no file was written.
     """
 
     text: str
     rows: list[int]
+    inserted: list[int]
+    changes: list[str]
     notes: list[str]
     stock: Cost
     swapped: Cost | None
@@ -48,28 +52,39 @@ class Swapped(NamedTuple):
 
 
 def swap(
-    name: str, pairs: Pairs, where: str = "all", options: Mapping[str, Any] | None = None,
+    name: str, pairs: Pairs | None = None, where: str = "all", options: Mapping[str, Any] | None = None,
     match: CostMetric | None = None, imgsz: int = 640, output: str | Path | None = None, force: bool = False,
+    insert: Sequence[tuple[str, int | str]] = (),
 ) -> Swapped:  # fmt: skip
-    """Replace modules by blocks, {"C2f": "C2f_gnConv"}, in the rows that `where` names.
+    """Replace modules by blocks, {"C2f": "C2f_gnConv"}, in the rows that `where` names, and insert rows.
 
         print(yoloplug.swap("yolov8n.yaml", {"C2f": "C2f_gnConv"}, where="backbone", output="yolov8-gn.yaml"))
+        print(yoloplug.swap("yolov8n.yaml", insert=[("SCConv", 4), ("gnConv[256, 5, 1, {order: 3}]", "P5")]))
 
     where: `backbone`, `neck`, `all`, levels `P3,P4`, row numbers `4,6`. options: of the blocks by name, or a dict of
     them by block row, {"C2f_gnConv": {"order": 3}}. match: find the width multiple of the scale, or the hidden width of
     the swapped rows, at which parameters or FLOPs are within 2 % of the stock model. output: the file to write; force:
-    overwrite it, and accept the nearest match.
+    overwrite it, and accept the nearest match. insert: (block, place) of new rows, each behind a row number of the
+    source or behind the last row of a level, in the backbone or, with where="neck", in the neck. A block without
+    arguments keeps its input's width. Whoever read the row before reads the new one.
     Raises ModelFileError, whose message says what to do.
     """
     file = read(name)
     validate(file)
     call = None if output is None else rewrite.call_name(Path(output), file, force)
-    pairs = _checked(pairs, file)
+    pairs = _checked(pairs or {}, file, bool(insert))
     before = traced(file, file.model, imgsz)
-    chosen = select(file, before, pairs, where, imgsz)
-    changes = [(t.inputs[0], t.outputs[0]) if t.outputs else None for t in before]
-    text, notes = rewrite.edited(file, changes, pairs, chosen, _by_row(pairs, options or {}))
-    new = rewrite.verified(parse(text, name, file.model["scale"]), file, chosen)
+    chosen = select(file, before, pairs, where, imgsz) if pairs else set()
+    if not pairs and where not in ("all", "backbone", "neck"):
+        raise ModelFileError(f"--where {where} names rows to replace, and no OLD=NEW does; insert with --after {where}")
+    plan = planned(file, before, insert, "head" if where == "neck" else "backbone", imgsz)
+    given = _by_row({*pairs.values(), *(row.name for row in plan.rows)}, options or {})
+    plan = plan.with_options(given)
+    shapes = [(t.inputs[0], t.outputs[0]) if t.outputs else None for t in before]
+    edits, notes = rewrite.replacements(file, shapes, pairs, chosen, given)
+    text = edited(file.text, [*edits, *plan.edits(file)])
+    new = rewrite.verified(parse(text, name, file.model["scale"]), file, chosen, plan)
+    validate(new)
     width = scaling(file.model)[1]
     stock, swapped, matched = _cost(before, width), None, None
     try:
@@ -79,19 +94,21 @@ def swap(
             raise
         notes.append(f"width {width:g} is not possible: {error}")
     else:
-        notes += _changed_widths(new, before, after)
+        notes += _changed_widths(new, before, after, plan)
         swapped = _cost(after, width)
     notes += _scales_that_fail(new)
-    header = rewrite.command_line(name, pairs, where, options, match, imgsz, output)
+    header = rewrite.command_line(name, pairs, where, options, match, imgsz, output, insert)
     if match is not None:
-        found = find(new, match, stock, chosen, imgsz)
+        found = find(new, match, stock, {plan.new[i] for i in chosen} | {*plan.added}, imgsz)
         matched = found.cost
         notes.append(_match_text(file, match, found))
         header += f"\n# {notes[-1]}"
         text = rewrite.change_written(new, found.change)
     newline = "\r\n" if "\r\n" in text else "\n"
     text = f"# {header}\n".replace("\n", newline) + text
-    result = Swapped(text, sorted(chosen), notes, stock, swapped, matched, call)
+    changes = [f"rows {', '.join(map(str, sorted(chosen)))} of {name} changed"] if chosen else []
+    changes += plan.text(file)
+    result = Swapped(text, sorted(chosen), plan.added, changes, notes, stock, swapped, matched, call)
     if matched is not None and abs(found.off) > TOLERANCE and not force:
         why = f" ({found.refused})" if found.refused else ""
         told = result._replace(call=None)
@@ -103,13 +120,13 @@ def swap(
     return result
 
 
-def _checked(pairs: Pairs, file: ModelFile) -> Pairs:
+def _checked(pairs: Pairs, file: ModelFile, inserts: bool) -> Pairs:
     from yoloplug.hosts import host_names
 
     present = {row.name for row in file.rows[:-1]}
     known = sorted(n for n in present if translatable(n))
-    if not pairs:
-        raise ModelFileError("nothing to swap; give pairs such as C2f=C2f_gnConv")
+    if not pairs and not inserts:
+        raise ModelFileError("nothing to swap; give pairs such as C2f=C2f_gnConv, or rows to insert")
     for left, right in pairs.items():
         if left not in present:
             hint = did_you_mean(left, known)
@@ -157,23 +174,31 @@ def select(file: ModelFile, traces: list[Any], pairs: Pairs, where: str, imgsz: 
     return chosen
 
 
-def _by_row(pairs: Pairs, options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Options of each right side: given once for all, or by block row."""
-    rights = set(pairs.values())
+def _by_row(rights: set[str], options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Options of each new row's name: given once for all blocks, or by block row."""
+    from yoloplug.hosts import host_names
+
     if options and set(options) <= rights and all(isinstance(v, Mapping) for v in options.values()):
         return {right: dict(options.get(right, {})) for right in rights}
-    return {right: dict(options) for right in rights}
+    return {right: dict(options) for right in rights & {*host_names()}}
 
 
 def _cost(traces: list[Any], width: float) -> Cost:
     return Cost(sum(t.params for t in traces), sum(t.flops for t in traces), width)
 
 
-def _changed_widths(new: ModelFile, before: list[Any], after: list[Any]) -> list[str]:
+def _changed_widths(new: ModelFile, before: list[Any], after: list[Any], plan: Inserted) -> list[str]:
     """Notes on rows that give another width than the stock row. Raises ModelFileError for maps of another size."""
     notes = []
-    for i, (old, made) in enumerate(zip(before, after, strict=True)):
+    for i in plan.added:
+        (given, *_), (made, *_) = after[i].inputs, after[i].outputs
         name = new.rows[i].name
+        if given[1:] != made[1:]:
+            raise ModelFileError(f"{new.where(i)}: {name} makes {given} {made}; an inserted row keeps the map's size")
+        if given != made:
+            notes.append(f"row {i}: {name} makes {given[0]} channels {made[0]}, which later rows read")
+    for i, old in zip(plan.new, before, strict=True):
+        name, made = new.rows[i].name, after[i]
         if [shape[1:] for shape in old.outputs] != [shape[1:] for shape in made.outputs]:
             raise ModelFileError(f"{new.where(i)}: {name} gives {made.outputs}, the stock row {old.outputs}")
         if old.outputs != made.outputs and old.inputs == made.inputs:

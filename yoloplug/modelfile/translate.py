@@ -28,7 +28,9 @@ FAMILIES = ("C2f", "C3", "C3k2")
 class Meaning:
     """One row in words of all families. lost: given arguments that none of the fields holds."""
 
-    width: int
+    width: Any
+    """Channels before scaling; None for the input's."""
+
     repeats: int
     k: int
     s: int
@@ -71,7 +73,7 @@ def meaning(row: Row) -> Meaning:
 
     kernel = 3 if row.name in POOLS else take("k", 3)
     found = Meaning(
-        width=take("c2", 0),
+        width=take("c2", None),
         repeats=row.repeats,
         k=kernel if isinstance(kernel, int) else 3,
         s=take("s", 1),

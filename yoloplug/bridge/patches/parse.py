@@ -152,7 +152,8 @@ def _rule(
 ) -> tuple[int, list[Any], int, bool | None]:  # fmt: skip
     """(c2, constructor args, repeats left, legacy) of one of our rows; the counterpart of the stock chain.
 
-    Width scales like every stock row, also when c2 equals nc. C3k2 rows ask for the YOLO11 head (`legacy` False) and
+    Width scales like every stock row, also when c2 equals nc; a row without width, `[]` or `[None, 5]`, keeps its
+    input's at every scale. C3k2 rows ask for the YOLO11 head (`legacy` False) and
     for C3k inside at scales m, l and x, as the stock C3k2 does. Wrong arguments raise an error that names the row.
     """
     try:
@@ -170,15 +171,17 @@ def _arguments(
 ) -> tuple[int, list[Any], int, bool | None]:  # fmt: skip
     from ultralytics.utils.ops import make_divisible
 
-    if not args or type(args[0]) is not int or args[0] < 1:
+    keeps_width = not args or args[0] is None or isinstance(args[0], dict)
+    if not keeps_width and (type(args[0]) is not int or args[0] < 1):
         raise TypeError(f"the first argument is the width, a whole number from 1 on, got {args}")
     is_row = not m.__name__.startswith(("C2f_", "C3_", "C3k2_"))
     conditioned = is_row and isinstance(f, list) and len(f) == 2 and BLOCKS[m.block_name].conditioned
     if not isinstance(f, int) and not conditioned:
         raise ValueError(f"takes one input, got from={f}")
     sources = f if isinstance(f, list) else [f]
-    c1, c2 = ch[sources[0]], int(make_divisible(min(args[0], max_channels) * width, 8))
-    args = args[1:]
+    c1 = ch[sources[0]]
+    c2 = c1 if keeps_width else int(make_divisible(min(args[0], max_channels) * width, 8))
+    args = args[1:] if args[:1] == [None] or not keeps_width else args[:]
     options = [args.pop()] if args and isinstance(args[-1], dict) else []
     if conditioned:
         options = [{"c_condition": ch[sources[1]], **(options[0] if options else {})}]
