@@ -7,18 +7,17 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from experiments.cells.per_image import open_images
 from experiments.cells.row import Row
 from experiments.errors import SpecError
+from experiments.evidence import ImageSet, evidence_of
 from experiments.metrics.coco_ap import CLASS_AP
 from experiments.report.resampled import Resampled
 from experiments.report.rows import Run
-from experiments.spec.task import TASKS
 from experiments.statistics import CellKey, Pair, Sampled, Statistics, Verdict, verdicts
+from experiments.tasks import TASKS, Task
 
-__all__ = ["HEADLINE", "Comparison", "compare"]
+__all__ = ["Comparison", "compare"]
 
-HEADLINE = {name: task.headline for name, task in TASKS.items()}  # what verdicts are about
 # What must be equal for two rows to stand in one table.
 _SAME = tuple("name task dataset dataset_hash split budget protocol options baseline groups margin".split())
 
@@ -32,8 +31,13 @@ class Comparison:
     subset: str | None = None
 
     @property
-    def task(self) -> str:
-        return str(self.rows[0]["task"])
+    def task(self) -> Task:
+        return TASKS[self.rows[0]["task"]]
+
+    @property
+    def headline(self) -> str:
+        """The metric that verdicts are about."""
+        return self.task.headline
 
     @property
     def title(self) -> str:
@@ -58,7 +62,7 @@ class Comparison:
     def photos(self) -> int | None:
         """How many photos the scored images are crops of; None where each is one, or no cell's file is there."""
         rows = self.rows if self.rows[0].get("groups") else []
-        opened = (open_images(row, self.folders[row["cell"]]) for row in rows if not row["diverged"])
+        opened = (self._images(row) for row in rows if not row["diverged"])
         images = next((images for images in opened if images is not None), None)
         return None if images is None else len(set(self._resampled.photos(images)))
 
@@ -70,6 +74,9 @@ class Comparison:
     @cached_property
     def _resampled(self) -> Resampled:
         return Resampled(self._part["excluded"] if self.subset else (), self.rows[0].get("groups"))
+
+    def _images(self, row: Row) -> ImageSet | None:
+        return evidence_of(self.task).open_images(row, self.folders[row["cell"]])
 
     @property
     def _part(self) -> dict[str, Any]:
@@ -111,7 +118,7 @@ class Comparison:
 
         @cache
         def sampled(cell: CellKey) -> Sampled | None:
-            return self._resampled.of(rows[cell], self.folders[rows[cell]["cell"]])
+            return self._resampled.of(rows[cell], self._images(rows[cell]))
 
         return Statistics({cell: _numbers(row) for cell, row in rows.items()}, sampled)
 
@@ -136,7 +143,7 @@ class Comparison:
     def judge(self, pairs: list[Pair]) -> dict[Pair, Verdict]:
         """Of each pair's first model against its second, by the headline metric; corrected for these pairs."""
         diverged = {str(row["label"]) for row in self.rows if row["diverged"]}
-        return verdicts(self.statistics, pairs, HEADLINE[self.task], diverged, self.margin)
+        return verdicts(self.statistics, pairs, self.headline, diverged, self.margin)
 
     def size_ratio(self, label: str) -> float | None:
         """Parameters in those of the baseline; None for the baseline, and where they differ by less than 2 %."""

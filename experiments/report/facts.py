@@ -6,7 +6,6 @@ from typing import Any
 from experiments.cells.row import Method, Row, weights_text
 from experiments.report.comparison import Comparison
 from experiments.report.rows import Run
-from experiments.spec.task import TASKS
 
 __all__ = ["Facts", "environment_facts", "method_facts", "reproduce", "unfinished"]
 
@@ -18,7 +17,7 @@ def method_facts(comparison: Comparison) -> Facts:
     row = comparison.rows[0]
     budget = row["budget"]
     facts = [
-        ("Task", TASKS[comparison.task].title),
+        ("Task", comparison.task.title),
         ("Data", f"{row['dataset']}, content hash {row['dataset_hash']}"),
         ("Budget", f"{budget['epochs']} epochs, {budget['imgsz']} px, batch {budget['batch']}, on {budget['device']}"),
         ("Seeds", ", ".join(str(seed) for seed in sorted({row["seed"] for row in comparison.rows}))),

@@ -11,21 +11,18 @@ from pathlib import Path
 from statistics import mean, median
 
 from experiments.errors import SpecError
-from experiments.report.comparison import HEADLINE, Comparison, compare
+from experiments.report.comparison import Comparison, compare
 from experiments.report.forms.escape import csv_text
 from experiments.report.rows import read_run
 from experiments.report.tables.table import decimals
 from experiments.statistics import BETTER, EQUIVALENT, WORSE
+from experiments.tasks import TASKS
 
 __all__ = ["BEGIN", "END", "results_block", "update_readme"]
 
 BEGIN = "<!-- results: written by `python -m experiments readme`, not by hand -->"
 END = "<!-- end of results -->"
 _COLUMNS = ("Data, split", "Model", "Metric", "Difference [95 %]", "Verdict", "Parameters", "GFLOPs", "Latency, ms")
-_SHOWN = {
-    "detect": {"AP": "COCO AP", "AP50": "AP50"},
-    "segment": {"iou_crack": "crack IoU", "f1": "F1"},
-}
 _DASH = "-"
 _KEY = ("name", "dataset", "subset", "model", "baseline")
 _NUMBERS = ("mean", "low", "high", "difference", "difference_low", "difference_high", "detectable")
@@ -62,7 +59,7 @@ def results_block(results: Path) -> str:
         for part in (comparison, *comparison.subsets):
             for label in part.labels:
                 line = found.get(_key(part, label, part.baseline), {})
-                if _number(line.get("mean")) != _mean(part, label, HEADLINE[part.task]):
+                if _number(line.get("mean")) != _mean(part, label, part.headline):
                     raise SpecError(
                         f"{results / 'table.csv'} does not belong to the rows ({part.title}: {label}); {again}"
                     )
@@ -96,7 +93,7 @@ def _line(comparison: Comparison, label: str, known: dict[str, str]) -> tuple[st
 def _metrics(comparison: Comparison, label: str, known: dict[str, str]) -> str:
     """With the digits that the interval of the headline metric deserves."""
     digits = decimals(_number(known["low"]), _number(known["high"]))
-    values = {name: _mean(comparison, label, metric) for metric, name in _SHOWN[comparison.task].items()}
+    values = {name: _mean(comparison, label, metric) for metric, name in comparison.task.names.items()}
     return ", ".join(f"{name} {value:.{digits}f}" for name, value in values.items() if value is not None) or _DASH
 
 
@@ -140,7 +137,7 @@ def _at_equal_size(comparison: Comparison, found: _Lines) -> str:
     """Of models that have a stock model of their size beside them, how they do against it."""
     lines = {pair: found.get(_key(comparison, *pair), {}) for pair in comparison.at_equal_size}
     parts = [f"{label} {_difference(line)}, {_verdict(comparison, line)}" for (label, _), line in lines.items() if line]
-    metric = next(iter(_SHOWN[comparison.task].values()))
+    metric = comparison.task.headline_name
     return f" {metric} against the stock model scaled to its size: {'; '.join(parts)}." if parts else ""
 
 
@@ -151,7 +148,7 @@ def _judged(path: Path, again: str) -> _Lines:
         lines = list(csv.DictReader(file))
     if not lines or not _NEEDED <= lines[0].keys():
         raise SpecError(f"{path} is not a table that `report` writes; {again}")
-    heads = set(HEADLINE.values())
+    heads = {task.headline for task in TASKS.values()}
     return {tuple(line[key] for key in _KEY): line for line in lines if line["metric"] in heads}
 
 

@@ -1,14 +1,13 @@
 """The per-image files of a comparison's cells on bootstrap samples of their images, or of the photos these are of."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.cells.per_image import ImageSet, open_images
 from experiments.cells.row import Row
 from experiments.errors import SpecError
+from experiments.evidence import ImageSet
 from experiments.spec.photos import photos_by_rule
 from experiments.statistics import Sampled, effective_number, image_samples
 
@@ -28,9 +27,8 @@ class Resampled:
         self._groups = groups
         self._drawn: tuple[list[str], NDArray[np.int64], float] | None = None
 
-    def of(self, row: Row, folder: Path) -> Sampled | None:
-        """None where the cell's folder lacks the files. Raises SpecError on files that do not belong to the row."""
-        images = open_images(row, folder)
+    def of(self, row: Row, images: ImageSet | None) -> Sampled | None:
+        """None without the images. Raises SpecError on images that do not belong to the row."""
         if images is None:
             return None
         names, samples, number = self._draw(images)

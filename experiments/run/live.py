@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 
 from experiments.cells.ledger import State, duration
 from experiments.run.plan import Plan
@@ -16,37 +20,50 @@ from experiments.run.plan import Plan
 __all__ = ["is_live", "lines", "summary", "table", "watching"]
 
 _EVERY_S = 2.0
+_ORDER = ("running", "failed", "to resume", "to run", "diverged", "done")
 
 
 @contextmanager
 def watching(plan: Plan, say: Callable[[str], None] | None = None) -> Iterator[None]:
     """Show how the plan's cells come along while the block runs. `say` takes the lines instead of standard output."""
-    stream = sys.stdout  # kept: cells redirect it into their log
-    view: _Table | _Lines
-    if say is None and is_live(stream):
-        view = _Table(plan, stream)
-    else:
-        view = _Lines(plan, say or (lambda text: print(text, file=stream, flush=True)))
+    console = Console(file=sys.stdout)  # this one: cells redirect it into their log
+    if say is None and is_live(console):
+        with Live(
+            get_renderable=lambda: table(plan.spec.name, plan.states),
+            console=console,
+            refresh_per_second=1 / _EVERY_S,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        ):
+            yield
+        return
+    before: dict[str, State] = {}
     end = threading.Event()
+
+    def update() -> None:
+        for state in plan.states:
+            for line in lines(before.get(state.key), state):
+                say(line) if say else print(line, file=console.file, flush=True)
+            before[state.key] = state
 
     def follow() -> None:
         while not end.wait(_EVERY_S):
-            view.update()
+            update()
 
     thread = threading.Thread(target=follow, daemon=True, name="view")
-    view.update()
+    update()
     thread.start()
     try:
         yield
     finally:
         end.set()
         thread.join()
-        view.update()
+        update()
 
 
-def is_live(stream: TextIO) -> bool:
+def is_live(console: Console) -> bool:
     """A terminal in front of a person; CI sets CI."""
-    return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+    return console.is_interactive and not os.environ.get("CI")
 
 
 def lines(before: State | None, now: State) -> list[str]:
@@ -101,45 +118,15 @@ def left_s(states: list[State]) -> float | None:
     return max(sum(left) / running, *left) if len(left) > 1 else left[0]
 
 
-def table(states: list[State], rows: int) -> list[str]:
-    """At most `rows` lines: running cells first, then those to come, then the ended ones."""
-    order = ("running", "failed", "to resume", "to run", "diverged", "done")
-    shown = sorted(states, key=lambda state: order.index(state.phase))
-    width = max(len(state.key) for state in states)
-    text = [f"{'cell':<{width}}  {'state':<9}  {'epoch':>9}  {'s/epoch':>8}  {'left':>9}"]
-    for state in shown[: rows - 2 if len(shown) > rows - 1 else None]:
+def table(name: str, states: list[State]) -> Group:
+    """Running cells first, then those to come, then the ended ones: of more than the screen holds the last are cut."""
+    shown = Table("cell", "state", box=None, padding=(0, 2, 0, 0))
+    for column in ("epoch", "s/epoch", "left"):
+        shown.add_column(column, justify="right", no_wrap=True)
+    shown.add_column("", no_wrap=True)
+    for state in sorted(states, key=lambda state: _ORDER.index(state.phase)):
         pace = "" if state.epoch_s is None else f"{state.epoch_s:.1f}"
         left = "" if state.left_s is None or state.ended else duration(state.left_s)
         note = "" if state.phase == "running" else state.note
-        epochs = f"{state.epochs}/{state.total}"
-        text.append(f"{state.key:<{width}}  {state.phase:<9}  {epochs:>9}  {pace:>8}  {left:>9}  {note}".rstrip())
-    if len(shown) > rows - 1:
-        text.append(f"and {len(shown) - rows + 2} more")
-    return text
-
-
-class _Lines:
-    def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
-        self.plan, self.say = plan, say
-        self.before: dict[str, State] = {}
-
-    def update(self) -> None:
-        for state in self.plan.states:
-            for line in lines(self.before.get(state.key), state):
-                self.say(line)
-            self.before[state.key] = state
-
-
-class _Table:
-    def __init__(self, plan: Plan, stream: TextIO) -> None:
-        self.plan, self.stream = plan, stream
-        self.drawn = 0
-
-    def update(self) -> None:
-        states, size = self.plan.states, shutil.get_terminal_size()
-        text = [f"{self.plan.spec.name}: {summary(states)}", *table(states, size.lines - 2)]
-        up = f"\x1b[{self.drawn}F" if self.drawn else ""
-        body = "".join(f"\x1b[2K{line[: size.columns - 1]}\n" for line in text)
-        self.stream.write(f"{up}{body}\x1b[J")
-        self.stream.flush()
-        self.drawn = len(text)
+        shown.add_row(state.key, state.phase, f"{state.epochs}/{state.total}", pace, left, escape(note))
+    return Group(Text(f"{name}: {summary(states)}"), shown)

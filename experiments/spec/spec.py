@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from experiments.spec.budget import Budget, Engine, Protocol, changed
-from experiments.spec.task import TASKS
+from experiments.tasks import TASKS
 from segplug.settings import SettingError, Settings, number, require
 from yoloplug.names import choices
 

@@ -1,4 +1,4 @@
-"""Who trains what: the modules named in `experiments.spec.task.TASKS`, imported when they are asked for."""
+"""Who trains what: the modules named in `experiments.tasks.TASKS`, imported when they are asked for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.errors import SpecError
 from experiments.spec.spec import Model
-from experiments.spec.task import TASKS
+from experiments.tasks import TASKS
 from experiments.trainers.trainer import Trainer
 
 __all__ = ["trainer_at", "trainer_name"]

@@ -14,18 +14,29 @@ from typing import Any
 import torch
 
 from yoloplug import files
+from yoloplug.errors import YoloplugError
 
 __all__ = [
+    "NonFiniteLoss",
     "SavedWeights",
     "argument_fault",
     "argument_names",
     "image_suffixes",
     "logging_to",
     "loss_of",
+    "name_non_finite_loss",
     "optimizers",
     "quiet",
     "train_in_bf16",
 ]
+
+
+class NonFiniteLoss(YoloplugError):
+    """Ultralytics gave up: loss or fitness was NaN or infinite, and its own recoveries did not help. epoch: from 1."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(f"the loss was NaN or infinite up to epoch {epoch}; lower lr0 or raise warmup_epochs")
+        self.epoch = epoch
 
 
 def argument_names() -> frozenset[str]:
@@ -100,6 +111,24 @@ def loss_of(trainer: Any) -> float:
     """Sum of the loss items of the epoch that ends."""
     parts = trainer.tloss.values() if isinstance(trainer.tloss, dict) else trainer.tloss  # dict from 8.4 on
     return sum(float(part) for part in parts)
+
+
+def name_non_finite_loss(trainer: Any) -> None:
+    """A callback for `on_train_start`: training that breaks down to NaN ends in NonFiniteLoss.
+
+    Ultralytics' own end is a RuntimeError like any other. Releases without its recovery train on to the last epoch.
+    """
+    recover = getattr(trainer, "_handle_nan_recovery", None)
+    if recover is None:
+        return
+
+    def recover_or_name(epoch: int) -> bool:
+        try:
+            return bool(recover(epoch))
+        except RuntimeError as error:
+            raise NonFiniteLoss(epoch + 1) from error
+
+    trainer._handle_nan_recovery = recover_or_name
 
 
 def train_in_bf16(trainer: Any) -> None:

@@ -14,28 +14,24 @@ from experiments.report.figures.theme import colour, legend, panel
 
 __all__ = ["loss", "monitor"]
 
-_MONITORS = {
-    "detect": ("metrics/mAP50-95(B)", "val mAP50-95 (Ultralytics' own)"),
-    "segment": ("val_iou_crack", "crack IoU on validation images"),
-}
 _STYLES = ("-", "--", "-.", ":")
 
 
 def loss(comparison: Comparison, intervals: Intervals) -> Figure | None:
     """Training loss over epochs."""
-    return _over_epochs(comparison, "loss", "training loss")
+    return _over_epochs(comparison, ("loss",), "training loss")
 
 
 def monitor(comparison: Comparison, intervals: Intervals) -> Figure | None:
     """The figure that was watched after each epoch. It is not the reported metric."""
-    return _over_epochs(comparison, *_MONITORS[comparison.task])
+    return _over_epochs(comparison, comparison.task.monitor, comparison.task.watched)
 
 
-def _over_epochs(comparison: Comparison, column: str, name: str) -> Figure | None:
+def _over_epochs(comparison: Comparison, columns: tuple[str, ...], name: str) -> Figure | None:
     figure, axes = panel(len(comparison.labels))
     for index, label in enumerate(comparison.labels):
         tables = [_read_curves(comparison, row) for row in comparison.of(label)]
-        lines = [{epoch: v[column] for epoch, v in table.items() if column in v} for table in tables]
+        lines = [{e: v[name] for e, v in table.items() for name in columns if name in v} for table in tables]
         shared = sorted(set.intersection(*(set(line) for line in lines)))
         if not shared:
             continue
@@ -67,7 +63,5 @@ def _read_curves(comparison: Comparison, row: Row) -> dict[int, dict[str, float]
             values = {key.strip(): float(value) for key, value in line.items() if key and value not in ("", None)}
             losses = [value for key, value in values.items() if key == "train_loss" or key.startswith("train/")]
             values["loss"] = sum(losses) if losses else math.nan
-            if "metrics/mIoU" in values:  # Ultralytics' semantic task; of one class it is the IoU of that class
-                values["val_iou_crack"] = values["metrics/mIoU"]
             table[round(values["epoch"])] = {key: value for key, value in values.items() if math.isfinite(value)}
     return table

@@ -6,12 +6,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from experiments.metrics.coco_ap import CLASS_AP
-from experiments.report.comparison import HEADLINE, Comparison
+from experiments.report.comparison import Comparison
 from experiments.report.figures.intervals import Intervals
 from experiments.report.figures.theme import colour, legend, marker, panel
 from experiments.report.tables.errors import mean_errors
-from experiments.report.tables.sentences import NAMES
-from experiments.report.tables.table import METRICS
 from yoloplug.names import printable
 
 __all__ = ["MOST_CLASSES", "classes", "errors", "metrics", "verdict"]
@@ -24,7 +22,7 @@ _LONGEST = 40  # characters of a class's name
 
 def verdict(comparison: Comparison, intervals: Intervals) -> Figure | None:
     """The metric that verdicts are about, a line a model."""
-    metric = HEADLINE[comparison.task]
+    metric = comparison.headline
     others = [label for label in comparison.labels if comparison.differences(label, metric)]
     models = [label for label in others if label != comparison.baseline]
     if not models:
@@ -41,13 +39,13 @@ def verdict(comparison: Comparison, intervals: Intervals) -> Figure | None:
     axes.set_ylim(len(models) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"difference in {NAMES[metric]} to the baseline")
+    axes.set_xlabel(f"difference in {comparison.task.headline_name} to the baseline")
     return figure
 
 
 def metrics(comparison: Comparison, intervals: Intervals) -> Figure | None:
     """Every metric, difference of the means over shared seeds."""
-    return _differences(comparison, intervals, list(METRICS[comparison.task]), "difference to the baseline")
+    return _differences(comparison, intervals, list(comparison.task.metrics), "difference to the baseline")
 
 
 def classes(comparison: Comparison, intervals: Intervals) -> Figure | None:
@@ -71,7 +69,7 @@ def errors(comparison: Comparison, intervals: Intervals) -> Figure | None:
     lines = {label: {kind: found[label].get(kind, 0.0) for kind in kinds} for label in found}
     figure, axes = _dots(comparison, lines, kinds, {})
     axes.set_yticks(range(len(kinds)), [kind.replace("_", " ") for kind in kinds])
-    axes.set_xlabel({"detect": "AP50 lost to it", "segment": "share of label and prediction"}[comparison.task])
+    axes.set_xlabel(comparison.task.errors[1])
     axes.set_xlim(left=0)
     return legend(figure, axes)
 

@@ -2,7 +2,6 @@
 
 from experiments.metrics.coco_ap import CLASS_AP
 from experiments.report.comparison import Comparison
-from experiments.report.tables.table import METRICS
 from experiments.statistics import Interval
 
 __all__ = ["Intervals", "intervals"]
@@ -17,6 +16,6 @@ def intervals(comparison: Comparison) -> Intervals:
         (label, metric): comparison.statistics.difference(label, comparison.baseline, metric)
         for label in comparison.labels
         if label != comparison.baseline
-        for metric in (*METRICS[comparison.task], *classes)
+        for metric in (*comparison.task.metrics, *classes)
     }
     return {key: (found.low, found.high) for key, found in answers.items() if isinstance(found, Interval)}

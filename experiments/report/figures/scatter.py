@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from experiments.report.comparison import HEADLINE, Comparison
+from experiments.report.comparison import Comparison
 from experiments.report.figures.intervals import Intervals
 from experiments.report.figures.theme import colour, legend, marker, panel
 
@@ -34,7 +34,7 @@ def pareto(points: list[Point]) -> list[Point]:
 
 
 def _against(comparison: Comparison, intervals: Intervals, key: str, scale: float, name: str) -> Figure | None:
-    metric = HEADLINE[comparison.task]
+    metric = comparison.headline
     figure, axes = panel(len(comparison.labels) + 1)
     points: list[Point] = []
     base = comparison.values(comparison.baseline, metric)

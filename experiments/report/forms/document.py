@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from experiments.report.comparison import Comparison
-from experiments.report.examples.pictures import Example, examples, how_chosen
+from experiments.report.examples import Example, examples, how_chosen
 from experiments.report.facts import Facts, environment_facts, method_facts, reproduce, unfinished
 from experiments.report.figures.draw import PLOTS, Drawn
 from experiments.report.rows import Run

@@ -7,10 +7,10 @@ from statistics import mean, stdev
 from typing import Any
 
 from experiments.metrics.coco_ap import CLASS_AP
-from experiments.report.comparison import HEADLINE, Comparison
+from experiments.report.comparison import Comparison
 from experiments.report.forms.escape import csv_text
 from experiments.report.tables.cost import MEMORY
-from experiments.report.tables.table import METRICS, unit_of
+from experiments.report.tables.table import unit_of
 from experiments.statistics import Interval, Verdict
 
 __all__ = ["csv_table"]
@@ -34,7 +34,7 @@ def csv_table(comparisons: list[Comparison]) -> str:
 
 
 def _quality_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    recorded = dict.fromkeys(METRICS[comparison.task])
+    recorded = dict.fromkeys(comparison.task.metrics)
     for row in comparison.rows:
         recorded |= dict.fromkeys([*row["metrics"], *(CLASS_AP + name for name in row.get("per_class", {}))])
     for label in comparison.labels:
@@ -50,7 +50,7 @@ def _quality_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:
                 found = comparison.statistics.difference(label, comparison.baseline, metric)
                 line |= {"difference": mean(apart)} | _ends("difference_", found)
                 line |= {"p": found.p} if isinstance(found, Interval) else {}
-            if metric == HEADLINE[comparison.task] and label in comparison.verdicts:
+            if metric == comparison.headline and label in comparison.verdicts:
                 line |= _judged(comparison, comparison.verdicts[label])
             yield line
     yield from _equal_size_lines(comparison)
@@ -58,7 +58,7 @@ def _quality_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 def _equal_size_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:
     """Models against the stock models scaled to their size, which stand in `baseline`; by the headline metric alone."""
-    metric = HEADLINE[comparison.task]
+    metric = comparison.headline
     for (label, stock), verdict in comparison.at_equal_size.items():
         values, apart = comparison.values(label, metric), comparison.differences(label, metric, stock)
         line = _shared(comparison, label, metric, unit_of(metric)) | {"baseline": csv_text(stock), "seeds": len(values)}

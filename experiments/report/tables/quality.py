@@ -4,21 +4,11 @@ from statistics import mean, stdev
 
 from experiments.metrics.coco_ap import CLASS_AP
 from experiments.report.comparison import Comparison
-from experiments.report.tables.table import METRICS, Table, number, seeds, span
+from experiments.report.tables.table import Table, number, seeds, span
 from experiments.statistics import Interval
 from segplug.page.render import Entry
 
 __all__ = ["per_class", "quality_table"]
-
-_DEFINITIONS = {
-    "detect": "COCOeval's definition; fractions from 0 to 1. AP: mean over IoU 0.50 to 0.95 and classes. "
-    "AP50, AP75: at that IoU. S, M, L: objects below 32², to 96², above 96² px² in the original image. AR100: recall "
-    "with 100 detections an image. Not Ultralytics' own mAP. -: no object of that size.",
-    "segment": "Fractions from 0 to 1 from crack pixels, 0 px tolerance. iou_crack = TP/(TP+FP+FN), miou = mean of it "
-    "and the background's IoU, f1 = 2TP/(2TP+FP+FN), precision, recall: counts summed over the whole test set at "
-    "threshold 0.5. iou_per_image: mean over images. ods_f1: at the one best threshold; ois_f1: at each image's best.",
-}
-
 
 _SMALL_PRINT = (
     "Small print: the difference to the baseline and its 95 % interval (of the baseline itself: the value's); "
@@ -28,8 +18,8 @@ _SMALL_PRINT = (
 
 def quality_table(comparison: Comparison) -> Table:
     """One line a model, one column a metric; differences are of the means over shared seeds."""
-    metrics = [m for m in METRICS[comparison.task] if any(comparison.values(x, m) for x in comparison.labels)]
-    notes = [_DEFINITIONS[comparison.task], _SMALL_PRINT]
+    metrics = [m for m in comparison.task.metrics if any(comparison.values(x, m) for x in comparison.labels)]
+    notes = [comparison.task.definition, _SMALL_PRINT]
     return _metric_table(comparison, f"Quality, {comparison.split}", metrics, metrics, notes)
 
 

@@ -3,16 +3,14 @@
 from datetime import datetime, timezone
 from statistics import mean
 
-from experiments.report.comparison import HEADLINE, Comparison
+from experiments.report.comparison import Comparison
 from experiments.report.tables.table import number
 from experiments.spec.spec import Claim
 from experiments.statistics import EQUIVALENT, Verdict
 
-__all__ = ["NAMES", "expectations", "sentences"]
+__all__ = ["expectations", "sentences"]
 
 _MINUTE = "%Y-%m-%d %H:%M UTC"
-NAMES = {"AP": "AP", "iou_crack": "crack IoU"}
-"""A headline metric as a sentence or an axis names it."""
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -54,8 +52,7 @@ def _outcome(comparison: Comparison, claim: Claim) -> str:
 
 
 def _sentence(comparison: Comparison, label: str, against: str, verdict: Verdict) -> str:
-    metric = HEADLINE[comparison.task]
-    name, found = NAMES[metric], verdict.difference
+    metric, name, found = comparison.headline, comparison.task.headline_name, verdict.difference
     apart = comparison.differences(label, metric, against)
     if not apart:
         return f"{label}: no {name} to compare with {against}; {verdict.reason or verdict.word}."

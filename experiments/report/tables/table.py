@@ -7,12 +7,7 @@ from experiments.report.comparison import Comparison
 from experiments.statistics import Interval
 from segplug.page.render import Entry
 
-__all__ = ["METRICS", "Table", "decimals", "number", "seeds", "span", "unit_of"]
-
-METRICS = {
-    "detect": ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L", "AR100"),
-    "segment": ("iou_crack", "miou", "f1", "precision", "recall", "iou_per_image", "ods_f1", "ois_f1"),
-}
+__all__ = ["Table", "decimals", "number", "seeds", "span", "unit_of"]
 
 
 @dataclass(frozen=True)

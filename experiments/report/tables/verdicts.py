@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from statistics import mean
 
-from experiments.report.comparison import HEADLINE, Comparison
+from experiments.report.comparison import Comparison
 from experiments.report.tables.quality import quality_table
 from experiments.report.tables.table import Table, number, seeds, span
 from experiments.statistics import Interval, Verdict
@@ -22,7 +22,7 @@ def quality_tables(comparison: Comparison) -> list[Table]:
 
 def verdict_table(comparison: Comparison) -> Table:
     """One line a model: headline metric, difference to the baseline, each with its interval, p and verdict."""
-    metric = HEADLINE[comparison.task]
+    metric = comparison.headline
     lines = [_line(comparison, label, metric) for label in comparison.labels]
     notes = [*_notes(comparison, comparison.verdicts.values()), *_told_apart(comparison)]
     return Table(f"Verdict on {metric}, {comparison.split}", ["Model", metric, "95 % interval", *_JUDGED], lines, notes)
@@ -32,7 +32,7 @@ def equal_size_table(comparison: Comparison) -> Table | None:
     """One line a model that has a stock model scaled to its size beside it; None without any."""
     if not comparison.at_equal_size:
         return None
-    metric = HEADLINE[comparison.task]
+    metric = comparison.headline
     lines = [
         [
             Entry(label),

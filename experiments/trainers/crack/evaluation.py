@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.cells.cell import Cell
-from experiments.cells.per_image import CrackImages, name_photos, score_subsets
-from experiments.cells.pictures import kept, save_masks, save_picture, shrink_mask
 from experiments.cells.row import Result
+from experiments.evidence.masks import FILES, CrackImages, name_photos, save_masks, save_target, shrink_mask
+from experiments.evidence.pictures import kept
+from experiments.evidence.scores import score_subsets
 from experiments.metrics.crack_errors import CrackErrors
 from segplug.evaluation.run import OnImage
 from yoloplug.files import write_json
 
-__all__ = ["FILES", "METRIC", "broken_down", "crack_row", "pictures_of"]
+__all__ = ["METRIC", "broken_down", "crack_row", "pictures_of"]
 
 METRIC = (
     "TP, FP, FN, TN of crack pixels summed over the set, 0 px tolerance; "
@@ -26,7 +27,6 @@ METRIC = (
     "iou_per_image = mean over images, ods_* at the one best threshold, ois_* at each image's best; "
     "f1_tol*, cldice, hd95_px, ap, scs_compat_*: as segplug.metrics.DEFINITIONS states"
 )
-FILES: dict[str, Any] = {"per_image": ["per_image.json"], "contributions": "per_image.npz", "masks": "masks.npz"}
 
 
 def crack_row(cell: Cell, judge: Callable[[OnImage, Path], dict[str, Any]]) -> tuple[dict[str, Any], Result]:
@@ -40,7 +40,7 @@ def crack_row(cell: Cell, judge: Callable[[OnImage, Path], dict[str, Any]]) -> t
     def on_image(index: int, image: NDArray[np.uint8], truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> None:
         errors.add(found, truth)
         if index in wanted:
-            save_picture(cell.pictures, index, image, truth)
+            save_target(cell.pictures, index, image, truth)
             masks[index] = shrink_mask(found)
 
     contributions = cell.folder / FILES["contributions"]

@@ -9,10 +9,11 @@ import torch
 
 from experiments.cells.cell import Cell
 from experiments.cells.ledger import Epochs
-from experiments.cells.per_image import score_images, score_subsets
-from experiments.cells.pictures import save_pictures
 from experiments.cells.row import Method, Result
 from experiments.errors import SpecError
+from experiments.evidence.boxes import PREDICTIONS, TARGETS
+from experiments.evidence.pictures import save_pictures
+from experiments.evidence.scores import score_images, score_subsets
 from experiments.metrics.coco_ap import CocoImages
 from experiments.metrics.cost import torch_device
 from experiments.metrics.tide import error_types
@@ -73,8 +74,8 @@ def run_cell(cell: Cell, epochs: Epochs) -> Result:
             return {**lost, **always, "files": {"curves": CURVES}}
         truth = ground_truth(data.val, data.names, cell.photos)
         predictions = _predict(weights, data, cell)
-    write_json(cell.folder / "ground_truth.json", truth, indent=1)
-    write_json(cell.folder / "predictions.json", predictions, indent=1)
+    write_json(cell.folder / TARGETS, truth, indent=1)
+    write_json(cell.folder / PREDICTIONS, predictions, indent=1)
     save_pictures(cell.pictures, data.val)
     images = CocoImages(truth, predictions)
     return {
@@ -87,7 +88,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> Result:
         "train": spent,
         "files": {
             "curves": CURVES,
-            "per_image": ["ground_truth.json", "predictions.json"],
+            "per_image": [TARGETS, PREDICTIONS],
             "pictures": os.path.relpath(cell.pictures, cell.folder),
             "weights": "train/weights/last.pt",
         },

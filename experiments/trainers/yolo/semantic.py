@@ -17,10 +17,11 @@ from experiments.cells.cell import Cell
 from experiments.cells.ledger import Epochs
 from experiments.cells.row import Method, Result
 from experiments.errors import SpecError
+from experiments.evidence.masks import FILES
 from experiments.metrics.cost import torch_device
 from experiments.spec.spec import Model
 from experiments.trainers.crack.data import open_cracks
-from experiments.trainers.crack.evaluation import FILES, METRIC, broken_down, crack_row, pictures_of
+from experiments.trainers.crack.evaluation import METRIC, broken_down, crack_row, pictures_of
 from experiments.trainers.crack.options import check_options, train_config
 from experiments.trainers.steps import placed, timed_steps
 from experiments.trainers.trainer import Steps

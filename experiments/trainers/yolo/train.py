@@ -12,20 +12,22 @@ from experiments.cells.cell import Cell
 from experiments.cells.ledger import Epochs
 from experiments.metrics.cost import cost
 from experiments.spec.budget import Budget, Protocol
+from experiments.tasks import TASKS
 from experiments.trainers.yolo.loggers import logging_to
 from yoloplug.bridge.model import fused, load
-from yoloplug.bridge.training import SavedWeights, loss_of, quiet, train_in_bf16
+from yoloplug.bridge.training import (
+    NonFiniteLoss,
+    SavedWeights,
+    loss_of,
+    name_non_finite_loss,
+    quiet,
+    train_in_bf16,
+)
 from yoloplug.files import write_text
 
 __all__ = ["CURVES", "measure_cost", "read_curves", "train"]
 
 CURVES = "train/results.csv"
-_NAN_MESSAGES = ("NaN persisted", "NaN/Inf")
-# What is watched after each epoch: the start of a key of Ultralytics' metrics, and its name.
-_MONITORS = {
-    "metrics/mAP50-95": "val mAP50-95 (Ultralytics)",
-    "metrics/mIoU": "val crack IoU (Ultralytics)",  # of the one class alone
-}
 
 
 def train(
@@ -51,18 +53,17 @@ def train(
         saved.settle(data())
     yolo = YOLO(str(last)) if resume else YOLO(model, task=task)
     yolo.add_callback("on_train_start", _channels_last)
+    yolo.add_callback("on_train_start", name_non_finite_loss)
     if budget.precision == "bf16":
         yolo.add_callback("on_train_start", train_in_bf16)
     yolo.add_callback("on_train_epoch_start", lambda _: torch.set_num_threads(budget.threads))
     yolo.add_callback("on_model_save", saved.keep)
-    yolo.add_callback("on_fit_epoch_end", lambda trainer: _report(trainer, epochs))
+    yolo.add_callback("on_fit_epoch_end", lambda trainer: _report(trainer, cell, epochs))
     epochs.start(resumed=resume)
     try:
         with logging_to(cell):
             yolo.train(**({"resume": True} if resume else {"data": str(data()), **_arguments(cell, options)}))
-    except RuntimeError as error:
-        if not any(message in str(error) for message in _NAN_MESSAGES):
-            raise
+    except NonFiniteLoss:
         return None, True
     saved.forget()
     return last, _not_finite(cell)
@@ -109,7 +110,7 @@ def _arguments(cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
 def _channels_last(trainer: Any) -> None:
     """As stock Ultralytics does on CUDA: on a CPU a step takes 0.55 to 0.87 of the time. Only sums change their order.
 
-    The average that is saved stays as it is: older releases cannot fuse weights in this format.
+    The EMA that is saved stays as it is: older releases cannot fuse weights in this format.
     """
     if trainer.device.type == "cpu":
         trainer.model.to(memory_format=torch.channels_last)
@@ -123,15 +124,11 @@ def _mend_table(path: Path) -> None:
             write_text(path, whole + newline)
 
 
-def _report(trainer: Any, epochs: Epochs) -> None:
+def _report(trainer: Any, cell: Cell, epochs: Epochs) -> None:
     """After Ultralytics' last epoch this event comes once more, for best.pt; `epoch` is then past the budget."""
     if trainer.epoch < trainer.epochs:
-        told = (
-            f"{name} {value:.3f}"
-            for start, name in _MONITORS.items()
-            for key, value in trainer.metrics.items()
-            if key.startswith(start)
-        )
+        task = TASKS[cell.spec.task]
+        told = (f"{task.watched} {trainer.metrics[key]:.3f}" for key in task.monitor if key in trainer.metrics)
         epochs.done(trainer.epoch + 1, loss_of(trainer), next(told, ""))
 
 

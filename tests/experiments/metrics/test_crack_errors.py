@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from experiments.metrics.crack_errors import CRACK_ERRORS, CrackErrors
+from experiments.metrics.crack_errors import CRACK_ERRORS, EDGE_PX, CrackErrors
+from experiments.tasks import TASKS
+
+
+def test_the_report_names_the_distance() -> None:
+    assert f"within {EDGE_PX} px of the other mask" in TASKS["segment"].errors[2]
 
 
 def line(*columns: int) -> NDArray[np.bool_]:

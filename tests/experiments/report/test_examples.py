@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.cells.pictures import KEPT, SIDE_PX, kept, save_masks, save_picture, save_pictures, shrink_mask
 from experiments.errors import SpecError
+from experiments.evidence.masks import save_masks, save_target, shrink_mask
+from experiments.evidence.pictures import KEPT, SIDE_PX, kept, save_pictures
 from experiments.report.comparison import Comparison, compare
-from experiments.report.examples.choice import choose, image_scores
-from experiments.report.examples.pictures import examples
+from experiments.report.examples import examples
 from experiments.report.rows import read_run
 from segplug.page.palette import FALSE_ALARM, HIT, MISS
 
@@ -63,10 +63,9 @@ def test_chosen_by_paired_difference(tmp_path: Path, make_row: Any) -> None:
     rows = [{"name": "a", "iou_crack": 0.9}, {"name": "b", "iou_crack": 0.1}]
     (cell / "per_image.json").write_text(json.dumps(rows))
     compared = comparison(tmp_path)
-    scores, names = image_scores(compared)
-    found = {choice.index: choice.reasons for choice in choose(compared, scores, names)}
-    assert found[1] == ["largest gain of plug_in, +0.10", "hardest for all models, 0.03"]
-    assert found[0] == ["easiest for all models, 0.91"]  # 0.9 against 9/11: a gain too, so that nothing is lost
+    reasons = {example.name: example.reasons for example in examples(compared)}
+    assert reasons["b"] == ["largest gain of plug_in, +0.10", "hardest for all models, 0.03"]
+    assert reasons["photo <1>.jpg"] == ["easiest for all models, 0.91"]  # no loss: 0.9 against 9/11
 
 
 def test_no_pictures_no_section(tmp_path: Path, make_row: Any) -> None:
@@ -132,7 +131,7 @@ def test_pictures_are_small_and_turned(tmp_path: Path) -> None:
 def test_masks_keep_thin_cracks(tmp_path: Path) -> None:
     truth = np.zeros((1024, 1024), dtype=bool)
     truth[:, 300] = True  # 1 px wide, half a pixel of the picture
-    save_picture(tmp_path, 3, np.zeros((1024, 1024, 3), np.uint8), truth)
+    save_target(tmp_path, 3, np.zeros((1024, 1024, 3), np.uint8), truth)
     save_masks(tmp_path / "masks.npz", {3: shrink_mask(truth)})
     with Image.open(tmp_path / "3-truth.png") as saved, np.load(tmp_path / "masks.npz") as masks:
         assert np.array_equal(np.asarray(saved.convert("L")) > 0, masks["3"])

@@ -18,7 +18,7 @@ from experiments.cli import main
 from experiments.errors import SpecError
 from experiments.report import write_report
 from experiments.report.comparison import compare
-from experiments.report.examples.choice import image_scores
+from experiments.report.examples import examples
 from experiments.report.facts import method_facts, unfinished
 from experiments.report.forms.document import document
 from experiments.report.forms.render import latex, markdown
@@ -86,7 +86,7 @@ def test_differences_are_paired_by_seed(tmp_path: Path, make_row: Any) -> None:
     assert verdict_table(comparison).rows[1][-1] == Entry("insufficient evidence", "per-image file missing")
     assert verdict_table(comparison).rows[0][1:3] == [Entry("0.400"), Entry("-", "per-image file missing")]
     assert sentences(comparison)[0] == (
-        "plug_in and base are not judged: AP 0.400 against 0.400, difference +0.000; per-image file missing."
+        "plug_in and base are not judged: COCO AP 0.400 against 0.400, difference +0.000; per-image file missing."
     )
 
 
@@ -269,7 +269,7 @@ def test_a_cut_file_is_one_message(tmp_path: Path, make_row: Any, capsys: pytest
     (comparison,) = compare([read_run(tmp_path)])
     (cell / "predictions.json").write_text("[{")
     with pytest.raises(SpecError, match=r"predictions\.json is not JSON .*; delete the cell's row\.json and run"):
-        image_scores(comparison)
+        examples(comparison)
     error = tmp_path / "cells" / "other-data-s0" / "error.json"
     error.parent.mkdir()
     error.write_text('{"error": "no')

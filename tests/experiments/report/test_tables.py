@@ -66,6 +66,7 @@ def test_an_unequal_size_is_said_in_the_line(tmp_path: Path, make_row: Any, para
 
 def test_a_file_that_is_a_little_off_its_row_is_refused(tmp_path: Path, make_row: Any) -> None:
     """A ten-thousandth is another evaluation, a billionth is another machine."""
+    from experiments.evidence.masks import CrackImages
     from experiments.report.resampled import Resampled
     from tests.experiments.spec.test_photos import cracks
 
@@ -75,12 +76,12 @@ def test_a_file_that_is_a_little_off_its_row_is_refused(tmp_path: Path, make_row
         files = {"contributions": "per_image.npz"}
         cell = make_row(tmp_path / str(off), "base", task="segment", changes={"files": files}, **scores)
         total.contributions().save(cell / "per_image.npz")
-        row = json.loads((cell / "row.json").read_text())
+        row, images = json.loads((cell / "row.json").read_text()), CrackImages(cell / "per_image.npz")
         if refused:
             with pytest.raises(Exception, match="its per-image file gives iou_crack"):
-                Resampled().of(row, cell)
+                Resampled().of(row, images)
         else:
-            assert Resampled().of(row, cell) is not None
+            assert Resampled().of(row, images) is not None
 
 
 def test_open_shows_the_page(

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.cells.per_image import CrackImages, score_images, score_subsets
 from experiments.errors import SpecError
+from experiments.evidence.masks import CrackImages
+from experiments.evidence.scores import score_images, score_subsets
 from experiments.metrics.coco_ap import CocoImages
 from experiments.report.comparison import Comparison, compare
 from experiments.report.figures.intervals import intervals
@@ -89,7 +90,7 @@ def test_detections_are_judged_from_their_files(detections: Path) -> None:
     table = verdict_table(comparison)
     assert [row[-1].value for row in table.rows] == ["-", "better", "insufficient evidence"]
     assert "corrected for the 2 comparisons of this table (Holm 1979)" in " ".join(table.notes)
-    assert sentences(comparison)[0].startswith("finder is better than base: AP ")
+    assert sentences(comparison)[0].startswith("finder is better than base: COCO AP ")
     assert table.notes[-1].startswith(
         "Of all 3 pairs of models, 2 are resolved (Holm over all of them): base and finder;"
     )

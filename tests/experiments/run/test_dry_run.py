@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from experiments.cells.ledger import State, duration
 from experiments.cells.lock import CellLock
@@ -12,7 +13,7 @@ from experiments.cli import main
 from experiments.demo.cracks import draw_cracks
 from experiments.demo.shapes import draw_shapes
 from experiments.run.dry_run import Pace, finish_s, pace_of
-from experiments.run.live import is_live, left_s, lines, summary, table
+from experiments.run.live import is_live, left_s, lines, summary, table, watching
 from experiments.run.plan import plan
 
 SPEC = """\
@@ -110,10 +111,13 @@ def test_table_and_summary() -> None:
     states = [state("done", 4, "one"), state("to run", 0, "two"), state("running", 1, "three"), state("failed", 1, "f")]
     assert summary(states) == "1 of 4 cells done, 1 failed, 1 running, about 0:01:10 left"  # 3 epochs and 4 epochs
     assert left_s([state("done", 4)]) is None
-    shown = table(states, 40)
+    screen = Console(width=80, file=io.StringIO())
+    screen.print(table("demo", states))
+    assert isinstance(screen.file, io.StringIO)
+    title, *shown = screen.file.getvalue().splitlines()
+    assert title.strip() == f"demo: {summary(states)}"
     assert [line.split()[0] for line in shown] == ["cell", "three", "f", "two", "one"]
     assert shown[1].split() == ["three", "running", "1/4", "10.0", "0:00:30"]
-    assert table(states, 4)[-1] == "and 2 more" and len(table(states, 4)) == 4
 
 
 def test_live_only_on_a_terminal_outside_ci(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,9 +127,28 @@ def test_live_only_on_a_terminal_outside_ci(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    assert is_live(Terminal()) and not is_live(io.StringIO())
+    assert is_live(Console(file=Terminal())) and not is_live(Console(file=io.StringIO()))
+    monkeypatch.setenv("TERM", "dumb")
+    assert not is_live(Console(file=Terminal()))
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("CI", "true")
-    assert not is_live(Terminal())
+    assert not is_live(Console(file=Terminal()))
+
+
+def test_a_terminal_gets_the_table_and_nothing_else_its_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    draw_shapes(tmp_path / "data", train=2, val=1, side=64)
+    made = plan(write(tmp_path, "detect", "[yolov8n.yaml]"), tmp_path, tmp_path / "out")
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr("sys.stdout", stream)
+        with watching(made):
+            pass
+        assert ("0 of 2 cells done" in stream.getvalue()) == shown
 
 
 def test_a_cell_in_work_is_shown_with_its_owner(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from experiments.run.job import Job
 from experiments.run.plan import plan
 from experiments.run.run import run
 from experiments.spec.budget import Engine
-from experiments.spec.task import TASKS
+from experiments.tasks import TASKS
 
 sys.path.insert(0, str(Path(__file__).parent))
 import stepwise

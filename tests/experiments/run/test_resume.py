@@ -20,7 +20,7 @@ from experiments.cells.ledger import read_state
 from experiments.cells.storage import StorageFull, is_full
 from experiments.cli import main
 from experiments.run.run import run
-from experiments.spec.task import TASKS
+from experiments.tasks import TASKS
 from segplug.data.images.writing import write_picture
 from segplug.errors import SegplugError
 

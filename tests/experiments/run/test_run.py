@@ -24,7 +24,7 @@ from experiments.run.plan import _refuse_other_run, plan
 from experiments.run.retime import retime
 from experiments.run.run import run
 from experiments.spec.read import read_spec
-from experiments.spec.task import TASKS
+from experiments.tasks import TASKS
 from experiments.trainers.yolo import detect
 from experiments.trainers.yolo import train as yolo_train
 from experiments.trainers.yolo.detection_data import open_detection

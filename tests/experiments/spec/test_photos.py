@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.cells.per_image import CrackImages, name_photos
 from experiments.errors import SpecError
+from experiments.evidence.masks import CrackImages, name_photos
 from experiments.metrics.coco_ap import CocoImages
 from experiments.report.comparison import compare
 from experiments.report.rows import read_run

@@ -1,0 +1,122 @@
+"""Segmentation: segplug's contributions of each image, and small masks of the predictions.
+
+`masks.npz` holds one boolean array an index, 2 kB an image and cell; beside each picture lies its target's mask.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from experiments.cells.record import read_json
+from experiments.cells.row import Row
+from experiments.errors import SpecError
+from experiments.evidence.pictures import (
+    RUN_AGAIN,
+    enlarged,
+    has_pictures,
+    jpeg,
+    kept,
+    read_picture,
+    save_picture,
+    shrunk,
+)
+from segplug.metrics import Contributions
+from segplug.page.palette import FALSE_ALARM, HIT, MISS, rgb
+
+__all__ = ["FILES", "CrackImages", "name_photos", "open_images", "open_panels", "save_masks", "save_target",
+           "shrink_mask"]  # fmt: skip
+
+FILES: dict[str, Any] = {"per_image": ["per_image.json"], "contributions": "per_image.npz", "masks": "masks.npz"}
+Mask = NDArray[np.bool_]
+
+
+class CrackImages:
+    """segplug's contributions."""
+
+    def __init__(self, path: Path) -> None:
+        self._every = Contributions.load(path)
+        self.names = [str(name) for name in self._every.names]
+        self.groups = None if self._every.groups is None else [str(group) for group in self._every.groups]
+
+    def scores(self, multiplicities: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        sets = self._every.scores_of_sets(multiplicities)
+        return {name: np.array([scores[name] for scores in sets], dtype=np.float64) for name in sets[0]}
+
+
+def open_images(row: Row, folder: Path) -> CrackImages | None:
+    path = folder / row["files"].get("contributions", "")
+    return CrackImages(path) if path.is_file() else None
+
+
+def name_photos(path: Path, photos: Mapping[str, str]) -> None:
+    """Write into segplug's contributions which photo each image is a crop of."""
+    every = Contributions.load(path)
+    replace(every, groups=np.array([photos[str(name)] for name in every.names])).save(path)
+
+
+class MaskPanels:
+    """One cell's masks."""
+
+    def __init__(self, folder: Path, pictures: Path) -> None:
+        self._file, self._pictures = folder / FILES["masks"], pictures
+        rows = read_json(folder / FILES["per_image"][0], RUN_AGAIN)
+        self.names = [row["name"] for row in rows]
+        self.scores = {index: float(rows[index]["iou_crack"]) for index in kept(len(rows))}
+
+    @cached_property
+    def _predictions(self) -> dict[str, Mask]:
+        try:
+            with np.load(self._file) as masks:
+                return dict(masks)
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+            raise SpecError(
+                f"{self._file} is cut or damaged ({error}); delete {RUN_AGAIN} and run the spec again"
+            ) from error
+
+    def panel(self, index: int, target: bool) -> bytes:
+        """The target coloured as found, or found, missed and false pixels coloured; the rest is greyed."""
+        grey = read_picture(self._pictures / f"{index}.jpg", "L").convert("RGB")
+        pixels = np.asarray(grey, dtype=np.float32) * 0.75
+        label = np.asarray(read_picture(self._pictures / f"{index}-truth.png", "L")) > 0
+        areas = [(label, HIT)]
+        if not target:
+            mask = self._predictions[str(index)]
+            areas = [(label & mask, HIT), (label & ~mask, MISS), (mask & ~label, FALSE_ALARM)]
+        for area, colour in areas:
+            pixels[area] = rgb(colour)
+        return jpeg(enlarged(Image.fromarray(pixels.astype(np.uint8))))
+
+
+def open_panels(row: Row, folder: Path) -> MaskPanels | None:
+    files = [folder / FILES["per_image"][0], folder / FILES["masks"]]
+    if "pictures" not in row["files"] or not all(path.is_file() for path in files):
+        return None
+    pictures = (folder / row["files"]["pictures"]).resolve()
+    panels = MaskPanels(folder, pictures)
+    return panels if has_pictures(pictures, len(panels.names), ".jpg", "-truth.png") else None
+
+
+def save_target(folder: Path, index: int, image: NDArray[np.uint8], target: Mask) -> None:
+    """One RGB image (H, W, 3) and its true mask (H, W), among the pictures."""
+    if not (folder / f"{index}-truth.png").exists():
+        save_picture(shrunk(Image.fromarray(image)), folder / f"{index}.jpg")
+        save_picture(Image.fromarray(shrink_mask(target)), folder / f"{index}-truth.png")
+
+
+def save_masks(path: Path, masks: dict[int, Mask]) -> None:
+    """`shrink_mask` of the predictions by index, into one compressed file."""
+    arrays: dict[str, Any] = {str(index): mask for index, mask in masks.items()}
+    np.savez_compressed(path, **arrays)
+
+
+def shrink_mask(mask: Mask) -> Mask:
+    """As large as its picture; a pixel is set where a quarter of what it covers was, so that thin cracks stay."""
+    grey = shrunk(Image.fromarray(mask.astype(np.uint8) * 255))
+    return np.asarray(grey) >= 64

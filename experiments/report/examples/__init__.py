@@ -1,1 +1,0 @@
-"""Images side by side: which are shown, and how they are drawn."""
