@@ -5,6 +5,7 @@ from typing import Any
 
 from segplug.cli.parsing.command import add_command
 from segplug.errors import SegplugError
+from segplug.models.architectures import ARCHITECTURES, installed_encoders
 from segplug.weights import DEFAULT, SHIPPED
 
 __all__ = ["add"]
@@ -19,36 +20,18 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from segplug.models.create import encoder_names
-
-    if args.encoders is None:
-        _list_shipped()
-        _list_models()
+    if args.encoders is not None:
+        found = [name for name in installed_encoders() if args.encoders in name]
+        if not found:
+            raise SegplugError(f"no encoder name contains {args.encoders!r}")
+        print("\n".join(found))
         return
-    found = [name for name in encoder_names() if args.encoders in name]
-    if not found:
-        raise SegplugError(f"no encoder name contains {args.encoders!r}")
-    print("\n".join(found))
-
-
-def _list_shipped() -> None:
     print("ready to predict (--model of `segplug predict`):")
     for model in SHIPPED.values():
         chosen = " (default)" if model.name == DEFAULT else ""
         print(f"{model.name}{chosen}: {model.about}\n  licence: {model.licence}\n  card: {model.card}")
-
-
-def _list_models() -> None:
-    """A row a model, its parameters counted on its default encoder without making their values."""
-    import torch
-
-    from segplug.models.create import MODELS, create_model, parameters
-
     print(f"{'--model':14} {'M parameters':>12}  {'default --encoder':25} paper")
-    for name, cls in MODELS.items():
-        with torch.device("meta"):
-            millions = parameters(create_model(name)) / 1e6
-        encoder = cls.default_encoder or "none: has its own"
-        print(f"{name:14} {millions:12.2f}  {encoder:25} {cls.paper}", flush=True)
+    for name, row in ARCHITECTURES.items():
+        print(f"{name:14} {row.parameters:12.2f}  {row.encoder or 'none: has its own':25} {row.paper}")
     print("encoders: `segplug models --encoders WORD`, for example --encoders hornet")
     print("blocks for gbcnet's decoder (--decoder-block): `yoloplug blocks`")

@@ -10,7 +10,8 @@ import timm
 from torch import nn
 
 from segplug.errors import SegplugError, unknown_name
-from segplug.models import baselines
+from segplug.models.architectures import ARCHITECTURES
+from segplug.models.baselines import BASELINES
 from segplug.models.encoders import efficientnet_lite, load_encoder_weights
 from segplug.models.gbcnet import GBCNet
 from segplug.models.preprocessing import IMAGENET, preprocessing_of_weights
@@ -18,12 +19,8 @@ from segplug.models.scsegamba import SCSegamba
 
 __all__ = ["MODELS", "create_model", "encoder_for", "encoder_names", "parameters", "register_with_smp"]
 
-MODELS: dict[str, type[baselines.AnySize] | type[SCSegamba]] = {
-    "gbcnet": GBCNet,
-    "scsegamba": SCSegamba,
-    **{cls.__name__.lower(): cls for cls in baselines.BASELINES},
-}
-"""Name -> class; each has `paper` and `default_encoder` (None: a backbone of its own)."""
+MODELS: dict[str, type[nn.Module]] = {"gbcnet": GBCNet, "scsegamba": SCSegamba, **BASELINES}
+"""Name -> class; ARCHITECTURES tells more of each."""
 
 # How smp, timm and torch refuse arguments; the last two: no weights, no network.
 _REFUSED = (TypeError, ValueError, LookupError, AttributeError, AssertionError, ArithmeticError, RuntimeError, OSError)
@@ -49,7 +46,8 @@ def create_model(
     encoder = encoder_for(name, encoder, encoder_weights)
     cls = MODELS[name.lower()]
     _check_options(name, cls, encoder, options)
-    settings = {**getattr(cls, "default_options", {}), **options, "in_channels": in_channels, "classes": classes}
+    given = {**ARCHITECTURES[name.lower()].options, **options}
+    settings = {**given, "in_channels": in_channels, "classes": classes}
     if encoder is None:
         return _build(name, cls, settings)
     from_file = bool(encoder_weights and _WEIGHTS_FILE.fullmatch(encoder_weights))
@@ -77,7 +75,7 @@ def encoder_for(name: str, encoder: str | None = None, encoder_weights: str | No
     """
     if name.lower() not in MODELS:
         raise unknown_name("model", name, MODELS)
-    default = MODELS[name.lower()].default_encoder
+    default = ARCHITECTURES[name.lower()].encoder
     if default is None:
         if encoder or encoder_weights:
             given = f"encoder {encoder!r}" if encoder else f"encoder_weights {encoder_weights!r}"

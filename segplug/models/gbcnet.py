@@ -32,8 +32,6 @@ class GBCNet(AnySize):
     `save_pretrained(folder)` and `GBCNet.from_pretrained(folder)` keep every argument and need no network.
     """
 
-    paper = "arXiv:2503.01113"
-
     @supports_config_loading
     def __init__(
         self,

@@ -13,6 +13,7 @@ import torch
 from segmentation_models_pytorch.encoders._base import EncoderMixin
 from torch import Tensor, nn
 
+from segplug.models.architectures import HORNETS
 from yoloplug.blocks import HorBlock, HorDownsample, HorStem
 
 __all__ = ["HorNetEncoder", "hornet_encoders"]
@@ -77,8 +78,4 @@ def _row(width: int, global_filter: bool) -> dict[str, Any]:
     return {"encoder": HorNetEncoder, "pretrained_settings": {}, "params": params}
 
 
-hornet_encoders = {
-    f"hornet_{size}{'_gf' if global_filter else ''}": _row(width, global_filter)
-    for size, width in (("tiny", 64), ("small", 96), ("base", 128))
-    for global_filter in (False, True)
-}
+hornet_encoders = {name: _row(*settings) for name, settings in HORNETS.items()}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,9 +31,6 @@ class SCSegamba(nn.Module):
 
     as_published: with the published code's wrong inverse of the third scan order, for weights trained with it.
     """
-
-    paper: ClassVar[str] = "arXiv:2503.01113"
-    default_encoder: ClassVar[None] = None
 
     def __init__(
         self, in_channels: int = 3, classes: int = 1, drop_path: float = 0.2, as_published: bool = False

@@ -9,6 +9,7 @@ import torch
 import segplug
 from segplug.errors import SegplugError
 from segplug.inference.probability import fast_layout
+from segplug.models.architectures import ARCHITECTURES, installed_encoders
 from segplug.models.create import MODELS, create_model, encoder_for, encoder_names, parameters, register_with_smp
 from segplug.models.gbcnet import GBCNet
 from segplug.models.scsegamba import SCSegamba
@@ -59,12 +60,21 @@ def test_scsegamba_has_its_own_backbone() -> None:
 
 def test_names() -> None:
     assert {"gbcnet", "scsegamba", "unet", "unetplusplus", "deeplabv3plus", "segformer", "upernet"} <= set(MODELS)
-    assert all(cls.paper.startswith(("arXiv:", "doi:")) for cls in MODELS.values())
+    assert all(row.paper.startswith(("arXiv:", "doi:")) for row in ARCHITECTURES.values())
     assert set(smp.MODEL_ARCHITECTURES_MAPPING) <= set(MODELS) and "hornet_tiny" in encoder_names()
     assert isinstance(create_model("FPN", "tu-lcnet_050"), smp.FPN)
     assert segplug.GBCNet is GBCNet and segplug.SCSegamba is SCSegamba and segplug.create_model is create_model
     with pytest.raises(AttributeError, match="no attribute 'GBCnet'"):
         segplug.GBCnet  # noqa: B018
+
+
+def test_what_is_told_without_torch_is_so() -> None:
+    names = encoder_names()
+    assert set(installed_encoders()) == set(names) and installed_encoders()[100:] == names[-len(names) + 100 :]
+    assert list(ARCHITECTURES) == list(MODELS)
+    for name, row in ARCHITECTURES.items():
+        with torch.device("meta"):
+            assert round(parameters(create_model(name)) / 1e6, 2) == row.parameters, name
 
 
 @pytest.mark.parametrize(
