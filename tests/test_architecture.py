@@ -27,6 +27,8 @@ FORBIDDEN = {
     "yoloplug/cost/flops": ("ultralytics", "yoloplug.bridge", "segplug", "experiments"),
     "yoloplug/look/": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/weights": ("ultralytics", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
+    "yoloplug/preserve": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
+    "yoloplug/options": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/hosts": ("yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/bridge": ("yoloplug.cli", "segplug", "experiments"),
     "yoloplug": ("segplug", "experiments"),

@@ -6,17 +6,17 @@ there only when the row changes them. Behind a bare operation come BatchNorm and
 A block that ends in its own norm or activation says so in the registry (`tail`), and gets only what is missing.
 A block that is a whole residual unit (`place="bottleneck"`) replaces the bottleneck instead of its second conv.
 
+With `preserve: true` among its options a row can start as the pretrained stock module in its place (`start_as`): see
+`yoloplug.preserve`. The block then is that module's convolution where it can be one, otherwise the module stays and
+the block stands beside it, behind a factor that is 0. `preserve: inserted` is for rows that stand in no place of stock.
+
 The classes are made on first use from the registry, under the names that YAMLs and checkpoints carry:
 `yoloplug.hosts.gnConv`, `yoloplug.hosts.C2f_gnConv`, `yoloplug.hosts.C3_gnConv`, `yoloplug.hosts.C3k2_gnConv`.
 """
 
 from __future__ import annotations
 
-import inspect
-import math
-import re
-from collections.abc import Callable
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import torch
 import ultralytics
@@ -25,15 +25,17 @@ from ultralytics.nn import modules as stock
 from ultralytics.nn.modules.block import Bottleneck
 
 import yoloplug.blocks  # noqa: F401  (fills the registry)
-from yoloplug.blocks.parts.folding.affine import absorb_affine
+from yoloplug.blocks.parts.folding.affine import absorbed
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine, fold_norms
 from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNorm2d
 from yoloplug.names import did_you_mean
-from yoloplug.registry import BLOCKS, Block
+from yoloplug.options import Options, build_block, split_options, take_preserve
+from yoloplug.preserve.beside import GAMMA, Beside, Preserve, conv_and_norm, settled, stock_norm
+from yoloplug.preserve.exact import EXACT, exact
+from yoloplug.preserve.start import alike, described, place, take_norm
+from yoloplug.registry import BLOCKS
 
-__all__ = ["HOSTS", "ConvLike", "host", "host_names"]
-
-Options = dict[str, Any]
+__all__ = ["HOSTS", "ConvLike", "Inserted", "host", "host_names", "placed"]
 
 
 class ScaleFreeNorm(CorrectedBatchNorm2d):
@@ -56,16 +58,76 @@ class ConvLike(nn.Module):
     """
 
     block_name: ClassVar[str]
+    preserves: Preserve = False
 
     def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, *options: Any) -> None:
         super().__init__()
         row = BLOCKS[self.block_name]
-        positional, named = _split_options(options)
+        positional, given = split_options(options)
+        preserve, named = take_preserve(given)
+        if preserve is True and self.block_name in EXACT:
+            named = {**EXACT[self.block_name].options, **named}
         sets_width = row.kind == "keep" and (c1 != c2 or s != 1)
         self.pre = stock.Conv(c1, c2, k, s) if sets_width else nn.Identity()
-        self.block = _build(row, ((c2,) if row.kind == "keep" else (c1, c2, k, s)) + positional, named)
+        self.block = build_block(row, ((c2,) if row.kind == "keep" else (c1, c2, k, s)) + positional, named)
         self.bn: nn.Module = ScaleFreeNorm(c2) if row.tail == "norm+act" else nn.Identity()
         self.act: nn.Module = nn.Identity() if row.tail == "none" else stock.Conv.default_act
+        if preserve == "inserted" and (c1 != c2 or s != 1):
+            raise ValueError(
+                f"preserve: inserted adds to the row's input, which needs its width and size, got {c1} to {c2} "
+                f"channels and s={s}; use preserve: true in the place of a stock row"
+            )
+        if preserve:
+            self._preserve(preserve, nn.Identity() if preserve == "inserted" or sets_width else None, c1, c2, k, s)
+
+    def _preserve(self, preserve: Preserve, main: nn.Module | None, c1: int, c2: int, k: int, s: int) -> None:
+        """Take a form that can start as `main`, or as the stock Conv of these numbers."""
+        self.preserves = preserve
+        if main is None and isinstance(self.block, nn.ConvTranspose2d) and s > 1:
+            main = nn.Upsample(scale_factor=s)
+        if main is not None:
+            self.beside(main, c2)
+            return
+        settled(self.block)
+        conv = stock.Conv(c1, c2, k, s).conv
+        if exact(self.block_name, self.block, conv) is None:
+            self.block = Beside(conv_and_norm(conv), self.block, self.bn, nn.Identity(), c2)
+            self.bn, self.act = nn.Identity(), stock.Conv.default_act
+        elif not isinstance(self.bn, nn.Identity):
+            self.bn = stock_norm(c2)
+
+    def beside(self, main: nn.Module, c2: int) -> None:
+        """Become main(x) + gamma * this row, gamma 0. main: of the same shapes, c2 wide."""
+        self.preserves = self.preserves or True
+        self.block = Beside(main, settled(self.block), self.bn, self.act, c2)
+        self.bn, self.act = nn.Identity(), nn.Identity()
+
+    @torch.no_grad()
+    def start_as(self, source: nn.Module) -> str:
+        """Start as the stock module in whose place this row stands; returns how. Raises ValueError: it does not fit."""
+        main = self.block.main if isinstance(self.block, Beside) else None
+        if isinstance(self.pre, stock.Conv):
+            main = self.pre
+        if main is not None and not isinstance(main, nn.Sequential):
+            if not alike(main, source):
+                raise ValueError(f"{self.block_name} stands beside {described(main)}, not {described(source)}")
+            main.load_state_dict(source.state_dict())
+            return GAMMA
+        if not isinstance(source, stock.Conv) or type(source.act) is not type(self.act) or not hasattr(source, "bn"):
+            raise ValueError(f"{self.block_name} starts as a Conv of the row's activation, not {described(source)}")
+        if main is None:
+            rule = exact(self.block_name, self.block, source.conv)
+            if rule is None:
+                raise ValueError(f"{self.block_name} with these arguments cannot be {described(source.conv)}")
+            place(rule, self.block, self.bn, source.conv.weight, source.bn)
+            return rule.mechanism
+        conv, norm = main.children()
+        assert isinstance(norm, nn.BatchNorm2d)
+        if not alike(conv, source.conv):
+            raise ValueError(f"{self.block_name} stands beside {described(conv)}, not {described(source.conv)}")
+        conv.load_state_dict(source.conv.state_dict())
+        take_norm(norm, source.bn)
+        return GAMMA
 
     def forward(self, x: Tensor | list[Tensor]) -> Tensor:
         x, *condition = x if isinstance(x, list | tuple) else (x,)
@@ -86,96 +148,15 @@ class ConvLike(nn.Module):
         becomes a per-channel 1x1 conv.
         """
         to_conv = getattr(self.block, "to_conv", None)
-        if to_conv is not None:
+        if isinstance(self.block, Beside):
+            self.block = self.block.merged()
+        elif to_conv is not None:
             self.block = to_conv()
-        fold_norms(self.block)
-        if isinstance(self.bn, nn.BatchNorm2d):
-            self.bn = self._without_bn(*bn_affine(self.bn))
-        return to_conv is not None
-
-    def _without_bn(self, scale: Tensor, shift: Tensor) -> nn.Module:
-        fold = getattr(self.block, "fold_affine", None)
-        if isinstance(self.block, nn.Conv2d):
-            absorb_affine(self.block, scale, shift)
-        elif fold is not None:
-            fold(scale, shift)
         else:
-            return _per_channel(scale, shift)
-        return nn.Identity()
-
-
-def _per_channel(scale: Tensor, shift: Tensor) -> nn.Conv2d:
-    affine = nn.Conv2d(len(scale), len(scale), 1, groups=len(scale)).to(scale).requires_grad_(False)
-    affine.weight.copy_(scale.reshape(-1, 1, 1, 1))
-    assert affine.bias is not None
-    affine.bias.copy_(shift)
-    return affine
-
-
-def _build(row: Block, args: tuple[Any, ...], options: Options) -> nn.Module:
-    signature = inspect.signature(row.cls)
-    try:
-        given = signature.bind(*args, **options).arguments
-    except TypeError as error:
-        known = set(signature.parameters)
-        hint = "".join(did_you_mean(key, known) for key in options if key not in known)
-        raise TypeError(f"{row.name}{signature}: {error}{hint}; got {args} and {options}") from None
-    _check_types(row, given)
-    try:
-        module: nn.Module = row.cls(*args, **options)
-    except ValueError as error:
-        raise ValueError(f"{error}{_valid_widths(row, args, options)}") from None
-    return module
-
-
-def _check_types(row: Block, given: Options) -> None:
-    """Raises TypeError for a value that is not of its parameter's type, and for numbers that are none (NaN)."""
-    try:
-        parameters = inspect.signature(row.cls, eval_str=True).parameters
-    except NameError:  # annotations of a user's block that only a type checker can read
-        return
-    for name, value in given.items():
-        kinds = get_args(parameters[name].annotation) or (parameters[name].annotation,)
-        if not all(kind in _KINDS for kind in kinds) or any(_KINDS[kind][1](value) for kind in kinds):
-            continue
-        hint = ""
-        if isinstance(value, dict):
-            hint = "; options by name come last in the row"
-        elif isinstance(value, str) and float in kinds and re.fullmatch(r"[+-]?\d+e[+-]?\d+", value):
-            hint = f"; YAML reads it as text, write {value.replace('e', '.0e')}"
-        wanted = " or ".join(_KINDS[kind][0] for kind in kinds)
-        raise TypeError(f"{row.name}: {name} must be {wanted}, got {value!r}{hint}")
-
-
-_KINDS: dict[Any, tuple[str, Callable[[Any], bool]]] = {
-    int: ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
-    float: (
-        "a finite number",
-        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
-    ),
-    bool: ("True or False", lambda value: value in (True, False)),
-    type(None): ("None", lambda value: value is None),
-}
-"""Type of a parameter -> its name in a message, and whether a value is of it. Other types are left to the block."""
-
-
-def _valid_widths(row: Block, args: tuple[Any, ...], options: Options) -> str:
-    """The widths next to the refused one that the block accepts, as the end of an error message."""
-    position = 0 if row.kind == "keep" else 1
-    width = args[position]
-
-    def accepts(c: int) -> bool:
-        with torch.device("meta"):
-            try:
-                row.cls(*args[:position], c, *args[position + 1 :], **options)
-            except ValueError:
-                return False
-        return True
-
-    below = next((c for c in range(width - 1, max(0, width - 129), -1) if accepts(c)), None)
-    above = next((c for c in range(width + 1, width + 129) if accepts(c)), None)
-    near = [str(c) for c in (below, above) if c is not None]
-    return f" (nearest valid widths with these options: {' and '.join(near)})" if near else ""
+            fold_norms(self.block)
+        if isinstance(self.bn, nn.BatchNorm2d):
+            self.bn = absorbed(self.block, *bn_affine(self.bn))
+        return to_conv is not None
 
 
 class _Bottlenecks:
@@ -187,17 +168,12 @@ class _Bottlenecks:
     block_name: ClassVar[str]
 
     def __init__(self, c1: int, c2: int, n: int = 1, *args: Any) -> None:
-        args, options = _split_options(args)
+        args, options = split_options(args)
         super().__init__(c1, c2, n, *args)  # type: ignore[call-arg]
         for parent in list(self.m.modules()):  # type: ignore[attr-defined]
             for key, bottleneck in list(parent.named_children()):
                 if isinstance(bottleneck, Bottleneck):
                     parent.add_module(key, _plugged(bottleneck, self.block_name, options))
-
-
-def _split_options(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], Options]:
-    """A row's options by name are its last argument: (True, {"order": 4}) -> (True,), {"order": 4}."""
-    return (args[:-1], args[-1]) if args and isinstance(args[-1], dict) else (args, {})
 
 
 def _plugged(bottleneck: Bottleneck, name: str, options: Options) -> nn.Module:
@@ -208,13 +184,45 @@ def _plugged(bottleneck: Bottleneck, name: str, options: Options) -> nn.Module:
             f"C2f/C3/C3k2_{name}: g={second.groups} does not reach {name} in a bottleneck; give its own option by name"
         )
     c2, k = second.out_channels, second.kernel_size[0]
+    preserve, named = take_preserve(options)
     if BLOCKS[name].place == "bottleneck":
-        return host(name)(first.in_channels, c2, k, 1, options)
-    if BLOCKS[name].kind == "keep" and first.out_channels != c2:
+        row = host(name)(first.in_channels, c2, k, 1, named)
+        if preserve:
+            assert isinstance(row, ConvLike)
+            row.beside(bottleneck, c2)
+        return row
+    if BLOCKS[name].kind == "keep" and first.out_channels != c2 and not preserve:
         # A block that keeps its width cannot widen a narrow hidden layer: the first conv gives the full width.
         bottleneck.cv1 = stock.Conv(first.in_channels, c2, first.kernel_size[0])
     bottleneck.add_module("cv2", host(name)(bottleneck.cv1.conv.out_channels, c2, k, 1, options))
     return bottleneck
+
+
+class Inserted(Beside):
+    """x + gamma * row(x), gamma 0: a C2f_X, C3_X or C3k2_X that stands in no place of stock.
+
+    cls: of the row. A block's own row does the same by itself (`ConvLike`).
+    """
+
+    preserves: Preserve = "inserted"
+
+    def __init__(self, cls: type[nn.Module], c1: int, c2: int, *args: Any) -> None:
+        if c1 != c2:
+            raise ValueError(f"preserve: inserted adds to the row's input, which needs its width, got {c1} to {c2}")
+        super().__init__(nn.Identity(), cls(c1, c2, *args), nn.Identity(), nn.Identity(), c2)
+
+    def start_as(self, source: nn.Module) -> str:
+        raise ValueError(f"an inserted row starts as nothing, not {described(source)}")
+
+
+def placed(cls: type[nn.Module], args: list[Any]) -> tuple[type[nn.Module], list[Any]]:
+    """Class and constructor arguments of a row of `cls` (c1, c2, ...), which may be an inserted one."""
+    *most, last = args
+    if issubclass(cls, _Bottlenecks) and isinstance(last, dict):
+        preserve, options = take_preserve(last)
+        if preserve == "inserted":
+            return Inserted, [cls, *most, *([options] if options else [])]
+    return cls, args
 
 
 _PREFIXES = ("C2f", "C3", "C3k2")

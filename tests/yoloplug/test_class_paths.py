@@ -9,6 +9,7 @@ import pytest
 from torch import nn
 
 import yoloplug.blocks
+import yoloplug.preserve
 from yoloplug import hosts
 
 RECORDED = Path(__file__).parent / "recorded/class_paths.json"
@@ -16,7 +17,8 @@ RECORDED = Path(__file__).parent / "recorded/class_paths.json"
 
 def present() -> set[str]:
     """Every module class that a model with our blocks may hold: blocks, their parts, hosts."""
-    names = [module.name for module in pkgutil.walk_packages(yoloplug.blocks.__path__, "yoloplug.blocks.")]
+    rooms = (yoloplug.blocks, yoloplug.preserve)
+    names = [m.name for room in rooms for m in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")]
     modules = [importlib.import_module(name) for name in [*names, "yoloplug.hosts"]]
     classes = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
     classes += map(hosts.host, hosts.host_names())

@@ -33,7 +33,14 @@ _DAMAGED = (
     ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError,
     RuntimeError, TypeError, ValueError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile,
 )  # fmt: skip
-_LAYERS = ("torch.nn.modules", "ultralytics.nn.modules", "ultralytics.nn.tasks", "yoloplug.hosts", "yoloplug.blocks")
+_LAYERS = (
+    "torch.nn.modules",
+    "ultralytics.nn.modules",
+    "ultralytics.nn.tasks",
+    "yoloplug.hosts",
+    "yoloplug.blocks",
+    "yoloplug.preserve",
+)
 _LOSSES = ("ultralytics.utils.loss", "ultralytics.utils.tal", "ultralytics.nn.distill_model")
 _PLAIN = {
     "ultralytics.utils.IterableSimpleNamespace",

@@ -51,7 +51,7 @@ def _extended_code(tasks: ModuleType) -> Any:
         raise UnsupportedUltralytics(f"parse_model takes ({', '.join(named)}) instead of ({', '.join(PARAMETERS)})")
     body, index = _row_chain(function)
     stores = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    results = ["c2", "args", "n"] + (["legacy"] if "legacy" in stores else [])
+    results = ["m", "c2", "args", "n"] + (["legacy"] if "legacy" in stores else [])
     missing = {"i", "f", "n", "m", "args", "ch", "c2", "width", "max_channels"} - stores
     if missing:
         raise UnsupportedUltralytics(f"parse_model does not use the names {sorted(missing)}")
@@ -149,20 +149,23 @@ def _quoted(d: Mapping[str, Any], i: int, row: list[Any]) -> list[Any]:
 def _rule(
     m: type, d: Mapping[str, Any], i: int, f: int | list[int], n: int, args: list[Any], ch: list[int], width: float,
     max_channels: float, legacy: bool | None,
-) -> tuple[int, list[Any], int, bool | None]:  # fmt: skip
-    """(c2, constructor args, repeats left, legacy) of one of our rows; the counterpart of the stock chain.
+) -> tuple[type, int, list[Any], int, bool | None]:  # fmt: skip
+    """(class, c2, constructor args, repeats left, legacy) of one of our rows; the counterpart of the stock chain.
 
     Width scales like every stock row, also when c2 equals nc; a row without width, `[]` or `[None, 5]`, keeps its
     input's at every scale. C3k2 rows ask for the YOLO11 head (`legacy` False) and
     for C3k inside at scales m, l and x, as the stock C3k2 does. Wrong arguments raise an error that names the row.
     """
+    from yoloplug.hosts import placed
+
     try:
         c2, args, n, legacy = _arguments(m, d, f, n, args, ch, width, max_channels, legacy)
+        made, args = placed(m, args)
         with torch.device("meta"):  # a trial without memory, so that the error can say where it comes from
-            m(*args)
+            made(*args)
     except (ValueError, TypeError) as error:
         raise type(error)(f"{d.get('yaml_file', 'model YAML')}, row {i}: {m.__name__}: {error}") from None
-    return c2, args, n, legacy
+    return made, c2, args, n, legacy
 
 
 def _arguments(

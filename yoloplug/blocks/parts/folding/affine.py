@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["AbsorbsAffine", "absorb_affine"]
+__all__ = ["AbsorbsAffine", "absorb_affine", "absorbed"]
 
 
 @torch.no_grad()
@@ -25,6 +25,26 @@ def absorb_affine(layer: nn.Module, scale: Tensor, shift: Tensor) -> None:
         layer.register_parameter("bias", nn.Parameter(shift.to(weight).clone(), weight.requires_grad))
     else:
         bias.mul_(scale.to(bias)).add_(shift.to(bias))
+
+
+@torch.no_grad()
+def absorbed(block: nn.Module, scale: Tensor, shift: Tensor) -> nn.Module:
+    """Make the block's output scale * y + shift per channel, in place where its last step is linear.
+
+    Returns what then has to stand behind it: the identity, or a per-channel 1x1 convolution.
+    """
+    fold = getattr(block, "fold_affine", None)
+    if fold is not None:
+        fold(scale, shift)
+    elif isinstance(block, nn.Conv2d):
+        absorb_affine(block, scale, shift)
+    else:
+        affine = nn.Conv2d(len(scale), len(scale), 1, groups=len(scale)).to(scale).requires_grad_(False)
+        affine.weight.copy_(scale.reshape(-1, 1, 1, 1))
+        assert affine.bias is not None
+        affine.bias.copy_(shift)
+        return affine
+    return nn.Identity()
 
 
 class AbsorbsAffine(nn.Module):
