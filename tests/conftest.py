@@ -10,12 +10,17 @@ os.environ["YOLO_OFFLINE"] = "true"
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: tests beside other work stay fast
 
+import ctypes
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from platformdirs import user_cache_path
+
+from yoloplug.native import library, use
+from yoloplug.native.build import cached
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
@@ -32,6 +37,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def double_kernels() -> ctypes.CDLL:
+    """The kernels' C source for double: what gradient checks and the recorded float64 tensors can be compared with."""
+    return ctypes.CDLL(str(cached(user_cache_path("yoloplug") / "native", real="double")))
+
+
+@pytest.fixture
+def in_double(monkeypatch: pytest.MonkeyPatch, double_kernels: ctypes.CDLL) -> None:
+    """Kernels compute in float64, and float64 only."""
+    monkeypatch.setattr(library, "_load", lambda: (double_kernels, library.Status(Path(), "for double")))
+    monkeypatch.setattr(use, "_TYPES", (torch.float64,))
+
+
+@pytest.fixture(params=["torch", "kernels"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test runs twice in float64: with torch's operations and with the kernels."""
+    if request.param == "torch":
+        monkeypatch.setenv("YOLOPLUG_NATIVE", "0")
+    else:
+        request.getfixturevalue("in_double")
 
 
 @pytest.fixture(scope="session")

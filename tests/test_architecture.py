@@ -24,6 +24,16 @@ FORBIDDEN = {
     "yoloplug/terminal": ("torch", "ultralytics", "numpy", "yoloplug", "segplug", "experiments"),
     "yoloplug/registry": ("torch", "ultralytics", "yoloplug"),
     "yoloplug/blocks": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
+    "yoloplug/native": (
+        "ultralytics",
+        "yoloplug.blocks",
+        "yoloplug.hosts",
+        "yoloplug.bridge",
+        "segplug",
+        "experiments",
+    ),
+    "yoloplug/native/build": ("torch", "platformdirs", "yoloplug"),  # the build hook of the wheel loads it alone
+    "yoloplug/native/library": ("torch",),
     "yoloplug/cost/flops": ("ultralytics", "yoloplug.bridge", "segplug", "experiments"),
     "yoloplug/look/": ("ultralytics", "yoloplug.hosts", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
     "yoloplug/weights": ("ultralytics", "yoloplug.bridge", "yoloplug.cli", "segplug", "experiments"),
@@ -94,8 +104,8 @@ def test_only_the_bridge_knows_ultralytics() -> None:
 
 
 def test_segplug_uses_little_of_yoloplug() -> None:
-    """Blocks and their registry, drawings of any network's inside, and plain modules of the standard library."""
-    allowed = re.compile(r"yoloplug(\.(blocks|registry|look|files|names|terminal|limits|errors)(\..+)?)?")
+    """Blocks, their registry and kernels, drawings of any network's inside, plain modules of the standard library."""
+    allowed = re.compile(r"yoloplug(\.(blocks|native|registry|look|files|names|terminal|limits|errors)(\..+)?)?")
     for path in FILES:
         if path.is_relative_to(ROOT / "segplug"):
             wrong = {name for name in imported(path) if name.startswith("yoloplug") and not allowed.fullmatch(name)}

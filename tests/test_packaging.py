@@ -1,5 +1,6 @@
 """The wheel holds what a user needs: both packages, the YAMLs, the start-up files; and nothing besides."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -12,14 +13,33 @@ from yoloplug.bridge.yaml_files import model_yamls
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
-    subprocess.run(build, check=True, capture_output=True)
+def build(folder: Path, **environment: str) -> Path:
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | environment)
     (wheel,) = folder.glob("yoloplug-*.whl")
+    return wheel
+
+
+def listed(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as file:
         return file.namelist()
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return listed(build(tmp_path_factory.mktemp("wheel")))
+
+
+def test_wheel_brings_the_kernels_and_their_source(names: list[str]) -> None:
+    kernels = {name for name in names if name.startswith("yoloplug/native/kernels/")}
+    sources = {path.name for path in (ROOT / "yoloplug/native/kernels").glob("*.[ch]")}
+    assert kernels == {f"yoloplug/native/kernels/{name}" for name in sources | {"kernels.so"}}
+
+
+def test_wheel_without_a_compiler_is_for_every_platform(tmp_path: Path) -> None:
+    wheel = build(tmp_path, CC="no-such-compiler")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert not any(name.endswith(".so") for name in listed(wheel))
 
 
 def test_wheel_holds_packages_yamls_pages_and_start_up_files(names: list[str]) -> None:

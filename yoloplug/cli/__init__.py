@@ -60,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
         add_debug(sub)
         if command in _ARGUMENTS:
             _ARGUMENTS[command](sub)
+        if command is _blocks:
+            sub.add_argument("--native", action="store_true", help="tell whether C kernels are in use, and from where")
         if command is _show:
             sub.add_argument("name", metavar="NAME", help="a block name from `yoloplug blocks`, e.g. gnConv")
     return parser
@@ -71,6 +73,11 @@ _ARGUMENTS = {
 
 
 def _blocks(args: argparse.Namespace) -> None:
+    if args.native:
+        from yoloplug import native
+
+        print(native.status())
+        return
     from yoloplug import BLOCKS
     from yoloplug.cli.block_page import KINDS
 

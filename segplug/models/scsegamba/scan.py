@@ -1,4 +1,4 @@
-"""The selective scan of a state space model, in plain torch and through mamba-ssm's kernel.
+"""The selective scan of a state space model: in plain torch, by a C kernel on CPUs, by mamba-ssm's on CUDA.
 
 Paper: Gu & Dao 2023 (Mamba), https://arxiv.org/abs/2312.00752, section 3.
 h_t = exp(delta_t A) h_(t-1) + delta_t B_t u_t;  y_t = C_t h_t + D u_t, per channel, states of size S.
@@ -13,10 +13,27 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["selective_scan"]
+from segplug.models.scsegamba.orders import ScanOrders
+from yoloplug.native import selective_scan as kernel
+from yoloplug.native.use import applies
+
+__all__ = ["scan_paths", "selective_scan"]
 
 STEPS = 64
 """Steps of a chunk where chunks go one by one: the states of one fit a processor's cache."""
+
+
+def scan_paths(
+    x: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor, orders: ScanOrders, as_published: bool
+) -> Tensor:
+    """Scan the pixels of x (N, L, E) along each of K orders and add up what each pixel gets: (N, L, E).
+
+    The others are `selective_scan`'s. as_published: `orders.inverse` does not undo `orders.order`.
+    """
+    if not as_published and applies(x, delta, a, b, c, d):
+        return kernel.scan_paths(x, delta, a, b, c, d, orders.order, orders.order)
+    y = selective_scan(x[:, orders.order], delta, a, b, c, d)
+    return torch.stack([y[:, k, inverse] for k, inverse in enumerate(orders.inverse)]).sum(0)
 
 
 def selective_scan(
@@ -28,8 +45,10 @@ def selective_scan(
     Returns (N, K, L, E). chunk: steps of one chunk, 0 chooses. parallel: all chunks advance together, which costs a
     second pass and takes fewer, larger operations; None: everywhere but on a CPU, where chunks follow one another.
     The backward pass computes the states again instead of keeping them. On CUDA mamba-ssm's kernel is used where it is
-    installed.
+    installed, on a CPU yoloplug's, unless one of the two is given.
     """
+    if not chunk and parallel is None and applies(u, delta, a, b, c, d):
+        return kernel.selective_scan(u, delta, a, b, c, d)
     if u.is_cuda and importlib.util.find_spec("mamba_ssm") is not None:
         return _by_kernel(u, delta, a, b, c) + u * d
     together = u.device.type != "cpu" if parallel is None else parallel

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segplug.models.scsegamba.orders import scan_orders
-from segplug.models.scsegamba.scan import selective_scan
+from segplug.models.scsegamba.orders import ScanOrders, scan_orders
+from segplug.models.scsegamba.scan import scan_paths
 from yoloplug.blocks import BottConv
 
 __all__ = ["SS2D"]
@@ -58,13 +58,13 @@ class SS2D(nn.Module):
         image = x.transpose(1, 2).reshape(n, -1, *size)
         x = F.silu(self.conv2d(image)).flatten(2).transpose(1, 2)
         rates, b, c = self.x_proj(x).split([self.rank, self.states, self.states], dim=-1)
-        order, inverse, direction = (index.to(x.device) for index in scan_orders(*size, self.as_published))
+        orders = ScanOrders(*(index.to(x.device) for index in scan_orders(*size, self.as_published)))
         # The published code adds dt_proj's bias twice: in the layer, and as the scan's delta_bias.
         delta = F.softplus(self.dt_proj(rates) + self.dt_proj.bias)
-        u = x[:, order]
-        into = b[:, None] + self.direction_Bs[direction]
+        into = b[:, None] + self.direction_Bs[orders.direction]
         with torch.autocast(x.device.type, enabled=False):
-            wide = [t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in (u, delta, into, c)]
-            y = selective_scan(wide[0], wide[1], -torch.exp(self.A_log), wide[2], wide[3], self.D)
-        back = torch.stack([y[:, k, inverse[k]] for k in range(4)]).sum(0).to(z.dtype)
-        return self.out_proj(back * F.silu(z))
+            wide = [t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in (x, delta, into, c)]
+            y = scan_paths(wide[0], wide[1], -self.A_log.exp(), wide[2], wide[3], self.D, orders, self.as_published).to(
+                z.dtype
+            )
+        return self.out_proj(y * F.silu(z))

@@ -55,6 +55,7 @@ def test_dysample_equals_the_reference(scale: int) -> None:
     assert_equal(loaded(DySample(8, scale), record)(record["x"]), record["y"], 1e-6)
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(("name", "size"), [("even", (4, 6)), ("odd", (5, 4))])
 def test_ss2d_equals_the_reference_as_published_and_corrected(name: str, size: tuple[int, int]) -> None:
     record = recorded(f"ss2d_{name}")
