@@ -2,8 +2,8 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Mask, Pixels
 from segplug.page.palette import CRACK, FALSE_ALARM, HIT, MISS, OUTCOMES, UNLABELLED, rgb
 
 __all__ = ["draw_comparison", "draw_overlay", "paint_outcomes", "shrunk"]
@@ -12,20 +12,14 @@ LONGEST_PX = 1280
 STRIP_PX = 28
 
 
-def draw_overlay(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def draw_overlay(image: Pixels, mask: Mask) -> Pixels:
     """(H, W, 3) RGB photo with the mask's pixels tinted red."""
     drawn = image.copy()
     drawn[mask] = (0.4 * image[mask] + 0.6 * np.array(rgb(CRACK), dtype=np.float32)).astype(np.uint8)
     return drawn
 
 
-def draw_comparison(
-    image: NDArray[np.uint8],
-    truth: NDArray[np.bool_],
-    found: NDArray[np.bool_],
-    valid: NDArray[np.bool_] | None,
-    iou: float,
-) -> NDArray[np.uint8]:
+def draw_comparison(image: Pixels, truth: Mask, found: Mask, valid: Mask | None, iou: float) -> Pixels:
     """RGB picture: a legend, then photo, label and coloured prediction side by side, (H, W) each.
 
     Panels above 1280 px are shrunk.
@@ -44,13 +38,13 @@ def draw_comparison(
     return np.concatenate([strip, panels], axis=0)
 
 
-def paint_outcomes(pixels: NDArray[np.uint8], truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> None:
+def paint_outcomes(pixels: Pixels, truth: Mask, found: Mask) -> None:
     """Colour hits, misses and false alarms in an RGB picture, (H, W, 3); `truth` and `found` are (H, W)."""
     for where, colour in ((truth & found, HIT), (truth & ~found, MISS), (found & ~truth, FALSE_ALARM)):
         pixels[where] = rgb(colour)
 
 
-def shrunk(picture: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
+def shrunk(picture: Pixels, longest_px: int) -> Pixels:
     """(H, W, 3) of at most this size a side."""
     h, w = picture.shape[:2]
     scale = longest_px / max(h, w)

@@ -46,24 +46,27 @@ FORBIDDEN = {
 }
 
 # Room of segplug -> the rooms that its files may import, and whether torch. What is not listed is above it.
-PLAIN = {"errors", "settings", "yaml_file"}
+BARE = {"arrays", "errors", "notes"}
+PLAIN = BARE | {"settings", "yaml_file"}
 ROOMS: dict[str, tuple[set[str], bool]] = {
+    "arrays": (set(), False),
+    "notes": (set(), False),
     "errors": (set(), False),
     "settings": ({"errors"}, False),
     "yaml_file": ({"errors", "settings"}, False),
     "page": ({"errors"}, False),
     "weights": ({"errors"}, False),
-    "draw": ({"errors", "page"}, False),
+    "draw": (BARE | {"page"}, False),
     "data": (PLAIN, True),
-    "metrics": ({"errors"}, False),
-    "models": ({"errors"}, True),
-    "losses": ({"errors", "data"}, True),
-    "inference": ({"errors", "models", "weights"}, True),
+    "metrics": (BARE, False),
+    "models": (BARE, True),
+    "losses": (BARE | {"data"}, True),
+    "inference": (BARE | {"models", "weights"}, True),
     "training": (PLAIN | {"data", "draw", "inference", "losses", "metrics", "models", "page"}, True),
     "evaluation": (PLAIN | {"data", "draw", "inference", "measurement", "metrics", "models"}, False),
     "prediction": (PLAIN | {"data", "draw", "inference", "page", "weights"}, False),
     "measurement": (PLAIN | {"data", "draw", "page", "prediction"}, False),
-    "look": ({"errors", "data", "draw", "inference"}, True),
+    "look": (BARE | {"data", "draw", "inference"}, True),
 }
 FLAT = 12
 """Files of one folder of segplug, beside `__init__.py` and `__main__.py`."""

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from segplug.arrays import Pixels
 from segplug.data.finding import some
 from segplug.data.images.reading import further_pages
 from segplug.data.labels import NO_LABEL
@@ -16,13 +16,14 @@ from segplug.data.labels.mask_encoding import Encoding, MaskRules, Stored, find_
 from segplug.data.labels.mask_file import MaskFile, stored
 from segplug.data.sample import Contents, Sample, read_sample
 from segplug.errors import SegplugError
+from segplug.notes import Note, silent
 
 __all__ = ["Arrays", "CrackDataset", "EpochSampler"]
 
 CACHE_BYTES = 2 << 30
 
-Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-Transform = Callable[[NDArray[np.uint8], NDArray[np.uint8], int], Arrays]
+Arrays = tuple[Pixels, Pixels]
+Transform = Callable[[Pixels, Pixels, int], Arrays]
 
 
 class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -39,7 +40,7 @@ class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
         samples: Sequence[Sample],
         transform: Transform | None = None,
         seed: int = 0,
-        note: Callable[[str], None] = lambda text: None,
+        note: Note = silent,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if not samples:

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from segplug.arrays import Mask, Pixels
 from segplug.data.images.reading import read_picture, visible_pixels
 from segplug.data.labels import Label
 from segplug.data.labels.mask_file import read_mask
@@ -32,9 +30,9 @@ class Sample:
 class Contents(NamedTuple):
     """image: (H, W, 3) RGB. label: (H, W) values, those of a MaskFile as stored. known: (H, W), None: everywhere."""
 
-    image: NDArray[np.uint8]
-    label: NDArray[np.uint8]
-    known: NDArray[np.bool_] | None
+    image: Pixels
+    label: Pixels
+    known: Mask | None
 
 
 def read_sample(sample: Sample) -> Contents:
@@ -44,12 +42,12 @@ def read_sample(sample: Sample) -> Contents:
     return Contents(image, label, _known(sample, visible, label.shape))
 
 
-def known_pixels(sample: Sample, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+def known_pixels(sample: Sample, shape: tuple[int, ...]) -> Mask | None:
     """(H, W): where the photograph is not transparent and its label counts. None: everywhere."""
     return _known(sample, visible_pixels(sample.image), shape)
 
 
-def _known(sample: Sample, visible: NDArray[np.bool_] | None, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+def _known(sample: Sample, visible: Mask | None, shape: tuple[int, ...]) -> Mask | None:
     if sample.valid is None:
         return visible
     valid = read_mask(sample.valid) > 0

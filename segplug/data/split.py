@@ -1,6 +1,6 @@
 """Take a validation set out of the training samples, never cutting through one source photograph."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,13 @@ from segplug.data.readers import CrackData, open_data
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
+from segplug.notes import Note, silent
 
 __all__ = ["split_train_val", "train_val_samples"]
 
 
 def train_val_samples(
-    source: CrackData | DataSource | Path | str,
-    fraction: float,
-    seed: int,
-    note: Callable[[str], None] = lambda text: None,
+    source: CrackData | DataSource | Path | str, fraction: float, seed: int, note: Note = silent
 ) -> tuple[list[Sample], list[Sample]]:
     """(train, val) of the data: its own val split, or a share of train, or none where `fraction` is 0.
 

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Mask
 from segplug.data.finding import some
 from segplug.errors import SegplugError
 
 __all__ = ["kept_images"]
 
 
-def kept_images(file: Path, images: Sequence[Path]) -> NDArray[np.bool_]:
+def kept_images(file: Path, images: Sequence[Path]) -> Mask:
     """(n,): False where `file` lists the image by name or the end of its path, suffix or not.
 
     One image a line; empty lines and lines that begin with # are skipped. Raises SegplugError when the file cannot be

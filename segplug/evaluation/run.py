@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Floats, Mask, Pixels
 from segplug.data.dataset import CrackDataset
 from segplug.data.labels import NO_LABEL
 from segplug.data.readers import CrackData, open_data
@@ -28,16 +28,16 @@ from segplug.inference.probability import crack_logits, fast_layout, pick_device
 from segplug.inference.tiling import check_tile
 from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, to_frame, truth_in_frame
 from segplug.models.create import parameters
+from segplug.notes import Note, silent
 
 __all__ = ["evaluate", "evaluate_predictions"]
 
 CACHE_BYTES = 256 << 20
 MOST_PICTURES = 1000
-Note = Callable[[str], None]
 # Of each image in turn: its place in the split, (H, W, 3) image, true and found cracks (H, W), False without a label.
-OnImage = Callable[[int, NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]], None]
+OnImage = Callable[[int, Pixels, Mask, Mask], None]
 # From a sample and its (H, W, 3) image: (H, W) probability, and (512, 512) logits for SCSegamba's protocol.
-Predict = Callable[[Sample, NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+Predict = Callable[[Sample, Pixels], tuple[Floats, Floats]]
 
 
 def evaluate(
@@ -48,7 +48,7 @@ def evaluate(
     threshold: float | Literal["auto"] = 0.5,
     out: Path | str | None = None,
     tile: int = 2048,
-    note: Note = lambda text: None,
+    note: Note = silent,
     threshold_from: str = "val",
     worst: int = 8,
     on_image: OnImage | None = None,
@@ -74,10 +74,10 @@ def evaluate(
     model, about = load_model(Path(checkpoint))
     fast_layout(model.to(place), place)
 
-    def whole(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def whole(image: Pixels) -> Floats:
         return tiled_crack_probability(model, image, place, tile)
 
-    def predict(sample: Sample, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def predict(sample: Sample, image: Pixels) -> tuple[Floats, Floats]:
         probability, logits = whole(image), crack_logits(model, to_frame(image), place)
         if not (np.isfinite(probability).all() and np.isfinite(logits).all()):
             raise SegplugError(
@@ -106,7 +106,7 @@ def evaluate_predictions(
     split: str = "test",
     threshold: float = 0.5,
     out: Path | str | None = None,
-    note: Note = lambda text: None,
+    note: Note = silent,
     worst: int = 8,
     on_image: OnImage | None = None,
     exclude: Path | str | None = None,
@@ -121,7 +121,7 @@ def evaluate_predictions(
     shapes = [scored.dataset.arrays(i)[1].shape for i in range(len(scored.dataset))]
     folder = PredictionFolder(Path(predictions), scored.dataset.samples, shapes)
 
-    def predict(sample: Sample, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def predict(sample: Sample, image: Pixels) -> tuple[Floats, Floats]:
         probability, step = folder.probability(sample)
         return probability, to_frame(log_odds(probability, step))
 
@@ -204,6 +204,6 @@ def _check_threshold(threshold: float | Literal["auto"]) -> None:
         raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
 
 
-def _in_frame(valid: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _in_frame(valid: Mask, shape: tuple[int, ...]) -> Mask:
     seen = cv2.resize(valid.view(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST)
     return np.asarray(seen) > 0

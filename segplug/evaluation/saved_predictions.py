@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.arrays import Floats
 from segplug.data.images.listing import by_name, list_images
 from segplug.data.labels.mask_file import read_grey
 from segplug.data.sample import Sample
@@ -46,7 +47,7 @@ class PredictionFolder:
         stored = [_examine(self._files[sample.name], shape) for sample, shape in zip(samples, shapes, strict=True)]
         self._unit = _common_unit(stored)
 
-    def probability(self, sample: Sample) -> tuple[NDArray[np.float32], float]:
+    def probability(self, sample: Sample) -> tuple[Floats, float]:
         """(H, W) probability of crack, and the step between neighbouring probabilities that its file can hold."""
         values = _read(self._files[sample.name])
         if values.dtype == bool or values.dtype.kind == "f":
@@ -55,7 +56,7 @@ class PredictionFolder:
         return (values / unit).astype(np.float32), 1 / np.iinfo(values.dtype).max
 
 
-def log_odds(probability: NDArray[np.float32], step: float) -> NDArray[np.float32]:
+def log_odds(probability: Floats, step: float) -> Floats:
     """log(p / (1 - p)); p is kept half a `step` from 0 and 1, so that it stays finite."""
     inner = probability.astype(np.float64).clip(step / 2, 1 - step / 2)
     return np.log(inner / (1 - inner)).astype(np.float32)

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Mask
 from segplug.measurement.mask import measure_mask
 
 __all__ = ["SizeBias", "size_lines"]
@@ -18,7 +18,7 @@ class SizeBias:
     def __init__(self) -> None:
         self._ratios: dict[str, list[float]] = {name: [] for name in SIZES}
 
-    def add(self, truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> None:
+    def add(self, truth: Mask, found: Mask) -> None:
         """(H, W) each, False without a label."""
         if not (truth.any() and found.any()):
             return

@@ -4,9 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from segplug.arrays import Floats, Pixels
 from segplug.data.dataset import CrackDataset
 from segplug.data.labels import NO_LABEL
 from segplug.data.readers import CrackData, open_data
@@ -14,6 +12,7 @@ from segplug.data.sample import Sample
 from segplug.data.split import split_train_val
 from segplug.errors import SegplugError
 from segplug.metrics import MetricSum
+from segplug.notes import Note, silent
 
 __all__ = ["best_threshold", "threshold_samples"]
 
@@ -49,11 +48,7 @@ def threshold_samples(data: CrackData, source: str, scored: Sequence[Sample], tr
     return samples
 
 
-def best_threshold(
-    samples: Sequence[Sample],
-    probability_of: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
-    note: Callable[[str], None] = lambda text: None,
-) -> float:
+def best_threshold(samples: Sequence[Sample], probability_of: Callable[[Pixels], Floats], note: Note = silent) -> float:
     """The ods_threshold of `samples`. Raises SegplugError when none of them has a labelled crack."""
     dataset, total = CrackDataset(samples, note=note), MetricSum()
     for i in range(len(dataset)):

@@ -3,9 +3,7 @@
 from heapq import heapify, heappushpop
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from segplug.arrays import Mask
 from segplug.data.dataset import CrackDataset
 from segplug.data.images.writing import write_picture
 from segplug.draw import draw_comparison
@@ -18,9 +16,9 @@ class WorstImages:
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
-        self._heap: list[tuple[float, int, str, NDArray[np.bool_], NDArray[np.bool_] | None]] = []
+        self._heap: list[tuple[float, int, str, Mask, Mask | None]] = []
 
-    def add(self, iou: float, index: int, name: str, found: NDArray[np.bool_], valid: NDArray[np.bool_] | None) -> None:
+    def add(self, iou: float, index: int, name: str, found: Mask, valid: Mask | None) -> None:
         """`index`: of the image in its dataset. Of equal images the earlier one is kept."""
         entry = (-iou, -index, name, found, valid)
         if len(self._heap) < self._keep:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Floats, Pixels
 from segplug.errors import SegplugError
 from segplug.inference.stored import check_about, check_seal
 
@@ -45,7 +45,7 @@ class OnnxModel:
             raise SegplugError(f"{path}: no model of `segplug export` (it lacks our metadata); export the checkpoint")
         check_about(path, self.about)
 
-    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def logits(self, images: Pixels) -> Floats:
         """(N, 3, H, W) RGB uint8 of any size -> (N, 1, H, W)"""
         try:
             return self._session.run(["logits"], {"images": images})[0]
@@ -53,7 +53,7 @@ class OnnxModel:
             reason = str(error).strip().split("\n")[0]
             raise SegplugError(f"{self._path}: onnxruntime fails on images {images.shape}: {reason}") from error
 
-    def probability(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def probability(self, image: Pixels) -> Floats:
         """(H, W, 3) RGB uint8 -> (H, W)"""
         logits = self.logits(np.ascontiguousarray(image.transpose(2, 0, 1))[None])[0, 0]
         return np.exp(-np.logaddexp(0, -logits))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Floats, Pixels
 from segplug.errors import SegplugError
 from segplug.inference.tiling import check_tile, tiled_probability
 from segplug.weights import model_file
@@ -32,10 +32,10 @@ class Predictor:
     path: Path
     digest: str
     threshold: float
-    network: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    network: Callable[[Pixels], Floats]
     scales: tuple[float, ...] = (1,)
 
-    def __call__(self, image: NDArray[np.uint8], tile: int | None = None) -> NDArray[np.float32]:
+    def __call__(self, image: Pixels, tile: int | None = None) -> Floats:
         """(H, W, 3) RGB uint8 of any size -> (H, W). tile: a larger image goes through in blended tiles of this side.
 
         Raises SegplugError on another array, on a tile too small, and when the network gives NaN.
@@ -52,7 +52,7 @@ class Predictor:
     def with_flips(self) -> Predictor:
         """The same, averaged over the image and its mirror images left-right, up-down and both: four times the work."""
 
-        def averaged(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        def averaged(image: Pixels) -> Floats:
             turns = ((1, 1), (1, -1), (-1, 1), (-1, -1))
             return np.mean([self.network(image[::y, ::x])[::y, ::x] for y, x in turns], axis=0, dtype=np.float32)
 
@@ -64,11 +64,11 @@ class Predictor:
             raise SegplugError(f"scales must be numbers from 0.1 to 4, got {', '.join(map(str, scales)) or 'none'}")
         return replace(self, scales=tuple(scales))
 
-    def at_scales(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def at_scales(self, image: Pixels) -> Floats:
         """`network`, averaged over `scales`, of an image of at most one tile."""
         return np.mean([self._at(image, scale) for scale in self.scales], axis=0, dtype=np.float32)
 
-    def _at(self, image: NDArray[np.uint8], scale: float) -> NDArray[np.float32]:
+    def _at(self, image: Pixels, scale: float) -> Floats:
         h, w = image.shape[:2]
         size = max(1, round(w * scale)), max(1, round(h * scale))
         if size == (w, h):

@@ -2,9 +2,9 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from segplug.arrays import Floats, Pixels
 from segplug.errors import SegplugError
 from segplug.inference.tiling import OVERLAP, tiled_probability
 from segplug.models.preprocessing import Preprocessing, preprocessing_of
@@ -44,20 +44,20 @@ def image_logits(model: nn.Module, images: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def crack_logits(model: nn.Module, image: NDArray[np.uint8], device: torch.device) -> NDArray[np.float32]:
+def crack_logits(model: nn.Module, image: Pixels, device: torch.device) -> Floats:
     """(H, W, 3) RGB uint8 -> (H, W) logits of crack. `model` must be in eval mode on `device`."""
     pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
     return image_logits(model, pixels)[0, 0].float().cpu().numpy()
 
 
-def crack_probability(model: nn.Module, image: NDArray[np.uint8], device: torch.device) -> NDArray[np.float32]:
+def crack_probability(model: nn.Module, image: Pixels, device: torch.device) -> Floats:
     """(H, W, 3) RGB uint8 -> (H, W) probability of crack. `model` must be in eval mode on `device`."""
     return torch.sigmoid(torch.from_numpy(crack_logits(model, image, device))).numpy()
 
 
 def tiled_crack_probability(
-    model: nn.Module, image: NDArray[np.uint8], device: torch.device, tile: int, overlap: int = OVERLAP
-) -> NDArray[np.float32]:
+    model: nn.Module, image: Pixels, device: torch.device, tile: int, overlap: int = OVERLAP
+) -> Floats:
     """`crack_probability`; an image above `tile` pixels on a side goes through in overlapping tiles, blended."""
     return tiled_probability(image, lambda part: crack_probability(model, part, device), tile, overlap)
 

@@ -7,8 +7,8 @@ fall off to the borders and add up to 1 at each pixel.
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Floats, Pixels, Points
 from segplug.errors import SegplugError
 
 __all__ = ["ALIGN_PX", "OVERLAP", "check_tile", "probability_strips", "tile_count", "tiled_probability"]
@@ -18,13 +18,10 @@ OVERLAP = 128
 """Pixels that neighbouring tiles share at least."""
 LARGEST_TILE_PX = 65536
 
-Pixels = NDArray[np.uint8]
-ProbabilityOf = Callable[[Pixels], NDArray[np.float32]]
+ProbabilityOf = Callable[[Pixels], Floats]
 
 
-def tiled_probability(
-    image: Pixels, probability_of: ProbabilityOf, tile: int, overlap: int = OVERLAP
-) -> NDArray[np.float32]:
+def tiled_probability(image: Pixels, probability_of: ProbabilityOf, tile: int, overlap: int = OVERLAP) -> Floats:
     """(H, W, 3) -> (H, W). An image that fits into one tile is predicted whole."""
     h, w = image.shape[:2]
     if h <= tile and w <= tile:
@@ -42,7 +39,7 @@ def probability_strips(
     probability_of: ProbabilityOf,
     tile: int,
     overlap: int = OVERLAP,
-) -> Iterator[NDArray[np.float32]]:
+) -> Iterator[Floats]:
     """(rows, W) strips from the top, together (H, W); memory is that of one row of tiles.
 
     read(top, left, height, width) gives a tile's pixels, None where there is nothing to predict (probability 0).
@@ -73,7 +70,7 @@ def tile_count(size: tuple[int, int], tile: int, overlap: int = OVERLAP) -> int:
     return len(_starts(size[0], tile, overlap)) * len(_starts(size[1], tile, overlap))
 
 
-def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, NDArray[np.float32]]]:
+def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, Floats]]:
     """First pixel and weights of each tile along one axis."""
     spans = [(start, _ramp(min(tile, length - start), overlap)) for start in _starts(length, tile, overlap)]
     total = np.zeros(length)
@@ -91,7 +88,7 @@ def _starts(length: int, tile: int, overlap: int) -> list[int]:
     return [ALIGN_PX * (i * last // max(gaps, 1)) for i in range(gaps + 1)]
 
 
-def _ramp(length: int, overlap: int) -> NDArray[np.float64]:
+def _ramp(length: int, overlap: int) -> Points:
     """1 inside, falling over the middle half of `overlap` at both ends; in the last quarter next to nothing.
 
     There zero padding misleads a network. Not 0: where no other tile is, at the image's border, it counts in full.

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from segplug.arrays import Floats, Pixels
 from segplug.errors import SegplugError
 from segplug.inference.stored import TORCH_REFUSES, check_about, check_archive
 from segplug.models.padding import crop_to, pad_to_multiple
@@ -34,7 +34,7 @@ class ExportedModel:
         padded = pad_to_multiple(images, (1 + tiny) * self.multiple)
         return crop_to(self.network(padded), h, w)
 
-    def probability(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def probability(self, image: Pixels) -> Floats:
         """(H, W, 3) RGB uint8 -> (H, W)"""
         images = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
         return torch.sigmoid(self.logits(images)[0, 0]).numpy()

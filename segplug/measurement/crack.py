@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from segplug.arrays import Points
 
 __all__ = ["Crack", "MaskMeasurement"]
 
@@ -36,7 +35,7 @@ class Crack:
     mm_per_px: float | None = None
     gaps: int = 0
     gap_px: float = 0.0
-    centre_lines_px: tuple[NDArray[np.float64], ...] = field(default=(), repr=False, compare=False)
+    centre_lines_px: tuple[Points, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def length_mm(self) -> float | None:

@@ -1,13 +1,11 @@
 """Measure a mask file or a folder of masks, and write tables, pictures and the report."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from segplug.arrays import Pixels
 from segplug.data.images.reading import read_picture
 from segplug.data.images.region import Region
 from segplug.data.images.writing import write_picture
@@ -21,6 +19,7 @@ from segplug.measurement.report.page import Report, picture_data
 from segplug.measurement.report.picture import draw_measurement, mask_background
 from segplug.measurement.report.tables import Tables
 from segplug.measurement.scale import Scale
+from segplug.notes import Note, silent
 from segplug.prediction.sources import find_sources
 from yoloplug.files import remove_leftovers, write_text
 
@@ -46,7 +45,7 @@ def measure_folder(
     rules: MaskRules | None = None,
     region: Sequence[str] = (),
     bias: ModelBias | None = None,
-    note: Callable[[str], None] = lambda text: None,
+    note: Note = silent,
 ) -> Run:
     """Write out/measurements.csv, images.csv, measurements.json, report.html and annotated/NAME.jpg.
 
@@ -111,9 +110,7 @@ def measure_folder(
     return Run(tuple(tables.measured), tuple(tables.failed))
 
 
-def _photos(
-    images: Path, masks: dict[str, Path], recursive: bool, out: Path, note: Callable[[str], None]
-) -> dict[str, Path]:
+def _photos(images: Path, masks: dict[str, Path], recursive: bool, out: Path, note: Note) -> dict[str, Path]:
     """Name -> photo, named as `segplug predict` names its masks: a.jpg and a.png are a_jpg and a_png."""
     first = next(iter(masks))
     if images.is_file():
@@ -130,7 +127,7 @@ def _photos(
     return photos
 
 
-def _background(name: str, file: Path, mask: NDArray[np.uint8], photos: dict[str, Path]) -> NDArray[np.uint8]:
+def _background(name: str, file: Path, mask: Pixels, photos: dict[str, Path]) -> Pixels:
     """The photo. Where it is transparent, `mask` becomes 0."""
     if name not in photos:
         raise SegplugError(f"{file}: no photo {name}.* among the images; add it or leave --images out")

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.arrays import Mask
 from segplug.measurement.piece import End, Piece
 
 __all__ = ["Gap", "has_neighbour", "joined"]
@@ -22,7 +23,7 @@ MAX_WIDTH_RATIO, MAX_WIDTH_STEP_PX = 4.0, 2.0
 MAX_GAP_BY_LENGTH = 1.0  # of the shorter branch: what is longer is more wall than crack
 
 
-def has_neighbour(labels: NDArray[np.int32], count: int, gap_px: float) -> NDArray[np.bool_]:
+def has_neighbour(labels: NDArray[np.int32], count: int, gap_px: float) -> Mask:
     """(count,) whether another label of the (H, W) picture lies within `gap_px`; 0 is background."""
     away = cv2.distanceTransform((labels == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     clusters = cv2.connectedComponents((away <= gap_px / 2 + 1).astype(np.uint8), connectivity=8)[1]

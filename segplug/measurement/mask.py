@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Mask, Pixels
 from segplug.errors import SegplugError
 from segplug.measurement.crack import Crack, MaskMeasurement
 from segplug.measurement.joining import Gap, has_neighbour, joined
@@ -25,10 +25,7 @@ ROUND = 0.7  # spread across by spread along, above which there is no main direc
 
 
 def measure_mask(
-    mask: NDArray[np.bool_] | NDArray[np.uint8],
-    mm_per_px: float | None = None,
-    min_length_px: float = MIN_LENGTH_PX,
-    join_px: float = JOIN_PX,
+    mask: Mask | Pixels, mm_per_px: float | None = None, min_length_px: float = MIN_LENGTH_PX, join_px: float = JOIN_PX
 ) -> MaskMeasurement:
     """Measure every crack of an (H, W) mask, bool, 0/1 or 0/255, that is at least `min_length_px` long.
 
@@ -73,7 +70,7 @@ def check_length(name: str, value_px: float) -> None:
         raise SegplugError(f"{name} must lie between 0 and {LONGEST_PX:g}, got {value_px}")
 
 
-def _as_bool(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _as_bool(mask: Mask | Pixels) -> Mask:
     pixels = np.asarray(mask)
     if pixels.ndim != 2 or not pixels.size:
         raise SegplugError(f"a mask is (H, W), got shape {pixels.shape}")

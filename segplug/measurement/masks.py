@@ -1,21 +1,21 @@
 """The masks to measure: which files, and what their values mean."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Pixels
 from segplug.data.images.listing import list_images
 from segplug.data.images.reading import further_pages
 from segplug.data.labels.mask_encoding import Encoding, MaskRules, Stored, find_encoding, refuse_inverted
 from segplug.data.labels.mask_file import read_mask_values, stored
 from segplug.errors import SegplugError
+from segplug.notes import Note
 
 __all__ = ["Masks", "find_masks"]
 
 
-def find_masks(source: Path, recursive: bool, out: Path, note: Callable[[str], None]) -> dict[str, Path]:
+def find_masks(source: Path, recursive: bool, out: Path, note: Note) -> dict[str, Path]:
     """Path below the folder without suffix -> mask. Raises SegplugError when there is none."""
     if source.is_file():
         return {source.stem: source}
@@ -44,7 +44,7 @@ class Masks:
     mostly crack and no rule says that this is right.
     """
 
-    def __init__(self, files: dict[str, Path], rules: MaskRules, note: Callable[[str], None]) -> None:
+    def __init__(self, files: dict[str, Path], rules: MaskRules, note: Note) -> None:
         self.files = files
         self.failed: dict[str, str] = {}
         self._encodings: dict[str, Encoding] = {}
@@ -64,7 +64,7 @@ class Masks:
             self._encodings = dict.fromkeys(seen, find_encoding(list(seen.values()), rules))
         refuse_inverted(list(seen.values()), [self._encodings[name] for name in seen], rules)
 
-    def read(self, name: str) -> NDArray[np.uint8]:
+    def read(self, name: str) -> Pixels:
         """(H, W) of 0 and 1; pixels without label are 0. Raises SegplugError on a file that cannot be read."""
         if name in self.failed:
             raise SegplugError(self.failed[name])

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Floats, Mask, Points
 from segplug.measurement.skeleton.centre_line import STEP_PX, CentreLine, centre_lines
 from segplug.measurement.skeleton.graph import prune_spurs, skeleton_graph
 
@@ -16,8 +16,8 @@ __all__ = ["End", "Piece", "distance_inside", "trace"]
 class End:
     """A free end. `tip` and the unit vector `out` of the piece: row and column. `width_px`: of the piece near it."""
 
-    tip: NDArray[np.float64]
-    out: NDArray[np.float64]
+    tip: Points
+    out: Points
     width_px: float
     length_px: float
     """Of the branch that ends here."""
@@ -30,8 +30,8 @@ class Piece:
     Lines and ends are in the mask's coordinates, row and column. `topology`: branches, junctions, ends, loops.
     """
 
-    inside: NDArray[np.bool_]
-    solid: NDArray[np.bool_]
+    inside: Mask
+    solid: Mask
     left: int
     top: int
     lines: list[CentreLine]
@@ -39,7 +39,7 @@ class Piece:
     topology: tuple[int, int, int, int]
 
 
-def trace(inside: NDArray[np.bool_], left: int, top: int) -> Piece:
+def trace(inside: Mask, left: int, top: int) -> Piece:
     """`inside`: (H, W) of the piece's bounding box, whose corner lies at `left`, `top`."""
     padded = np.pad(inside, 1)
     solid = _fill_pinholes(padded)
@@ -60,20 +60,20 @@ def trace(inside: NDArray[np.bool_], left: int, top: int) -> Piece:
     return Piece(inside, solid[1:-1, 1:-1], left, top, lines, ends, graph.topology(distance))
 
 
-def distance_inside(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+def distance_inside(mask: Mask) -> Floats:
     """(H, W) distance of each pixel to the nearest one outside."""
     away = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(away, dtype=np.float32)
 
 
-def _end(points: NDArray[np.float64], width_px: float, length_px: float) -> End:
+def _end(points: Points, width_px: float, length_px: float) -> End:
     """Of a line that ends freely at its first point."""
     reach = min(len(points) - 1, max(1, round(max(5.0, 3 * width_px) / STEP_PX)))
     out = points[0] - points[reach]
     return End(points[0], out / max(float(np.linalg.norm(out)), 1e-9), width_px, length_px)
 
 
-def _fill_pinholes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _fill_pinholes(mask: Mask) -> Mask:
     """Without holes smaller than the square of half the width: noise, which the centre line would run round."""
     half_width = 2 * float(distance_inside(mask)[mask].mean())
     _, labels, boxes, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.arrays import Mask, Points
 from segplug.errors import SegplugError
 from segplug.metrics.counts import Counts, f1, iou_crack, miou, precision, recall
 from segplug.metrics.curve import AP_BINS, CurveSum, best_counts
@@ -26,8 +27,7 @@ __all__ = ["Contributions", "Multiplicity", "near_scores", "pixel_scores"]
 
 AT_ONCE = 128  # sets or images; bounds memory
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Multiplicity = NDArray[np.integer] | NDArray[np.bool_]
+Multiplicity = NDArray[np.integer] | Mask
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Contributions:
     pixels: NDArray[np.uint32]
     near: Ints
     lines: Ints
-    hd95_px: Floats
-    one_mask_empty: NDArray[np.bool_]
+    hd95_px: Points
+    one_mask_empty: Mask
     scs_pooled: Ints
-    scs_f1: Floats
-    scs_miou: Floats
+    scs_f1: Points
+    scs_miou: Points
     groups: NDArray[np.str_] | None = None
 
     def scores(self, multiplicity: Multiplicity | None = None) -> dict[str, float]:
@@ -119,7 +119,7 @@ class Contributions:
             pooled += sets[:, block].astype(np.float64) @ self._histograms(start, min(start + AT_ONCE, len(self.names)))
         return pooled.astype(np.int64).reshape(-1, 2, AP_BINS)
 
-    def _histograms(self, start: int, stop: int) -> Floats:
+    def _histograms(self, start: int, stop: int) -> Points:
         """(images, 2 AP_BINS) of the images from `start` to before `stop`."""
         dense = np.zeros((stop - start, 2 * AP_BINS))
         inside = slice(self.starts[start], self.starts[stop])
@@ -136,7 +136,7 @@ class Contributions:
         return np.array([(c.tp, c.fp, c.fn, c.tn) for c in best], dtype=np.int64)
 
     @cached_property
-    def _per_image(self) -> dict[str, Floats]:
+    def _per_image(self) -> dict[str, Points]:
         """(n,) scores whose mean over images is a metric."""
         counts = [Counts(*map(int, row)) for row in self.counts]
         return {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from segplug.arrays import Mask
 
 __all__ = ["Counts", "count", "f1", "iou_crack", "miou", "precision", "ratio", "recall"]
 
@@ -23,7 +24,7 @@ class Counts:
         return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn)
 
 
-def count(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Counts:
+def count(found: Mask, truth: Mask) -> Counts:
     """Counts of two boolean arrays of one shape."""
     tp, predicted, labelled = (int(np.count_nonzero(a)) for a in (found & truth, found, truth))
     return Counts(tp, predicted - tp, labelled - tp, truth.size - predicted - labelled + tp)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.arrays import Mask
 from segplug.metrics.counts import Counts, f1, iou_crack
 
 __all__ = ["AP_BINS", "CurveSum", "best_counts", "histogram"]
@@ -25,7 +26,7 @@ class CurveSum:
         self._pooled = np.zeros((2, AP_BINS), dtype=np.int64) if pooled is None else pooled
         self._ois = ois or Counts()
 
-    def add(self, probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> None:
+    def add(self, probability: NDArray[np.floating], truth: Mask) -> None:
         """Add one image's (pixels,) probabilities in [0, 1] and labels."""
         added = histogram(probability, truth)
         self._pooled += added
@@ -48,7 +49,7 @@ class CurveSum:
         }
 
 
-def histogram(probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> NDArray[np.int64]:
+def histogram(probability: NDArray[np.floating], truth: Mask) -> NDArray[np.int64]:
     """(pixels,) probabilities in [0, 1] and labels -> (2, AP_BINS) pixels of background and crack by floor(10000 p)."""
     # In float64: a float32 product would round some values just below a threshold up to it.
     bins = np.minimum((probability.astype(np.float64) * AP_BINS).astype(np.int64), AP_BINS - 1)

@@ -11,14 +11,15 @@ from contextlib import contextmanager
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from segplug.arrays import Floats, Mask
 
 __all__ = ["distance_to_outline", "hd95_px"]
 
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
-def distance_to_outline(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+def distance_to_outline(mask: Mask) -> Floats:
     """(H, W) Euclidean distance in px from every pixel's centre to the outline; inf for an empty mask.
 
     Each is the root of a whole number, rounded to float32 (below 4096 px), whatever the machine and its threads.
@@ -42,12 +43,7 @@ def _without_ipp() -> Iterator[None]:
 
 
 def hd95_px(
-    found: NDArray[np.bool_],
-    truth: NDArray[np.bool_],
-    to_found: NDArray[np.float32],
-    to_truth: NDArray[np.float32],
-    diagonal_px: float,
-    percentile: float = 95,
+    found: Mask, truth: Mask, to_found: Floats, to_truth: Floats, diagonal_px: float, percentile: float = 95
 ) -> float:
     """HD95 of two (H, W) masks in px, given `distance_to_outline` of each; percentile 100: Hausdorff distance."""
     empty = (not found.any(), not truth.any())
@@ -61,6 +57,6 @@ def hd95_px(
     )
 
 
-def _outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _outline(mask: Mask) -> Mask:
     inside = cv2.erode(mask.view(np.uint8), CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return mask & (np.asarray(inside) == 0)

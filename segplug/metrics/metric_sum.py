@@ -8,6 +8,7 @@ from dataclasses import asdict, astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.arrays import Mask, Pixels
 from segplug.metrics.contributions import Contributions, near_scores, pixel_scores
 from segplug.metrics.counts import Counts, count, iou_crack, miou
 from segplug.metrics.curve import CurveSum, histogram
@@ -32,9 +33,7 @@ class MetricSum:
         self._miou_sum = 0.0
         self._curve = CurveSum()
 
-    def add(
-        self, probability: NDArray[np.floating], mask: NDArray[np.integer], valid: NDArray[np.bool_] | None = None
-    ) -> Counts:
+    def add(self, probability: NDArray[np.floating], mask: NDArray[np.integer], valid: Mask | None = None) -> Counts:
         """Add one image: (H, W) crack probability in [0, 1] and (H, W) mask of 0 and 1. Returns its counts.
 
         Pixels where `valid` is False are left out. Raises ValueError on unequal shapes, NaN, no valid pixel.
@@ -84,9 +83,9 @@ class AllMetrics:
         name: str,
         probability: NDArray[np.floating],
         mask: NDArray[np.integer],
-        saved: NDArray[np.uint8],
-        saved_truth: NDArray[np.bool_],
-        valid: NDArray[np.bool_] | None = None,
+        saved: Pixels,
+        saved_truth: Mask,
+        valid: Mask | None = None,
     ) -> Row:
         """Add one image as `MetricSum.add` takes it, and its prediction and label as SCSegamba's protocol saves them.
 
@@ -165,8 +164,8 @@ def _checked(threshold: float) -> float:
 
 
 def _labelled(
-    probability: NDArray[np.floating], mask: NDArray[np.integer], valid: NDArray[np.bool_] | None
-) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    probability: NDArray[np.floating], mask: NDArray[np.integer], valid: Mask | None
+) -> tuple[NDArray[np.floating], Mask]:
     """(pixels,) probabilities and labels where `valid`. Raises ValueError on what cannot be scored."""
     shapes = {probability.shape, mask.shape} | (set() if valid is None else {valid.shape})
     if len(shapes) > 1:
@@ -182,7 +181,7 @@ def _labelled(
     return flat, labels
 
 
-def _crop(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _crop(found: Mask, truth: Mask) -> tuple[Mask, Mask]:
     """Both masks cut to the box around them: nothing outside it is within reach of a distance or a skeleton."""
     rows, columns = (np.flatnonzero((found | truth).any(axis=axis)) for axis in (1, 0))
     if rows.size == 0:

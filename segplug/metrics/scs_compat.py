@@ -15,9 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.arrays import Floats, Mask, Pixels, Points
+
 __all__ = ["FRAME_PX", "ScsCounts", "saved_prediction", "scs_counts", "scs_scores", "to_frame", "truth_in_frame"]
 
-Pixels = TypeVar("Pixels", NDArray[np.uint8], NDArray[np.float32])
+Picture = TypeVar("Picture", Pixels, Floats)
 FRAME_PX = 512
 STEPS = np.arange(0.0, 1.0, 0.01)
 # For each threshold the lowest 8-bit value above it, compared in float64 as the published code does.
@@ -29,11 +31,11 @@ class ScsCounts:
     """One image: `pooled` TP, FP, FN at threshold 0, and `f1` and `miou` at each of the 100 thresholds."""
 
     pooled: NDArray[np.int64]
-    f1: NDArray[np.float64]
-    miou: NDArray[np.float64]
+    f1: Points
+    miou: Points
 
 
-def scs_counts(saved: NDArray[np.uint8], truth: NDArray[np.bool_]) -> ScsCounts:
+def scs_counts(saved: Pixels, truth: Mask) -> ScsCounts:
     """From the saved prediction (see `saved_prediction`) and the label, of one shape."""
     values, crack = np.bincount(saved.ravel(), minlength=256), np.bincount(saved[truth], minlength=256)
     above = np.stack([values - crack, crack])[:, ::-1].cumsum(axis=1)[:, ::-1]
@@ -43,9 +45,7 @@ def scs_counts(saved: NDArray[np.uint8], truth: NDArray[np.bool_]) -> ScsCounts:
     return ScsCounts(np.array([tp[0], fp[0], fn[0]]), _f1(tp, fp, fn), np.where(tp + fp + fn == 0, 0.0, iou))
 
 
-def scs_scores(
-    times: NDArray[np.integer], pooled: NDArray[np.int64], f1: NDArray[np.float64], miou: NDArray[np.float64]
-) -> dict[str, float]:
+def scs_scores(times: NDArray[np.integer], pooled: NDArray[np.int64], f1: Points, miou: Points) -> dict[str, float]:
     """The six numbers of the published tables, from the n images' ScsCounts, stacked; image i counts times[i] times."""
     images = int(times.sum())
     tp, fp, fn = (np.array([v]) for v in times @ pooled)
@@ -59,7 +59,7 @@ def scs_scores(
     }
 
 
-def saved_prediction(logits: NDArray[np.floating], valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+def saved_prediction(logits: NDArray[np.floating], valid: Mask | None = None) -> Pixels:
     """(H, W) logits -> the 8-bit picture that the published code saves. The maximum is taken over `valid` pixels."""
     highest = (logits if valid is None else logits[valid]).max()
     if highest == 0:  # the published division gives NaN and infinity, which OpenCV saves as 0
@@ -67,21 +67,21 @@ def saved_prediction(logits: NDArray[np.floating], valid: NDArray[np.bool_] | No
     return np.rint(255 * (logits / highest)).clip(0, 255).astype(np.uint8)  # OpenCV too rounds half to even
 
 
-def to_frame(picture: Pixels) -> Pixels:
+def to_frame(picture: Picture) -> Picture:
     """(H, W) or (H, W, 3) of 8-bit or float32 values -> 512x512, cubic."""
     return cv2.resize(picture, (FRAME_PX, FRAME_PX), interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]
 
 
-def truth_in_frame(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def truth_in_frame(mask: Mask) -> Mask:
     """(H, W) label -> 512x512, cut above 127 of 255."""
     return to_frame(mask.astype(np.uint8) * 255) > 127
 
 
-def _f1(tp: NDArray[np.int64], fp: NDArray[np.int64], fn: NDArray[np.int64]) -> NDArray[np.float64]:
+def _f1(tp: NDArray[np.int64], fp: NDArray[np.int64], fn: NDArray[np.int64]) -> Points:
     precision, recall = _divide(tp, tp + fp, 1.0), _divide(tp, tp + fn, 0.0)
     both = precision + recall
     return np.divide(2 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
 
 
-def _divide(part: NDArray[np.int64], whole: NDArray[np.int64], empty: float) -> NDArray[np.float64]:
+def _divide(part: NDArray[np.int64], whole: NDArray[np.int64], empty: float) -> Points:
     return np.divide(part, whole, out=np.full(part.shape, empty), where=whole > 0)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Floats, Mask
 from segplug.metrics.counts import ratio
 
 __all__ = ["TOLERANCES_PX", "ToleranceCounts", "count_within", "f1_tolerance"]
@@ -36,13 +36,7 @@ class ToleranceCounts:
         )
 
 
-def count_within(
-    found: NDArray[np.bool_],
-    truth: NDArray[np.bool_],
-    to_found: NDArray[np.float32],
-    to_truth: NDArray[np.float32],
-    tolerance_px: float,
-) -> ToleranceCounts:
+def count_within(found: Mask, truth: Mask, to_found: Floats, to_truth: Floats, tolerance_px: float) -> ToleranceCounts:
     """Counts of one image: (H, W) masks, and `distance_to_outline` of each of them."""
     return ToleranceCounts(
         int(np.count_nonzero(found & (truth | (to_truth <= tolerance_px)))),

@@ -6,14 +6,14 @@ pictures, wears some strips along the 135-degree diagonal down to a single pixel
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Mask
 from segplug.metrics.tolerance import ToleranceCounts, f1_tolerance
 
 __all__ = ["cldice", "count_skeletons"]
 
 
-def count_skeletons(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> ToleranceCounts:
+def count_skeletons(found: Mask, truth: Mask) -> ToleranceCounts:
     """Counts of one image's (H, W) masks: predicted skeleton pixels on the label, labelled ones on the prediction."""
     found_line, true_line = _skeleton(found), _skeleton(truth)
     return ToleranceCounts(
@@ -29,7 +29,7 @@ def cldice(c: ToleranceCounts) -> float:
     return f1_tolerance(c)
 
 
-def _skeleton(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _skeleton(mask: Mask) -> Mask:
     from skimage.morphology import skeletonize
 
     return np.asarray(skeletonize(mask, method="lee")) > 0  # 0 and 255 before scikit-image 0.23

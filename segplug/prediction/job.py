@@ -4,13 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from segplug.arrays import Floats, Pixels
 from segplug.data.images.region import Region
 from segplug.inference.predictor import Predictor
 from segplug.inference.tiling import tile_count
-from segplug.prediction.progress import Note, Progress
+from segplug.notes import Note, Progress
 from segplug.prediction.sources import Source
 
 __all__ = ["SAVED", "Job", "Result"]
@@ -39,13 +37,13 @@ class Job:
         """Where a result goes, None if it is not asked for."""
         return self.out / kind / f"{source.name}{suffix}" if kind in self.save else None
 
-    def probability(self, image: NDArray[np.uint8], what: str = "") -> NDArray[np.float32]:
+    def probability(self, image: Pixels, what: str = "") -> Floats:
         """(H, W, 3) -> (H, W). Notes how far it is with `what`, unless empty."""
         if not what:
             return self.predictor(image, self.tile)
         progress = Progress(self.note, tile_count((image.shape[0], image.shape[1]), self.tile), what)
 
-        def network(tile: NDArray[np.uint8]) -> NDArray[np.float32]:
+        def network(tile: Pixels) -> Floats:
             found = self.predictor.at_scales(tile)
             progress.tick()
             return found

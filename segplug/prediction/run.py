@@ -9,12 +9,12 @@ from segplug.data.images.region import Region
 from segplug.errors import FilesFailed, SegplugError, UnreadableError
 from segplug.inference.predictor import load
 from segplug.inference.tiling import check_tile
+from segplug.notes import Note, Progress, silent
 from segplug.prediction.formats.coco import dataset
 from segplug.prediction.job import SAVED, Job, Result
 from segplug.prediction.media.photo import predict_photo
 from segplug.prediction.media.raster import is_raster, predict_raster
 from segplug.prediction.media.video import predict_video
-from segplug.prediction.progress import Note, Progress
 from segplug.prediction.records import Record, Records
 from segplug.prediction.sources import Source, find_sources
 from segplug.weights import licence_note
@@ -39,7 +39,7 @@ def predict(
     device: str = "auto",
     recursive: bool = True,
     region: Sequence[str] = (),
-    note: Note = lambda text: None,
+    note: Note = silent,
 ) -> list[dict[str, str | float]]:
     """Write the results that `save` names into folders of `out`; return the rows of out/predictions.csv.
 

@@ -2,12 +2,13 @@
 
 import glob
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from segplug.data.images.listing import IMAGE_SUFFIXES, list_images
 from segplug.errors import SegplugError
+from segplug.notes import Note, silent
 
 __all__ = ["VIDEO_SUFFIXES", "Source", "find_sources"]
 
@@ -32,10 +33,7 @@ class Source:
 
 
 def find_sources(
-    given: Iterable[Path | str],
-    recursive: bool = True,
-    without: Path | None = None,
-    note: Callable[[str], None] = lambda text: None,
+    given: Iterable[Path | str], recursive: bool = True, without: Path | None = None, note: Note = silent
 ) -> list[Source]:
     """The files of `given`: a file, a folder (its images and videos, and those of folders in it), a glob (** too).
 
@@ -57,7 +55,7 @@ def find_sources(
     ]
 
 
-def _files(given: str, recursive: bool, without: Path | None, note: Callable[[str], None]) -> list[tuple[Path, Path]]:
+def _files(given: str, recursive: bool, without: Path | None, note: Note) -> list[tuple[Path, Path]]:
     """Each with the folder that its name begins at."""
     path = Path(given)
     if path.is_file():

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Mask, Pixels
 from segplug.data.images.reading import orientation
 from segplug.data.labels import NO_LABEL
 from segplug.data.labels.mask_encoding import Encoding, Stored
@@ -30,7 +30,7 @@ class ImageFacts:
     split: str
     size: tuple[int, int] = (0, 0)  # width, height
     pixels: str = ""
-    look: NDArray[np.bool_] | None = None
+    look: Mask | None = None
     turned: bool = False
     stored: Stored | None = None
     error: SegplugError | OSError | None = None
@@ -83,7 +83,7 @@ def label_facts(sample: Sample, height: int, width: int, encoding: Encoding | No
     )
 
 
-def difference_hash(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def difference_hash(image: Pixels) -> Mask:
     """(512,) bits: which of two neighbours is brighter in a 16 x 16 thumbnail, across and down.
 
     After Krawetz 2013, "Kind of like that" (hackerfactor.com), there 8 x 8 and across only.
@@ -95,5 +95,5 @@ def difference_hash(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.concatenate([across.ravel(), down.ravel()])
 
 
-def _digest(pixels: NDArray[np.uint8]) -> str:
+def _digest(pixels: Pixels) -> str:
     return hashlib.sha1(str(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()

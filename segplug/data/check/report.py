@@ -1,7 +1,7 @@
 """Check a data set as a whole: `check(source)` reads every photograph and label once or twice and never trains."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from segplug.data.readers import CrackData, open_data
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
+from segplug.notes import Note, silent
 
 __all__ = ["CheckResult", "check"]
 
@@ -62,7 +63,7 @@ class CheckResult:
         return "\n".join(line if len(line) <= LINE else f"{line[:LINE]} …" for line in lines)
 
 
-def check(source: DataSource | CrackData | Path | str, note: Callable[[str], None] = lambda text: None) -> CheckResult:
+def check(source: DataSource | CrackData | Path | str, note: Note = silent) -> CheckResult:
     """Read every image and label of every split and list what is wrong.
 
     Raises SegplugError only where no data can be found at all; every broken file is a finding.

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Mask
 from segplug.data.drawn.crack_lines import CrackLine
 from segplug.data.drawn.noise import Field, blobs, field, octaves
 
@@ -31,7 +31,7 @@ def coverage_of(lines: Sequence[CrackLine], size: int, least_px: float = 0) -> F
     return cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
-def carve(rng: np.random.Generator, photo: Field, lines: Sequence[CrackLine]) -> tuple[Field, NDArray[np.bool_]]:
+def carve(rng: np.random.Generator, photo: Field, lines: Sequence[CrackLine]) -> tuple[Field, Mask]:
     """(photo with the cracks, mask): photo is (size, size, 3) in 0 … 1, mask (size, size)."""
     size = photo.shape[0]
     sway = [rng.uniform(0.2, 1.1) * field(rng, size, rng.uniform(2, 5)) for _ in range(2)]
@@ -75,7 +75,7 @@ def _frayed(cover: Field, sway: Sequence[Field]) -> Field:
     return cv2.remap(cover, columns + sway[0], rows + sway[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 
 
-def _near(mask: NDArray[np.bool_], reach_px: float) -> Field:
+def _near(mask: Mask, reach_px: float) -> Field:
     """1 on the mask, falling to 0 over a few times `reach_px`."""
     away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
     return np.exp(-((away / np.float32(reach_px)) ** 2))

@@ -2,8 +2,8 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Pixels
 from segplug.data.drawn.crack_lines import crack_lines, net_lines
 from segplug.data.drawn.crack_relief import carve
 from segplug.data.drawn.distractors import distract
@@ -16,7 +16,7 @@ CRACK_FREE = 0.18
 WIDTHS_PX = (0.9, 16.0)
 
 
-def draw_scene(seed: int, size: int = 384) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def draw_scene(seed: int, size: int = 384) -> tuple[Pixels, Pixels]:
     """(size, size, 3) RGB photo and (size, size) mask of 0 and 255. The same seed and size give the same pixels.
 
     About one scene in six shows no crack. Widths are log-uniform in WIDTHS_PX, so that hair cracks are as common as
@@ -39,7 +39,7 @@ def draw_scene(seed: int, size: int = 384) -> tuple[NDArray[np.uint8], NDArray[n
     return _photographed(rng, lit(rng, photo)), mask.astype(np.uint8) * 255
 
 
-def _photographed(rng: np.random.Generator, photo: Field) -> NDArray[np.uint8]:
+def _photographed(rng: np.random.Generator, photo: Field) -> Pixels:
     """Exposed, out of focus or shaken a little, with the sensor's noise, as JPEG."""
     photo = np.clip(photo * rng.uniform(0.8, 1.2), 0, 1) ** np.float32(rng.uniform(0.8, 1.25))
     if rng.random() < 0.5:

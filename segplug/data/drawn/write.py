@@ -1,23 +1,16 @@
 """Drawn scenes as a folder that `segplug train --data` reads."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from segplug.data.drawn.scene import draw_scene
 from segplug.data.images.writing import write_picture
 from segplug.errors import SegplugError
+from segplug.notes import Note, silent
 
 __all__ = ["draw_folder"]
 
 
-def draw_folder(
-    out: Path | str,
-    count: int,
-    seed: int = 0,
-    size: int = 384,
-    val: int = 0,
-    note: Callable[[str], None] = lambda text: None,
-) -> Path:
+def draw_folder(out: Path | str, count: int, seed: int = 0, size: int = 384, val: int = 0, note: Note = silent) -> Path:
     """out/train/{images,masks} with `count` scenes and out/val with `val` more; what is there already is kept.
 
     Scene k of a seed is the same whatever `count` is. Raises SegplugError on a number out of range.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from segplug.arrays import Mask, Pixels
 from segplug.data.images.listing import EXTRAS
 from segplug.errors import SegplugError
 
@@ -37,11 +38,11 @@ Image.MAX_IMAGE_PIXELS = None  # Pillow would warn of 90 megapixels even when it
 class Picture(NamedTuple):
     """pixels: (H, W, 3) RGB uint8. visible: (H, W), False where the file is wholly transparent; None: nowhere."""
 
-    pixels: NDArray[np.uint8]
-    visible: NDArray[np.bool_] | None
+    pixels: Pixels
+    visible: Mask | None
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path) -> Pixels:
     """(H, W, 3) RGB uint8; the camera's orientation tag is applied, grey becomes three channels, alpha is dropped.
 
     Of 16 bits the upper 8 are kept. Raises SegplugError on a file that is no image or would come out black.
@@ -64,7 +65,7 @@ def read_picture(path: Path) -> Picture:
     return Picture(read_image(path), visible_pixels(path))
 
 
-def visible_pixels(path: Path) -> NDArray[np.bool_] | None:
+def visible_pixels(path: Path) -> Mask | None:
     """(H, W), turned as `read_image` does: False where the file is wholly transparent. None: nowhere."""
     try:
         with path.open("rb") as file, Image.open(file) as image:  # a path: Pillow 13 mixes up turned TIFFs
@@ -126,7 +127,7 @@ def decode(path: Path, flags: int) -> NDArray[Any]:
     return pixels
 
 
-def _with_package(path: Path) -> NDArray[np.uint8]:
+def _with_package(path: Path) -> Pixels:
     """(H, W, 3) BGR of a format that OpenCV does not know."""
     name, extra = EXTRAS[path.suffix.lower()]
     try:

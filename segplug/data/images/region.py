@@ -8,8 +8,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Mask
 from segplug.data.text_files import is_file, read_json, read_text
 from segplug.errors import SegplugError
 
@@ -49,7 +49,7 @@ class Region:
                 found += [_polygon(corners, f"{path}, line {n}") for n, corners in lines if corners]
         return Region(tuple(found))
 
-    def kept(self, height: int, width: int, top: int = 0) -> NDArray[np.bool_]:
+    def kept(self, height: int, width: int, top: int = 0) -> Mask:
         """(H, W): False inside. top: row of the picture at which these rows begin."""
         inside = np.zeros((height, width), dtype=np.uint8)
         for polygon in self.polygons:

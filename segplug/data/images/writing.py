@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.arrays import Pixels
 from segplug.errors import SegplugError
 from yoloplug.files import write_bytes
 
@@ -15,7 +16,7 @@ __all__ = ["encode_picture", "write_picture"]
 JPEG_QUALITY = 93
 
 
-def encode_picture(pixels: NDArray[Any], suffix: str, jpeg_quality: int = JPEG_QUALITY) -> NDArray[np.uint8]:
+def encode_picture(pixels: NDArray[Any], suffix: str, jpeg_quality: int = JPEG_QUALITY) -> Pixels:
     """(H, W) or (H, W, 3) RGB, 8 or (PNG) 16 bits -> the bytes of a file. suffix: ".png" or ".jpg".
 
     JPEG keeps colour at full resolution, for thin coloured lines. Raises SegplugError on pixels that the format lacks.

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+
+from segplug.arrays import Pixels
 
 __all__ = ["NO_LABEL", "CrackFree", "Label"]
 
@@ -22,7 +23,7 @@ class Label(Protocol):
     def path(self) -> Path:
         """The file that holds it."""
 
-    def values(self, height: int, width: int, image: Path) -> NDArray[np.uint8]:
+    def values(self, height: int, width: int, image: Path) -> Pixels:
         """(H, W) uint8. Raises SegplugError that names the file and the remedy."""
 
 
@@ -32,5 +33,5 @@ class CrackFree:
 
     path: Path
 
-    def values(self, height: int, width: int, image: Path) -> NDArray[np.uint8]:
+    def values(self, height: int, width: int, image: Path) -> Pixels:
         return np.zeros((height, width), dtype=np.uint8)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.arrays import Pixels
 from segplug.data.labels import NO_LABEL
 from segplug.errors import SegplugError
 
@@ -64,7 +65,7 @@ class Stored:
 class Encoding:
     """`table[stored value]` is 0, 1 or NO_LABEL; `about` says it in words."""
 
-    table: NDArray[np.uint8]
+    table: Pixels
     about: str
 
     def crack_share(self, stored: Stored) -> float:
@@ -205,7 +206,7 @@ def _without(f: Stored, ignore: int | None) -> Stored:
     return Stored(f.path, counts, f.lossy)
 
 
-def _table(crack: Sequence[int]) -> NDArray[np.uint8]:
+def _table(crack: Sequence[int]) -> Pixels:
     table = np.zeros(256, dtype=np.uint8)
     table[list(crack)] = 1
     return table

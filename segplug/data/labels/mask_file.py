@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segplug.arrays import Pixels
 from segplug.data.images.reading import UNREADABLE, decode, is_lossy
 from segplug.data.labels.mask_encoding import MaskRules, Stored, find_encoding
 from segplug.data.labels.size import sized
@@ -25,7 +26,7 @@ class MaskFile:
     path: Path
     rules: MaskRules
 
-    def values(self, height: int, width: int, image: Path) -> NDArray[np.uint8]:
+    def values(self, height: int, width: int, image: Path) -> Pixels:
         return sized(read_mask_values(self.path), self.path, height, width, image)
 
 
@@ -36,7 +37,7 @@ class MappedMask:
     path: Path
     table: Mapping[int, int]
 
-    def values(self, height: int, width: int, image: Path) -> NDArray[np.uint8]:
+    def values(self, height: int, width: int, image: Path) -> Pixels:
         stored = sized(read_mask_values(self.path), self.path, height, width, image)
         for value in np.flatnonzero(np.bincount(stored.ravel(), minlength=256)):
             if int(value) not in self.table:
@@ -49,13 +50,13 @@ class MappedMask:
         return table[stored]
 
 
-def read_mask(path: Path) -> NDArray[np.uint8]:
+def read_mask(path: Path) -> Pixels:
     """(H, W) uint8 of 0 and 1, from this file alone. Raises SegplugError naming the file."""
     values = read_mask_values(path)
     return find_encoding([stored(path, values)], MaskRules()).table[values]
 
 
-def read_mask_values(path: Path) -> NDArray[np.uint8]:
+def read_mask_values(path: Path) -> Pixels:
     """(H, W) uint8 as stored: grey values, or the indices of a coloured palette. Raises SegplugError naming the file.
 
     A palette of greys is read as those greys. 16 bits are read where they hold 0 and 65535, or values below 256.
@@ -78,12 +79,12 @@ def read_grey(path: Path) -> NDArray[Any]:
     return _single_channel(pixels, path) if pixels.ndim == 3 else pixels
 
 
-def stored(path: Path, values: NDArray[np.uint8]) -> Stored:
+def stored(path: Path, values: Pixels) -> Stored:
     """What `find_encoding` asks of a mask file."""
     return Stored(path, np.bincount(values.ravel(), minlength=256), is_lossy(path))
 
 
-def _palette_indices(path: Path) -> NDArray[np.uint8] | None:
+def _palette_indices(path: Path) -> Pixels | None:
     """(H, W) of a palette file: grey values where all used colours are grey, else indices. None: no palette."""
     if is_lossy(path):
         return None
@@ -101,7 +102,7 @@ def _palette_indices(path: Path) -> NDArray[np.uint8] | None:
     return colours[:, 0][indices] if (used == used[:, :1]).all() else indices
 
 
-def _single_channel(pixels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
+def _single_channel(pixels: Pixels, path: Path) -> Pixels:
     """Colour file whose channels agree -> one of them. An opaque alpha channel is dropped."""
     channels = pixels.shape[2]
     colour, alpha = (pixels[..., : channels - 1], pixels[..., -1]) if channels in (2, 4) else (pixels, None)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Pixels
 from segplug.data.labels.size import sized
 from segplug.errors import SegplugError
 
@@ -19,7 +19,7 @@ class MatFile:
     path: Path
     crack: tuple[int, ...] | None = None
 
-    def values(self, height: int, width: int, image: Path) -> NDArray[np.uint8]:
+    def values(self, height: int, width: int, image: Path) -> Pixels:
         from scipy.io import loadmat
         from scipy.io.matlab import MatReadError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Pixels, Points
 from segplug.data.images.reading import UNREADABLE
 from segplug.data.labels.size import turned
 from segplug.data.text_files import read_json, read_text
@@ -29,12 +29,12 @@ class YoloFile:
     path: Path
     crack: frozenset[int] | None  # None: every class
 
-    def values(self, height: int, width: int, image: Path) -> NDArray[np.uint8]:
+    def values(self, height: int, width: int, image: Path) -> Pixels:
         scale = np.array([width, height])
         outlines = [points * scale for number, points in self.objects() if self.crack is None or number in self.crack]
         return _draw([o.ravel().tolist() for o in outlines], height, width)
 
-    def objects(self) -> list[tuple[int, NDArray[np.float64]]]:
+    def objects(self) -> list[tuple[int, Points]]:
         """(class, (n, 2) outline) of each line."""
         found = []
         for i, line in enumerate(read_text(self.path).splitlines(), start=1):
@@ -70,7 +70,7 @@ class CocoShapes:
     size: tuple[int, int]  # (height, width) the file states for the image
     shapes: Sequence[Any] = field(repr=False)
 
-    def values(self, height: int, width: int, image: Path) -> NDArray[np.uint8]:
+    def values(self, height: int, width: int, image: Path) -> Pixels:
         _check_size(self.path, self.size, height, width, image)
         where = f"{self.path}: an outline of {image.name}"
         mask = np.zeros((height, width), dtype=np.uint8)
@@ -81,7 +81,7 @@ class CocoShapes:
                 mask |= _draw([_outline(part, where, height, width) for part in shape], height, width)
         return mask
 
-    def _rle(self, shape: dict[str, Any], image: Path, height: int, width: int) -> NDArray[np.uint8]:
+    def _rle(self, shape: dict[str, Any], image: Path, height: int, width: int) -> Pixels:
         where = f"{self.path}: an RLE of {image.name}"
         if shape.get("size") != [height, width]:
             raise SegplugError(f"{where} has size {shape.get('size')}, not its image's")
@@ -99,7 +99,7 @@ class LabelmeFile:
     path: Path
     crack: frozenset[str] | None  # None: every label
 
-    def values(self, height: int, width: int, image: Path) -> NDArray[np.uint8]:
+    def values(self, height: int, width: int, image: Path) -> Pixels:
         about = self._read()
         size = (about.get("imageHeight"), about.get("imageWidth"))
         _check_size(self.path, size, height, width, image)
@@ -121,7 +121,7 @@ class LabelmeFile:
             raise SegplugError(f"{self.path}: not a labelme file: shapes must be a list of entries with label, points")
         return about
 
-    def _filled(self, shape: dict[str, Any], where: str, height: int, width: int) -> NDArray[np.uint8]:
+    def _filled(self, shape: dict[str, Any], where: str, height: int, width: int) -> Pixels:
         kind, points = shape.get("shape_type", "polygon"), shape["points"]
         if not isinstance(points, list) or not all(isinstance(p, list) and len(p) == 2 for p in points):
             raise SegplugError(f"{where}: points must be a list of [x, y]", "redo it")
@@ -151,13 +151,13 @@ class LabelmeFile:
         return filled
 
 
-def _draw(outlines: Sequence[Sequence[float]], height: int, width: int) -> NDArray[np.uint8]:
+def _draw(outlines: Sequence[Sequence[float]], height: int, width: int) -> Pixels:
     """(H, W) of 0 and 1: the pixels inside any outline [x1, y1, x2, y2, …], as pycocotools fills it."""
     from pycocotools import mask as coco_mask
 
     if not outlines:
         return np.zeros((height, width), dtype=np.uint8)
-    filled: NDArray[np.uint8] = coco_mask.decode(coco_mask.frPyObjects([list(o) for o in outlines], height, width))
+    filled: Pixels = coco_mask.decode(coco_mask.frPyObjects([list(o) for o in outlines], height, width))
     return filled.max(axis=2)
 
 

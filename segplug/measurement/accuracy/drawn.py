@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from segplug.arrays import Mask, Points
 
 __all__ = ["DrawnCrack", "arc_crack", "jagged_crack", "sine_crack", "straight_crack", "uneven_cracks"]
 
@@ -16,7 +17,7 @@ MARGIN_PX = 6
 class DrawnCrack:
     """A strip of constant width with blunt ends, without anti-aliasing. `mask` is (H, W)."""
 
-    mask: NDArray[np.bool_]
+    mask: Mask
     width_px: float
     length_px: float
 
@@ -47,7 +48,7 @@ def sine_crack(
     return _strip(np.stack([x * cos - y * sin, -x * sin - y * cos], axis=1), width_px, length, seed)
 
 
-def uneven_cracks(max_width_px: float, angle_deg: float, seed: int = 0) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def uneven_cracks(max_width_px: float, angle_deg: float, seed: int = 0) -> Iterator[tuple[str, Mask]]:
     """Names and (H, W) masks of cracks that are this wide, from 8 px up, at one place, where a thin one leaves them.
 
     A hair crack leaves a wide one near its end, the same where the wide one goes on beyond the picture, a wide stump at
@@ -76,7 +77,7 @@ def jagged_crack(width_px: float, seed: int) -> DrawnCrack:
 
 def _union(
     strips: Sequence[tuple[float, ...]], discs: Sequence[tuple[float, ...]], unit_px: float, angle_deg: float, seed: int
-) -> NDArray[np.bool_]:
+) -> Mask:
     """Strips (x, y, to x, to y, width px) and discs (x, y, diameter px), x and y in units; turned, then shifted."""
     turn = np.exp(1j * np.deg2rad(angle_deg))
     ends = [(complex(x, y) * unit_px * turn, complex(tx, ty) * unit_px * turn, w) for x, y, tx, ty, w in strips]
@@ -97,7 +98,7 @@ def _union(
     return mask
 
 
-def _strip(centre: NDArray[np.float64], width_px: float, length_px: float, seed: int) -> DrawnCrack:
+def _strip(centre: Points, width_px: float, length_px: float, seed: int) -> DrawnCrack:
     """`centre`: (N, 2) x and y of a centre line whose radius of curvature stays above half the width."""
     from skimage.draw import polygon
 

@@ -4,7 +4,7 @@ Drawing a crack as pixels changes it: `mask_width_px` is what the mask's own are
 measurement can know. Along an exact diagonal it reaches 0.7 px.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from segplug.measurement.accuracy.drawn import (
@@ -16,6 +16,7 @@ from segplug.measurement.accuracy.drawn import (
     uneven_cracks,
 )
 from segplug.measurement.mask import measure_mask
+from segplug.notes import Note, silent
 
 __all__ = ["ANGLES_DEG", "Errors", "accuracy_table", "drawn_cracks", "errors_of", "jagged_errors", "uneven_errors"]
 
@@ -81,9 +82,7 @@ def jagged_errors(width_px: float, seed: int) -> Errors:
     return Errors("jagged", length_percent=100 * (found.length_px / drawn.length_px - 1))
 
 
-def accuracy_table(
-    widths_px: Sequence[int] = WIDTHS_PX, seeds: int = 2, note: Callable[[str], None] = lambda text: None
-) -> str:
+def accuracy_table(widths_px: Sequence[int] = WIDTHS_PX, seeds: int = 2, note: Note = silent) -> str:
     """Mean size of the error, and the worst one, for every width and for every shape; uneven ones twice as wide."""
     found: list[tuple[int, Errors]] = []
     uneven: list[Errors] = []

@@ -8,9 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from segplug.arrays import Pixels
 from segplug.data.images.writing import encode_picture
 from segplug.draw import shrunk
 from segplug.measurement.bias import ModelBias
@@ -29,7 +27,7 @@ JAGGED_PERCENT = 9
 NONE = Entry("–")  # noqa: RUF001
 
 
-def picture_data(picture: NDArray[np.uint8]) -> str:
+def picture_data(picture: Pixels) -> str:
     """(H, W, 3) RGB -> data URI of a JPEG of at most 1400 px a side."""
     return data_uri(encode_picture(shrunk(picture, LONGEST_PX), ".jpg", jpeg_quality=85).tobytes(), "jpeg")
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.arrays import Pixels, Points
 from segplug.measurement.crack import Crack, MaskMeasurement
 from segplug.page.palette import CENTRE_LINE, OUTLINE, WIDEST, rgb
 
@@ -19,14 +20,12 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def mask_background(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def mask_background(mask: Pixels) -> Pixels:
     """(H, W) mask -> (H, W, 3) RGB: dark grey cracks on light grey, for when there is no photo."""
     return np.where(mask[..., None] > 0, np.uint8(90), np.uint8(225)).repeat(3, axis=2)
 
 
-def draw_measurement(
-    background: NDArray[np.uint8], mask: NDArray[np.uint8], measured: MaskMeasurement
-) -> NDArray[np.uint8]:
+def draw_measurement(background: Pixels, mask: Pixels, measured: MaskMeasurement) -> Pixels:
     """(H, W, 3) RGB photo -> RGB picture with a legend below: a whole number of times larger if small, at most
     6000 px on a side.
 
@@ -56,7 +55,7 @@ def draw_measurement(
     return np.asarray(small, dtype=np.uint8)
 
 
-def _at(points: NDArray[np.float64], zoom: int) -> NDArray[np.int32]:
+def _at(points: Points, zoom: int) -> NDArray[np.int32]:
     """Pixel coordinates of the enlarged picture; pixel centres are whole numbers in both."""
     return np.rint((points + 0.5) * zoom - 0.5).astype(np.int32)
 
@@ -66,7 +65,7 @@ def _ring(crack: Crack, zoom: int, unit: int) -> Ring:
     return x, y, max(5 * unit, round(0.75 * crack.max_width_px * zoom))
 
 
-def _number(drawn: NDArray[np.uint8], texts: list[str], rings: list[Ring], unit: int) -> None:
+def _number(drawn: Pixels, texts: list[str], rings: list[Ring], unit: int) -> None:
     """Each text beside its ring where it covers no other number and, if that can be, no ring; a line to its ring."""
     scale, pad = 0.65 * unit, 4 * unit
     taken: list[Box] = []
@@ -104,7 +103,7 @@ def _overlap(a: Box, b: Box) -> bool:
     return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
 
 
-def _legend(width: int, unit: int, zoom: int, mm_per_px: float | None) -> NDArray[np.uint8]:
+def _legend(width: int, unit: int, zoom: int, mm_per_px: float | None) -> Pixels:
     """(h, width, 3): a scale bar of 1, 2 or 5 times a power of ten, up to a fifth of the width; what colours mean."""
     per_px = (mm_per_px or 1) / zoom
     bar = _round_down(width / 5 * per_px)

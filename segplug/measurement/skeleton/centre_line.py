@@ -7,8 +7,8 @@ to the edge of the mask, as thinning stops half a width short of it.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Floats, Mask, Points
 from segplug.measurement.skeleton.graph import SkeletonGraph
 
 __all__ = ["CentreLine", "centre_lines"]
@@ -27,7 +27,7 @@ class CentreLine:
     the inscribed circle of a junction.
     """
 
-    points: NDArray[np.float64]
+    points: Points
     start_blur_px: float
     end_blur_px: float
 
@@ -36,7 +36,7 @@ class CentreLine:
         return float(np.linalg.norm(np.diff(self.points, axis=0), axis=1).sum())
 
 
-def centre_lines(graph: SkeletonGraph, mask: NDArray[np.bool_], distance_px: NDArray[np.float32]) -> list[CentreLine]:
+def centre_lines(graph: SkeletonGraph, mask: Mask, distance_px: Floats) -> list[CentreLine]:
     """One line a branch. `mask` and its distance transform are (H, W)."""
     degree = graph.degrees()
     lines = []
@@ -59,7 +59,7 @@ def centre_lines(graph: SkeletonGraph, mask: NDArray[np.bool_], distance_px: NDA
     return lines
 
 
-def _smooth(points: NDArray[np.float64], sigma_px: float, ring: bool) -> NDArray[np.float64]:
+def _smooth(points: Points, sigma_px: float, ring: bool) -> Points:
     """Gaussian along the line. Its ends stay where they are (odd reflection); a ring is smoothed all round."""
     if len(points) < 3:
         return points
@@ -73,9 +73,7 @@ def _smooth(points: NDArray[np.float64], sigma_px: float, ring: bool) -> NDArray
     return np.stack([np.convolve(padded[:, axis], weights, "valid") for axis in (0, 1)], axis=1)
 
 
-def _end_directions(
-    points: NDArray[np.float64], reach: int, mask: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _end_directions(points: Points, reach: int, mask: Mask) -> tuple[Points, Points]:
     """Unit vectors out of both ends; a line of one point takes the main axis of the mask."""
     if len(points) == 1:
         pixels = np.argwhere(mask)
@@ -87,9 +85,7 @@ def _end_directions(
     return outwards[0] / max(norms[0], 1e-9), outwards[1] / max(norms[1], 1e-9)
 
 
-def _edge(
-    mask: NDArray[np.bool_], tip: NDArray[np.float64], towards: NDArray[np.float64], distance_px: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def _edge(mask: Mask, tip: Points, towards: Points, distance_px: Floats) -> Points:
     """Where the ray from `tip` leaves the mask, at most a width away."""
     row, column = np.rint(tip).astype(int)
     ray = np.arange(RAY_STEP_PX, 2 * float(distance_px[row, column]) + 1, RAY_STEP_PX)
@@ -100,7 +96,7 @@ def _edge(
     return np.asarray(tip + towards * RAY_STEP_PX * (reached + 0.5))
 
 
-def _resample(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def _resample(points: Points) -> Points:
     """Evenly, about `STEP_PX` apart, at least two points."""
     along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     at = np.linspace(0, along[-1], max(2, round(along[-1] / STEP_PX) + 1))

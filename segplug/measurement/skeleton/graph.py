@@ -8,7 +8,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from segplug.arrays import Floats, Mask, Points
 
 __all__ = ["Branch", "SkeletonGraph", "prune_spurs", "skeleton_graph"]
 
@@ -21,7 +22,7 @@ CORNERS = ((1, 1), (1, -1), (-1, -1), (-1, 1))
 class Branch:
     """`points`: (N, 2) row and column of pixel centres, N >= 1, from node `start` to node `end`."""
 
-    points: NDArray[np.float64]
+    points: Points
     start: int
     end: int
 
@@ -38,7 +39,7 @@ class SkeletonGraph:
     nodes: dict[int, tuple[float, float]]
     branches: list[Branch]
 
-    def topology(self, distance_px: NDArray[np.float32]) -> tuple[int, int, int, int]:
+    def topology(self, distance_px: Floats) -> tuple[int, int, int, int]:
         """Numbers of branches, junctions, ends and loops.
 
         Junctions closer than half the local width are one, as where two cracks cross: thinning parts them.
@@ -73,7 +74,7 @@ class SkeletonGraph:
         return count
 
 
-def skeleton_graph(mask: NDArray[np.bool_]) -> SkeletonGraph:
+def skeleton_graph(mask: Mask) -> SkeletonGraph:
     """The graph of one 8-connected component, (H, W). A single point gives one branch of one point."""
     from skimage.morphology import skeletonize
 
@@ -101,7 +102,7 @@ def skeleton_graph(mask: NDArray[np.bool_]) -> SkeletonGraph:
     return SkeletonGraph(centres, branches)  # type: ignore[arg-type]
 
 
-def prune_spurs(graph: SkeletonGraph, distance_px: NDArray[np.float32]) -> SkeletonGraph:
+def prune_spurs(graph: SkeletonGraph, distance_px: Floats) -> SkeletonGraph:
     """Without branches that end freely and are shorter than the crack is wide where they leave it.
 
     `distance_px`: (H, W) distance transform of the mask. All spurs of a junction go at once, so that the fork that

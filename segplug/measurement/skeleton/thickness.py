@@ -5,12 +5,13 @@ Paper: Hildebrand and Rüegsegger 1997, https://doi.org/10.1046/j.1365-2818.1997
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from segplug.arrays import Floats, Points
 
 __all__ = ["local_thickness"]
 
 
-def local_thickness(points: NDArray[np.float64], distance_px: NDArray[np.float32]) -> NDArray[np.float64]:
+def local_thickness(points: Points, distance_px: Floats) -> Points:
     """(N,) px at (N, 2) points, row and column, of a mask with this distance transform, (H, W). 0 outside the mask."""
     from scipy.spatial import cKDTree
 

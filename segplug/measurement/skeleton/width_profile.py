@@ -8,8 +8,8 @@ line was pruned as a spur, their number says too much: no stretch is wider than 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Floats, Mask, Points
 from segplug.measurement.skeleton.centre_line import CentreLine
 from segplug.measurement.skeleton.thickness import local_thickness
 
@@ -28,9 +28,7 @@ class Widths:
     widest_at: tuple[float, float]
 
 
-def measure_widths(
-    lines: list[CentreLine], mask: NDArray[np.bool_], distance_px: NDArray[np.float32], corner: tuple[int, int]
-) -> Widths:
+def measure_widths(lines: list[CentreLine], mask: Mask, distance_px: Floats, corner: tuple[int, int]) -> Widths:
     """Mean width and widest stretch of one crack, `mask` (H, W), with its centre lines.
 
     `distance_px`: distance transform of the crack with its pinholes, which the mask may lack. `corner`: row and column
@@ -70,7 +68,7 @@ def measure_widths(
     return Widths(mean, max(mean, widest), (float(widest_at[0]), float(widest_at[1])))
 
 
-def _averaged(owned: NDArray[np.float64], clear: NDArray[np.bool_], half: int, step_px: float) -> NDArray[np.float64]:
+def _averaged(owned: Points, clear: Mask, half: int, step_px: float) -> Points:
     """Width around each point over the clear points of a Hann window, `half` steps to each side; 0 where few are clear.
 
     A box would let whole columns of pixels in and out at its ends, half a pixel of width.

@@ -5,14 +5,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Floats, Mask
 from segplug.prediction.records import Record
 
 __all__ = ["crack_annotations", "dataset"]
 
 
-def crack_annotations(mask: NDArray[np.bool_], probability: NDArray[np.float32]) -> list[dict[str, Any]]:
+def crack_annotations(mask: Mask, probability: Floats) -> list[dict[str, Any]]:
     """One for each 8-connected crack: RLE, bbox [x, y, width, height], area in px, score (mean probability)."""
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     found: list[dict[str, Any]] = []
@@ -44,7 +44,7 @@ def dataset(records: Iterable[Record]) -> dict[str, Any]:
     return {"images": images, "annotations": found, "categories": [{"id": 1, "name": "crack"}]}
 
 
-def _run_lengths(inside: NDArray[np.bool_], top: int, left: int, shape: tuple[int, ...]) -> dict[str, Any]:
+def _run_lengths(inside: Mask, top: int, left: int, shape: tuple[int, ...]) -> dict[str, Any]:
     """COCO's compressed RLE, column by column, of a window of a mask of `shape`."""
     from pycocotools import mask as coco_mask
 

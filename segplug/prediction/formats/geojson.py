@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.arrays import Points
 from segplug.prediction.formats.outlines import Crack
 
 __all__ = ["feature_collection"]
 
-Place = Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+Place = Callable[[Points, Points], tuple[Points, Points]]
 
 
 def feature_collection(

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from segplug.arrays import Mask
+
 __all__ = ["Crack", "OutlineTracer"]
 
 Ring = NDArray[np.int64]
@@ -27,7 +29,7 @@ class OutlineTracer:
         self._corners: list[Ints] = []
         self._edges: list[Ints] = []
 
-    def add(self, rows: NDArray[np.bool_]) -> None:
+    def add(self, rows: Mask) -> None:
         """The next (h, width) rows."""
         block = np.pad(np.concatenate([self._last, rows]), ((0, 0), (1, 1)))
         above, below = block[:-1], block[1:]
@@ -63,7 +65,7 @@ class OutlineTracer:
         crack = _components(len(rings), left, rightmost, ring[in_place[twice]], ring[in_place[twice + 1]])
         return _nested(rings, part, crack)
 
-    def _keep(self, which: NDArray[np.bool_], right: NDArray[np.int_], down: NDArray[np.int_]) -> None:
+    def _keep(self, which: Mask, right: NDArray[np.int_], down: NDArray[np.int_]) -> None:
         y, x = np.nonzero(which)
         self._corners.append(np.stack([y + self._top, x, right[y, x], down[y, x]], axis=1).astype(np.int64))
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segplug.arrays import Floats, Mask, Pixels
 from segplug.draw import draw_overlay
 from segplug.errors import UnreadableError
 from segplug.inference.tiling import ALIGN_PX, probability_strips, tile_count
+from segplug.notes import Progress
 from segplug.prediction.formats.geojson import feature_collection
 from segplug.prediction.formats.outlines import OutlineTracer
 from segplug.prediction.job import Job, Result
-from segplug.prediction.progress import Progress
 from segplug.prediction.sources import Source
 from yoloplug.files import atomic_path, write_json
 
@@ -102,11 +103,11 @@ def _opened(path: Path) -> Iterator[DatasetReader]:
             raise UnreadableError(f"{path}: {' '.join(str(error).split())}; restore or remove the file") from error
 
 
-def _strips(raster: DatasetReader, bands: list[int], job: Job, source: Source) -> Iterator[NDArray[np.float32]]:
+def _strips(raster: DatasetReader, bands: list[int], job: Job, source: Source) -> Iterator[Floats]:
     size = (raster.height, raster.width)
     progress = Progress(job.note, tile_count(size, job.tile), f"tiles of {source.path.name}")
 
-    def read(*window: int) -> NDArray[np.uint8] | None:
+    def read(*window: int) -> Pixels | None:
         progress.tick()
         return _pixels(raster, bands, *window) if _valid(raster, *window).any() else None
 
@@ -144,9 +145,7 @@ def _writers(raster: DatasetReader, source: Source, job: Job, stack: ExitStack) 
     return writers
 
 
-def _bands(
-    kind: str, image: NDArray[np.uint8], probability: NDArray[np.float32], mask: NDArray[np.bool_]
-) -> NDArray[Any]:
+def _bands(kind: str, image: Pixels, probability: Floats, mask: Mask) -> NDArray[Any]:
     """(bands, H, W) of a result."""
     if kind == "masks":
         return mask.astype(np.uint8)[None] * 255
@@ -175,14 +174,14 @@ def _rgb_bands(raster: DatasetReader, source: Source, job: Job) -> list[int]:
     return [1, 2, 3] if raster.count >= 3 else [1, 1, 1]
 
 
-def _pixels(raster: DatasetReader, bands: list[int], *window: int) -> NDArray[np.uint8]:
+def _pixels(raster: DatasetReader, bands: list[int], *window: int) -> Pixels:
     """(height, width, 3) of a window (top, left, height, width)."""
     pixels = raster.read(bands, window=_window(*window))
     eight = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
     return np.ascontiguousarray(eight.transpose(1, 2, 0))
 
 
-def _valid(raster: DatasetReader, *window: int) -> NDArray[np.bool_]:
+def _valid(raster: DatasetReader, *window: int) -> Mask:
     return raster.dataset_mask(window=_window(*window)) > 0
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Mask, Pixels
 from segplug.draw import draw_overlay
 from segplug.errors import SegplugError, UnreadableError
+from segplug.notes import Progress
 from segplug.prediction.job import Job, Result
-from segplug.prediction.progress import Progress
 from segplug.prediction.sources import Source
 from yoloplug.files import atomic_path
 
@@ -34,7 +34,7 @@ def predict_video(source: Source, job: Job) -> Result:
     targets = {table: "", job.path("overlays", source, ".mp4"): "mp4v", job.path("masks", source, ".mkv"): "FFV1"}
     shares: list[float] = []
     frame = 0
-    image: NDArray[np.uint8] | None = None
+    image: Pixels | None = None
     with ExitStack() as stack:
         stack.callback(capture.release)
         parts = {path: stack.enter_context(atomic_path(path)) for path in targets if path is not None}
@@ -78,7 +78,7 @@ def _open(path: Path, code: str, fps: float, shape: tuple[int, ...], stack: Exit
     return writer
 
 
-def _write(writers: dict[str, cv2.VideoWriter], image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> None:
+def _write(writers: dict[str, cv2.VideoWriter], image: Pixels, mask: Mask) -> None:
     if "mp4v" in writers:
         writers["mp4v"].write(np.ascontiguousarray(draw_overlay(image, mask)[..., ::-1]))
     if "FFV1" in writers:

@@ -6,8 +6,8 @@ from typing import Any
 import albumentations as A
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from segplug.arrays import Pixels
 from segplug.data.labels import NO_LABEL
 from segplug.training.crops.augmentation import DEFAULT, build_transforms
 
@@ -27,11 +27,7 @@ class TrainCrop:
     """
 
     def __init__(
-        self,
-        size: int,
-        crack_share: float = 0.5,
-        augment: Sequence[Any] | None = None,
-        smallest_scale: float = 1.0,
+        self, size: int, crack_share: float = 0.5, augment: Sequence[Any] | None = None, smallest_scale: float = 1.0
     ) -> None:
         self.smallest_scale = smallest_scale
         cv2.setNumThreads(0)  # one OpenCV pool in each loader worker would fight with torch for the cores
@@ -45,18 +41,14 @@ class TrainCrop:
             ]
         )
 
-    def __call__(
-        self, image: NDArray[np.uint8], mask: NDArray[np.uint8], seed: int
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def __call__(self, image: Pixels, mask: Pixels, seed: int) -> tuple[Pixels, Pixels]:
         """(H, W, 3) and (H, W) uint8 -> (size, size, 3) and (size, size)."""
         image, mask = self._shrunk(image, mask, seed)
         self._compose.set_random_seed(seed)
         out = self._compose(image=image, mask=mask)
         return out["image"], out["mask"]
 
-    def _shrunk(
-        self, image: NDArray[np.uint8], mask: NDArray[np.uint8], seed: int
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _shrunk(self, image: Pixels, mask: Pixels, seed: int) -> tuple[Pixels, Pixels]:
         """A pixel is crack where CRACK_SHARE of what it shows is, without label where any of it is."""
         if self.smallest_scale == 1:
             return image, mask

@@ -257,7 +257,7 @@ def test_a_name_too_long_for_its_results_stops_no_other(find: Find, tmp_path: Pa
 
 
 def test_progress_within_one_large_photo(find: Find, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segplug.prediction.progress.EVERY_S", 0)
+    monkeypatch.setattr("segplug.notes.EVERY_S", 0)
     notes: list[str] = []
     find(save(tmp_path / "wall.png", draw(300, 700)[0]), note=notes.append)
     assert len(notes) > 3 and re.match(r"1/\d+ tiles of wall.png, \d+ s left", notes[0]), notes

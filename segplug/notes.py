@@ -1,14 +1,18 @@
-"""How far, and for how long still."""
+"""What a long run tells its user, a line at a time: how far it is, and for how long still."""
 
 import time
 from collections.abc import Callable
 
-__all__ = ["Note", "Progress", "duration"]
+__all__ = ["Note", "Progress", "duration", "silent"]
 
 Note = Callable[[str], None]
 """Takes one line of text for the user."""
 
 EVERY_S = 10.0
+
+
+def silent(text: str) -> None:
+    """For those who ask for no notes."""
 
 
 class Progress:
