@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin,
 from segplug.errors import SegplugError
 from yoloplug.names import choices, did_you_mean
 
-__all__ = ["Key", "SettingError", "Settings", "build", "number", "require", "typed"]
+__all__ = ["REQUIRED", "Key", "SettingError", "Settings", "build", "number", "require", "setting", "typed"]
 
 T = TypeVar("T")
+REQUIRED = MISSING
 Key = tuple[str | int, ...]
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "none"}
 _SHOWN = 60  # characters of a wrong value
@@ -53,6 +54,16 @@ class Settings:
 def number(low: float, high: float, default: Any = MISSING) -> Any:
     """A field whose value lies from `low` to `high`."""
     return field(default=default, metadata={"range": (low, high)})
+
+
+def setting(default: Any, group: str, text: str, low: float = -math.inf, high: float = math.inf) -> Any:
+    """A field that is a flag too, with the help `text` among those of `group`. default: REQUIRED, or list or dict."""
+    about = {"group": group, "help": text, "range": (low, high)}
+    return (
+        field(default_factory=default, metadata=about)
+        if default in (list, dict)
+        else field(default=default, metadata=about)
+    )
 
 
 def require(holds: bool, name: str, wanted: str, value: object) -> None:

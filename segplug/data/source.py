@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from segplug.data.labels.mask_encoding import MaskRules
-from segplug.settings import SettingError, Settings
+from segplug.settings import REQUIRED, SettingError, Settings, setting
 
 __all__ = ["DataFormat", "DataSource"]
 
 DataFormat = Literal["auto", "folders", "csv", "yolo", "coco", "cfd", "labelme", "semantic"]
-
-
-def _about(text: str) -> dict[str, str]:
-    return {"group": "data", "help": text}
 
 
 @dataclass(frozen=True)
@@ -25,42 +21,36 @@ class DataSource(Settings):
     Raises SegplugError on a value of the wrong type or one that contradicts another.
     """
 
-    data: str = field(
-        metadata=_about(
-            "folder with images/ + masks/ (or train, val, test of them), CSV list, YOLO or Ultralytics YAML, COCO "
-            "JSON, or a folder that holds one of these; training does not read test"
-        )
+    data: str = setting(
+        REQUIRED,
+        "data",
+        "folder with images/ + masks/ (or train, val, test of them), CSV list, YOLO or Ultralytics YAML, COCO JSON, or "
+        "a folder that holds one of these; training does not read test",
     )
-    data_format: DataFormat = field(default="auto", metadata=_about("how to read data; auto recognises it"))
-    classes: str | int | None = field(
-        default=None, metadata=_about("names or numbers of the classes that are crack, such as crack,joint")
+    data_format: DataFormat = setting("auto", "data", "how to read data; auto recognises it")
+    classes: str | int | None = setting(
+        None, "data", "names or numbers of the classes that are crack, such as crack,joint"
     )
-    mask_values: str | None = field(
-        default=None, metadata=_about("values of background and crack in mask files, such as 255/0; none: detected")
+    mask_values: str | None = setting(
+        None, "data", "values of background and crack in mask files, such as 255/0; none: detected"
     )
-    crack_values: str | int | None = field(
-        default=None, metadata=_about("class ids in mask files that are crack, such as 1,2; all others are background")
+    crack_values: str | int | None = setting(
+        None, "data", "class ids in mask files that are crack, such as 1,2; all others are background"
     )
-    ignore_value: int | None = field(
-        default=None, metadata=_about("value in mask files of pixels without label; -1: there is none")
+    ignore_value: int | None = setting(None, "data", "value in mask files of pixels without label; -1: there is none")
+    ignore: str | None = setting(
+        None, "data", "folder of masks by image name, 0 where a pixel has no label; none: valid/ in data"
     )
-    ignore: str | None = field(
-        default=None,
-        metadata=_about("folder of masks by image name, 0 where a pixel has no label; none: valid/ in data"),
+    recursive: bool = setting(True, "data", "take the images of sub-folders too")
+    unlabelled: Literal["refuse", "crack-free"] = setting("refuse", "data", "what an image without label is")
+    source_rule: str | None = setting(
+        None,
+        "data",
+        "regular expression whose first group names a crop's source photo, which then stays on one side of the "
+        r"validation split; DeepCrack: (.+?)(?:-\d+)?$",
     )
-    recursive: bool = field(default=True, metadata=_about("take the images of sub-folders too"))
-    unlabelled: Literal["refuse", "crack-free"] = field(
-        default="refuse", metadata=_about("what an image without label is")
-    )
-    source_rule: str | None = field(
-        default=None,
-        metadata=_about(
-            "regular expression whose first group names a crop's source photo, which then stays on one side of the "
-            r"validation split; DeepCrack: (.+?)(?:-\d+)?$"
-        ),
-    )
-    groups: str | None = field(
-        default=None, metadata=_about("CSV with columns image,group that names each image's source photo instead")
+    groups: str | None = setting(
+        None, "data", "CSV with columns image,group that names each image's source photo instead"
     )
 
     def __post_init__(self) -> None:

