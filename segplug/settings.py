@@ -59,11 +59,9 @@ def number(low: float, high: float, default: Any = MISSING) -> Any:
 def setting(default: Any, group: str, text: str, low: float = -math.inf, high: float = math.inf) -> Any:
     """A field that is a flag too, with the help `text` among those of `group`. default: REQUIRED, or list or dict."""
     about = {"group": group, "help": text, "range": (low, high)}
-    return (
-        field(default_factory=default, metadata=about)
-        if default in (list, dict)
-        else field(default=default, metadata=about)
-    )
+    if default in (list, dict):
+        return field(default_factory=default, metadata=about)
+    return field(default=default, metadata=about)
 
 
 def require(holds: bool, name: str, wanted: str, value: object) -> None:

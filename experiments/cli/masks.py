@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segplug.cli.parsing.command import add_command
-from segplug.cli.parsing.flags import add_flags, given_flags
+from segplug.cli.parser import add_command, add_flags, given_flags
 from segplug.data.source import DataSource
 from yoloplug.names import printable
 

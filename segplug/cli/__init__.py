@@ -4,42 +4,22 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from segplug.cli import (
-    check_command,
-    draw_command,
-    eval_command,
-    export_command,
-    look_command,
-    measure_command,
-    models_command,
-    predict_command,
-    train_command,
-)
 from segplug.errors import SegplugError
 from yoloplug.terminal import run
 
 __all__ = ["main"]
 
-COMMANDS = {
-    "check": check_command.add,
-    "draw": draw_command.add,
-    "train": train_command.add,
-    "eval": eval_command.add,
-    "predict": predict_command.add,
-    "measure": measure_command.add,
-    "look": look_command.add,
-    "export": export_command.add,
-    "models": models_command.add,
-}
+COMMANDS = ("check", "draw", "train", "eval", "predict", "measure", "look", "export", "models")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     parser = argparse.ArgumentParser(prog="segplug", description="Train, score and use crack segmentation networks.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="{" + ",".join(COMMANDS) + "}")
-    for add in COMMANDS.values():
-        add(commands)
+    for name in COMMANDS:
+        import_module(f"segplug.cli.{name}_command").add(commands)
     typed = list(sys.argv[1:] if argv is None else argv)
     args = parser.parse_args(typed)
     advice = ""

@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segplug.cli.parsing.command import add_command, note
-from segplug.cli.parsing.flags import add_flags, given_flags
+from segplug.cli.parser import add_command, add_flags, given_flags, note
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 from yoloplug.names import printable

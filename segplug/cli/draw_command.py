@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segplug.cli.parsing.command import add_command, note
+from segplug.cli.parser import add_command, called, note
 
 __all__ = ["add"]
 
@@ -24,5 +24,5 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     from segplug.data.drawn import draw_folder
 
-    out = draw_folder(args.out, args.count, args.seed, args.size, args.val, note)
+    out = called(draw_folder, args, note=note)
     print(f"{args.count} scenes for training and {args.val} for validation are in {out}")

@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segplug.cli.parsing.command import add_command, note
-from segplug.cli.parsing.flags import add_flags, given_flags
+from segplug.cli.parser import add_command, add_flags, called, given_flags, note
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 
@@ -41,25 +40,13 @@ def _run(args: argparse.Namespace) -> None:
     if "data" not in args:
         raise SegplugError("no data: give --data DIR")
     data = DataSource(**given_flags(args, DataSource))
-    shared = {"out": args.out, "note": note, "worst": args.worst, "exclude": args.exclude}
-    if args.predictions is not None:
-        if args.threshold == "auto":
-            raise SegplugError(
-                "--threshold auto needs a checkpoint; score the predictions of the validation split first and give its "
-                "ods_threshold as --threshold"
-            )
-        result = evaluate_predictions(args.predictions, data, args.split, args.threshold, **shared)
-    else:
-        result = evaluate(
-            args.checkpoint,
-            data,
-            args.split,
-            args.device,
-            args.threshold,
-            tile=args.tile,
-            threshold_from=args.threshold_from,
-            **shared,
+    if args.predictions is not None and args.threshold == "auto":
+        raise SegplugError(
+            "--threshold auto needs a checkpoint; score the predictions of the validation split first and give its "
+            "ods_threshold as --threshold"
         )
+    score = evaluate if args.predictions is None else evaluate_predictions
+    result = called(score, args, data=data, note=note)
     print(
         f"{result['images']} images of {args.data}, split {args.split}, threshold {result['threshold']:g} "
         f"({result['threshold_from']})"

@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segplug.cli.parsing.command import add_command
-from segplug.cli.parsing.flags import numbers
+from segplug.cli.parser import add_command, called, numbers
 
 __all__ = ["add"]
 
@@ -30,7 +29,7 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     from segplug.inference.export import export_model
 
-    done = export_model(args.checkpoint, args.format, args.out, args.opset, args.threshold, args.scales)
+    done = called(export_model, args)
     for (n, height, width), difference in zip(done.sizes, done.difference, strict=True):
         print(f"{n} x {width}x{height}: probabilities differ by at most {difference:.1e} from the checkpoint's")
     size = "any" if done.size_multiple_px == 1 else f"a multiple of {done.size_multiple_px} px (predict pads)"

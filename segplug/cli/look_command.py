@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segplug.cli.parsing.command import add_command
+from segplug.cli.parser import add_command
 from yoloplug.look import FORMATS, KINDS
 
 __all__ = ["add"]

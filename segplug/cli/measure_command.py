@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segplug.cli.parsing.command import add_command, note
+from segplug.cli.parser import add_command, add_place_flags, called, note
 from segplug.errors import FilesFailed
 
 __all__ = ["add"]
@@ -29,20 +29,10 @@ def add(commands: Any) -> None:
         "--out", type=Path, help="folder for report.html, measurements.csv and .json, images.csv, annotated/"
     )
     p.add_argument("--images", type=Path, help="photo or folder of photos with the masks' names, as background")
-    p.add_argument(
-        "--recursive", action=argparse.BooleanOptionalAction, default=True, help="go into the sub-folders of a folder"
-    )
+    add_place_flags(p, "in every mask")
     p.add_argument("--mask-values", help="values of background and crack in the masks, such as 255/0")
     p.add_argument("--crack-values", help="class ids in the masks that are crack, such as 1,2")
     p.add_argument("--ignore-value", type=int, help="value in the masks of pixels without label")
-    p.add_argument(
-        "--region",
-        action="append",
-        default=[],
-        metavar="POLYGON",
-        help='to leave out in every mask, such as a kerb: corners in pixels, as "0,400 640,400 640,480", or a file of '
-        "one polygon a line, or labelme's .json; repeatable",
-    )
     p.add_argument("--min-length-px", type=float, default=20.0, help="shorter pieces are left out, and counted")
     p.add_argument(
         "--join-px", type=float, default=12.0, help="pieces in line with gaps up to this long are one crack; 0: none"
@@ -72,19 +62,8 @@ def _run(args: argparse.Namespace) -> None:
         args.fail("the masks and --out DIR are needed")
     scale = Scale(**{name: getattr(args, name) for name, _ in SCALES}, px_only=args.px_only)
     bias = None if args.bias is None else ModelBias.read(args.bias)
-    run = measure_folder(
-        args.masks,
-        args.out,
-        scale,
-        args.images,
-        args.min_length_px,
-        args.join_px,
-        args.recursive,
-        MaskRules.parse(args.mask_values, args.crack_values, args.ignore_value),
-        args.region,
-        bias,
-        note,
-    )
+    rules = MaskRules.parse(args.mask_values, args.crack_values, args.ignore_value)
+    run = called(measure_folder, args, source=args.masks, scale=scale, rules=rules, bias=bias, note=note)
     cracks = sum(len(mask.cracks) for _, mask in run.measured)
     print(f"{cracks} cracks in {len(run.measured)} masks; open {args.out / 'report.html'}")
     if run.failed:

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from segplug.cli.parsing.command import add_command
+from segplug.cli.parser import add_command
 from segplug.errors import SegplugError
 from segplug.models.architectures import ARCHITECTURES, installed_encoders
 from segplug.weights import DEFAULT, SHIPPED

@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segplug.cli.parsing.command import add_command, note
-from segplug.cli.parsing.flags import numbers
+from segplug.cli.parser import add_command, add_place_flags, called, note, numbers
 from segplug.errors import SegplugError
 from segplug.weights import DEFAULT, MODEL_SUFFIXES
 
@@ -47,17 +46,7 @@ def add(commands: Any) -> None:
     )
     p.add_argument("--every", type=int, default=1, metavar="K", help="of a video, predict each K-th frame")
     p.add_argument("--overwrite", action="store_true", help="predict again what is finished in --out")
-    p.add_argument(
-        "--recursive", action=argparse.BooleanOptionalAction, default=True, help="go into the sub-folders of a folder"
-    )
-    p.add_argument(
-        "--region",
-        action="append",
-        default=[],
-        metavar="POLYGON",
-        help='to leave out everywhere, such as a kerb: corners in pixels, as "0,400 640,400 640,480", or a file of '
-        "one polygon a line, or labelme's .json; repeatable",
-    )
+    add_place_flags(p, "everywhere")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     p.set_defaults(run=_run)
 
@@ -68,20 +57,5 @@ def _run(args: argparse.Namespace) -> None:
     if misplaced := [source for source in args.sources if Path(source).suffix in MODEL_SUFFIXES]:
         raise SegplugError(f"{misplaced[0]} is a model; give it as --model {misplaced[0]}")
 
-    rows = predict(
-        args.model,
-        args.sources,
-        args.out,
-        args.save,
-        args.threshold,
-        args.tile,
-        args.flips,
-        args.scales,
-        args.every,
-        args.overwrite,
-        args.device,
-        args.recursive,
-        args.region,
-        note,
-    )
+    rows = called(predict, args, note=note)
     print(f"{', '.join(args.save)} of {len(rows)} files are in {args.out}; a row of figures each in predictions.csv")

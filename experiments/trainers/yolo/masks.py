@@ -18,7 +18,7 @@ import yaml
 from numpy.typing import NDArray
 
 from experiments.errors import SpecError
-from segplug.cli.parsing.command import note
+from segplug.cli.parser import note
 from segplug.data.dataset import CrackDataset
 from segplug.data.images.writing import write_picture
 from segplug.data.readers import CrackData, open_data

@@ -1,12 +1,65 @@
-"""Dataclass fields as flags: the field's metadata is the help, its annotation the type."""
+"""What the subcommands share: their parser's form, dataclass fields as flags, arguments by name, notes on stderr."""
 
 import argparse
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
+from inspect import signature
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["add_flags", "given_flags", "numbers"]
+from yoloplug.names import printable
+from yoloplug.terminal import add_debug
+
+__all__ = ["add_command", "add_flags", "add_place_flags", "called", "given_flags", "note", "numbers"]
+
+T = TypeVar("T")
+
+
+def add_command(
+    commands: Any, name: str, about: str, example: str, goes_on: tuple[str, ...] | None = None
+) -> argparse.ArgumentParser:
+    """A subparser whose help shows the defaults and ends with `example`.
+
+    goes_on: the flags with which the same command line continues after it was stopped; None: it starts anew.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=about,
+        description=about,
+        epilog=f"example: {example}",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add_debug(parser)
+    parser.set_defaults(goes_on=goes_on)
+    return parser
+
+
+def add_place_flags(parser: argparse.ArgumentParser, where: str) -> None:
+    """--recursive, and --region of what is left out `where`."""
+    parser.add_argument(
+        "--recursive", action=argparse.BooleanOptionalAction, default=True, help="go into the sub-folders of a folder"
+    )
+    parser.add_argument(
+        "--region",
+        action="append",
+        default=[],
+        metavar="POLYGON",
+        help=f'to leave out {where}, such as a kerb: corners in pixels, as "0,400 640,400 640,480", or a file of '
+        "one polygon a line, or labelme's .json; repeatable",
+    )
+
+
+def called(function: Callable[..., T], args: argparse.Namespace, **more: Any) -> T:
+    """What `function` returns for the arguments that bear its parameters' names, and for `more`."""
+    named = {name: value for name, value in vars(args).items() if name in signature(function).parameters}
+    return function(**{**named, **more})
+
+
+def note(text: str) -> None:
+    """One line on stderr, at once."""
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def add_flags(parser: argparse.ArgumentParser, settings: type, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:

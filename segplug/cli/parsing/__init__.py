@@ -1,1 +1,0 @@
-"""What the subcommands share: the form of their parsers, and dataclass fields as flags."""
