@@ -29,6 +29,14 @@ class Listing:
     unread: list[Path] = field(default_factory=list)
     other: Counter[str] = field(default_factory=Counter)
 
+    def add(self, file: Path, also: Collection[str] = ()) -> None:
+        """also: further suffixes to take."""
+        suffix = file.suffix.lower()
+        if suffix in IMAGE_SUFFIXES or suffix in also:
+            (self.unread if _lacks_package(suffix) else self.files).append(file)
+        else:
+            self.other[suffix or "without suffix"] += 1
+
     def left_out(self) -> str:
         """One line, empty where nothing was left out: how many files of which kind, and why."""
         kinds = Counter(file.suffix.lower() for file in self.unread)
@@ -53,11 +61,7 @@ def list_images(
         raise SegplugError(f"{folder}: no such folder")
     found = Listing(folder)
     for file in _below(folder, recursive, None if without is None else without.resolve(), found.other):
-        suffix = file.suffix.lower()
-        if suffix in IMAGE_SUFFIXES or suffix in also:
-            (found.unread if _lacks_package(suffix) else found.files).append(file)
-        else:
-            found.other[suffix or "without suffix"] += 1
+        found.add(file, also)
     found.files.sort()
     return found
 

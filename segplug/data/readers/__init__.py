@@ -1,7 +1,7 @@
 """Everything behind `--data`: `open_data` recognises the format and returns the labelled images of each split."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -85,16 +85,16 @@ def open_data(source: CrackData | DataSource | Path | str) -> CrackData:
     found = READERS[name].read(root, source)
     for split, samples in found.splits.items():
         names = unique_names([sample.image for sample in samples])
-        samples[:] = sorted(map(_named, samples, names), key=lambda sample: sample.name)
+        named = (replace(sample, name=name) for sample, name in zip(samples, names, strict=True))
+        samples[:] = sorted(named, key=lambda sample: sample.name)
         if not samples and not any(f.split in (None, split) for f in found.findings):
-            found.findings.append(Finding("empty", f"{root}: split {split} holds no image", "fill or remove it", split))
-    notes = found.notes
+            found.lacks("empty", f"{root}: split {split} holds no image", "fill or remove it", split)
     order = [split for split in (*SPLIT_NAMES, "all") if split in found.splits]
-    splits = {split: _with_valid(found, split, source, root, notes) for split in order}
+    splits = {split: _with_valid(found, split, source) for split in order}
     if source.groups is not None:
-        splits = _with_groups(splits, Path(source.groups), found.findings, notes)
-    _check_unlabelled(splits, source, found.findings, notes)
-    return CrackData(source, name, found.about, splits, tuple(found.findings), tuple(dict.fromkeys(notes)))
+        splits = _with_groups(splits, Path(source.groups), found)
+    _check_unlabelled(splits, source, found)
+    return CrackData(source, name, found.about, splits, tuple(found.findings), tuple(dict.fromkeys(found.notes)))
 
 
 def _recognise(root: Path) -> str:
@@ -122,11 +122,7 @@ def _nearly(root: Path) -> str:
     return f". It holds {folders}: rename them images/ and masks/, or name the files in a .csv of image,mask"
 
 
-def _named(sample: Sample, name: str) -> Sample:
-    return replace(sample, name=name)
-
-
-def _with_valid(found: Found, split: str, source: DataSource, root: Path, notes: list[str]) -> list[Sample]:
+def _with_valid(found: Found, split: str, source: DataSource) -> list[Sample]:
     """The samples of a split with their masks of labelled pixels."""
     samples = found.splits[split]
     folder = Path(source.ignore) if source.ignore is not None else found.valid.get(split)
@@ -136,55 +132,35 @@ def _with_valid(found: Found, split: str, source: DataSource, root: Path, notes:
     valid = [files.get(sample.name, files.get(sample.image.stem)) for sample in samples]
     missing = [sample for sample, file in zip(samples, valid, strict=True) if file is None]
     if missing:
-        found.findings.append(
-            Finding(
-                "no valid mask",
-                f"{folder}: no mask {missing[0].name}.* of labelled pixels",
-                "add one (all 255 if all are)",
-                split,
-                tuple(str(sample.image) for sample in missing),
-            )
-        )
-    notes.append(f"{folder} marks the labelled pixels")
+        text = f"{folder}: no mask {missing[0].name}.* of labelled pixels"
+        found.lacks("no valid mask", text, "add one (all 255 if all are)", split, *(p.image for p in missing))
+    found.notes.append(f"{folder} marks the labelled pixels")
     return [replace(sample, valid=file) for sample, file in zip(samples, valid, strict=True)]
 
 
-def _with_groups(
-    splits: dict[str, list[Sample]], table: Path, findings: list[Finding], notes: list[str]
-) -> dict[str, list[Sample]]:
+def _with_groups(splits: dict[str, list[Sample]], table: Path, found: Found) -> dict[str, list[Sample]]:
     """The samples with the groups of the table; where training takes its images from, each must have one."""
     groups = read_groups(table)
     result = {}
     for split, samples in splits.items():
         named = [replace(p, group=groups.get(p.image.name, groups.get(p.image.stem, p.group))) for p in samples]
-        bare = [str(sample.image) for sample in named if sample.group is None]
+        bare = [sample.image for sample in named if sample.group is None]
         if bare and split in ("train", "all"):
-            text = f"{table}: no row for {some(Path(name).name for name in bare)}"
-            findings.append(Finding("no group", text, "add image,group for each", split, tuple(bare)))
+            text = f"{table}: no row for {some(image.name for image in bare)}"
+            found.lacks("no group", text, "add image,group for each", split, *bare)
         elif bare:
-            notes.append(f"{len(bare)} of {len(samples)} images of {split} have no group")
+            found.notes.append(f"{len(bare)} of {len(samples)} images of {split} have no group")
         result[split] = named
     return result
 
 
-def _check_unlabelled(
-    splits: dict[str, list[Sample]], source: DataSource, findings: list[Finding], notes: list[str]
-) -> None:
+def _check_unlabelled(splits: dict[str, list[Sample]], source: DataSource, found: Found) -> None:
     for split, samples in splits.items():
-        bare: Sequence[Sample] = [sample for sample in samples if isinstance(sample.label, CrackFree)]
-        if not bare:
-            continue
-        if source.unlabelled == "crack-free":
-            notes.append(f"{len(bare)} without label in {split} count as crack-free")
-            continue
-        images = [str(sample.image) for sample in bare]
-        findings.append(
-            Finding(
-                "unlabelled",
-                f"{images[0]}: no label; {len(bare)} of {len(samples)} images have none: "
-                f"{some(p.image.name for p in bare)}",
-                "label or remove them, or say --unlabelled crack-free if they show no crack",
-                split,
-                tuple(images),
-            )
-        )
+        bare = [sample.image for sample in samples if isinstance(sample.label, CrackFree)]
+        if bare and source.unlabelled == "crack-free":
+            found.notes.append(f"{len(bare)} without label in {split} count as crack-free")
+        elif bare:
+            shown = some(image.name for image in bare)
+            text = f"{bare[0]}: no label; {len(bare)} of {len(samples)} images have none: {shown}"
+            remedy = "label or remove them, or say --unlabelled crack-free if they show no crack"
+            found.lacks("unlabelled", text, remedy, split, *bare)

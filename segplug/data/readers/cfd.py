@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from segplug.data.finding import Finding
 from segplug.data.labels import CrackFree
 from segplug.data.labels.mat_file import MatFile
 from segplug.data.readers.found import Found
@@ -28,7 +27,7 @@ def read(path: Path, source: DataSource) -> Found:
     mats = {file.stem: file for file in sorted((path / LABELS).glob("*.mat"))}
     for stem in sorted(mats.keys() - images.keys()):
         text = f"{mats[stem]}: no image {stem}.* in {folder}"
-        found.findings.append(Finding("no image", text, "add it or remove the label", "all", (str(mats[stem]),)))
+        found.lacks("no image", text, "add it or remove the label", "all", mats[stem])
     crack = source.mask_rules().crack_values
     found.splits["all"] = [
         Sample(image.stem, image, MatFile(mats[stem], crack) if stem in mats else CrackFree(image))

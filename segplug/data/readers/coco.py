@@ -4,7 +4,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from segplug.data.finding import Finding
 from segplug.data.labels import CrackFree, Label
 from segplug.data.labels.outlines import CocoShapes
 from segplug.data.readers.data_yaml import crack_classes
@@ -50,14 +49,14 @@ def _read_file(file: Path, split: str, source: DataSource, found: Found) -> set[
     ids = {image["id"] for image in about["images"]}
     for lost in sorted(by_image.keys() - ids, key=str):
         text = f"{file}: annotations of image id {lost}, which is not listed"
-        found.findings.append(Finding("no image", text, "list it or remove them", split, (str(file),)))
+        found.lacks("no image", text, "list it or remove them", split, file)
     kinds: set[str] = set()
     samples = found.splits.setdefault(split, [])
     for image in about["images"]:
         place = _located(file, split, str(image["file_name"]))
         if place is None:
             text, remedy = f"{file}: no image {image['file_name']}", "put it beside the file or into images/"
-            found.findings.append(Finding("no image", text, remedy, split, (str(image["file_name"]),)))
+            found.lacks("no image", text, remedy, split, image["file_name"])
             continue
         shapes = []
         for annotation in by_image[image["id"]]:
@@ -66,7 +65,7 @@ def _read_file(file: Path, split: str, source: DataSource, found: Found) -> set[
             shape = annotation.get("segmentation")
             if not shape or not isinstance(shape, (list, dict)):
                 text = f"{file}: annotation {annotation.get('id')} of {image['file_name']} has no outline, only a box"
-                found.findings.append(Finding("no outline", text, "outline it or remove it", split, (str(place),)))
+                found.lacks("no outline", text, "outline it or remove it", split, place)
                 continue
             kinds.add("RLE" if isinstance(shape, dict) else "polygons")
             shapes.append(shape)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from segplug.data.csv_table import columns, read_table
-from segplug.data.finding import Finding
 from segplug.data.labels import CrackFree, Label
 from segplug.data.labels.mask_file import MaskFile
 from segplug.data.readers.found import SPLIT_NAMES, Found
@@ -41,10 +40,10 @@ def read(path: Path, source: DataSource) -> Found:
         for kind, wanted in (("image", image), ("mask", mask)):
             if row[kind] and not is_file(wanted):
                 text, remedy = f"{where}: no {kind} {wanted}", "correct the path or remove the row"
-                found.findings.append(Finding(f"no {kind}", text, remedy, split, (str(wanted),)))
+                found.lacks(f"no {kind}", text, remedy, split, wanted)
         if (split, image) in seen:
             text = f"{where}: {row['image']} is listed twice in {split}"
-            found.findings.append(Finding("double name", text, "remove a row", split, (str(image),)))
+            found.lacks("double name", text, "remove a row", split, image)
             continue
         seen.add((split, image))
         label: Label = MaskFile(mask, rules) if row["mask"] else CrackFree(image)

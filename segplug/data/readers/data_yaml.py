@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from segplug.data.images.listing import IMAGE_SUFFIXES, image_files
+from segplug.data.images.listing import Listing, list_images
+from segplug.data.readers.found import Found
 from segplug.data.text_files import read_text
 from segplug.errors import SegplugError
 from segplug.yaml_file import read_yaml
@@ -29,8 +30,11 @@ def data_yaml(path: Path, masks: bool) -> Path | None:
     return None
 
 
-def split_images(file: Path, about: dict[str, Any], recursive: bool) -> dict[str, list[Path]]:
-    """Split name -> its images. `path` starts beside the YAML; an entry is a folder, a .txt, or a list of them."""
+def split_images(file: Path, about: dict[str, Any], found: Found, recursive: bool) -> dict[str, list[Path]]:
+    """Split name -> its images. `path` starts beside the YAML; an entry is a folder, a .txt, or a list of them.
+
+    `found` is told what they leave out.
+    """
     splits = {}
     for split in ("train", "val", "test"):
         entries = about.get(split)
@@ -38,7 +42,7 @@ def split_images(file: Path, about: dict[str, Any], recursive: bool) -> dict[str
             continue
         images: list[Path] = []
         for entry in entries if isinstance(entries, list) else [entries]:
-            images += _listed(_located(file, about.get("path"), str(entry)), recursive)
+            images += found.listed(_listed(_located(file, about.get("path"), str(entry)), recursive), split)
         splits[split] = images
     if not splits:
         raise SegplugError(f"{file}: names no train, val or test images", "add `train: images/train`")
@@ -106,11 +110,13 @@ def exists(place: Path) -> bool:
         return False
 
 
-def _listed(place: Path, recursive: bool) -> list[Path]:
+def _listed(place: Path, recursive: bool) -> Listing:
     if place.is_dir():
         inner = place / "images"
-        return image_files(inner if inner.is_dir() else place, recursive)
+        return list_images(inner if inner.is_dir() else place, recursive)
     if place.suffix != ".txt":
         raise SegplugError(f"{place}: neither a folder nor a .txt list of images")
-    lines = [line.strip() for line in read_text(place).splitlines() if line.strip()]
-    return [place.parent / line for line in lines if Path(line).suffix.lower() in IMAGE_SUFFIXES]
+    listing = Listing(place)
+    for line in filter(None, map(str.strip, read_text(place).splitlines())):
+        listing.add(place.parent / line)
+    return listing

@@ -7,13 +7,12 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from segplug.data.finding import Finding
-from segplug.data.images.listing import IMAGE_SUFFIXES, image_files
+from segplug.data.images.listing import IMAGE_SUFFIXES, image_files, list_images
 from segplug.data.labels import CrackFree
 from segplug.data.labels.mask_encoding import MaskRules
 from segplug.data.labels.mask_file import MaskFile
 from segplug.data.readers.data_yaml import data_yaml
-from segplug.data.readers.found import SPLIT_NAMES, Found, split_folders
+from segplug.data.readers.found import SPLIT_NAMES, Found, split_dirs, split_folders
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.data.text_files import read_text
@@ -30,15 +29,15 @@ BESIDE = re.compile(r"(.+)[ ._-](?:mask|label|lab|gt|seg|annotation)s?", re.IGNO
 def recognises(path: Path) -> bool:
     if not path.is_dir() or data_yaml(path, masks=True) is not None:
         return False
-    return bool(_folders(path) or any(_beside(image_files(d), d)[1] for d in _split_dirs(path).values()))
+    return bool(_folders(path) or any(_beside(image_files(d), d)[1] for d in split_dirs(path).values()))
 
 
 def read(path: Path, source: DataSource) -> Found:
     found, rules = Found("folders of images and masks"), source.mask_rules()
     splits = _folders(path)
     if not splits:
-        for split, folder in _split_dirs(path).items():
-            images, masks = _beside(found.listed(folder, split, source.recursive), folder)
+        for split, folder in split_dirs(path).items():
+            images, masks = _beside(found.listed(list_images(folder, source.recursive), split), folder)
             if masks:
                 found.about = "images and masks side by side"
                 _add(found, split, images, masks, rules, folder)
@@ -51,12 +50,12 @@ def read(path: Path, source: DataSource) -> Found:
         images = found.pictures(images_dir, split, source.recursive)
         masks = found.pictures(masks_dir, split, source.recursive) if masks_dir.is_dir() else {}
         if not images:
-            found.findings.append(Finding("empty", f"{images_dir}: holds no image", "add some or remove it", split))
+            found.lacks("empty", f"{images_dir}: holds no image", "add some or remove it", split)
         lists = _voc_lists(path) if split == "all" else {}
         for part, names in lists.items():
             for name in names - images.keys():
                 text = f"{path}: no image {name}.* in {images_dir}, but {part}.txt lists it"
-                found.findings.append(Finding("no image", text, "add it or correct the list", part, (name,)))
+                found.lacks("no image", text, "add it or correct the list", part, name)
             chosen, their = ({n: files[n] for n in sorted(names & files.keys())} for files in (images, masks))
             _add(found, part, chosen, their, rules, images_dir)
         if not lists:
@@ -79,7 +78,7 @@ def _add(
     for name in sorted(masks.keys() - images.keys()):
         near = next((name[:cut] for cut in range(len(name) - 1, 0, -1) if name[:cut] in images), None)
         text = f"{masks[name]}: no image {name}.* in {folder}" + (f", but {images[near].name}" if near else "")
-        found.findings.append(Finding("no image", text, "add it or remove the mask", split, (str(masks[name]),)))
+        found.lacks("no image", text, "add it or remove the mask", split, masks[name])
     found.splits[split] = [
         Sample(image.stem, image, MaskFile(masks[name], rules) if name in masks else CrackFree(image))
         for name, image in images.items()
@@ -129,12 +128,6 @@ def _voc_lists(path: Path) -> dict[str, set[str]]:
     """Split -> names of its images, as Pascal VOC lists them; empty without lists."""
     files = {split: path / "ImageSets" / "Segmentation" / f"{split}.txt" for split in SPLIT_NAMES}
     return {split: set(read_text(file).split()) for split, file in files.items() if file.is_file()}
-
-
-def _split_dirs(path: Path) -> dict[str, Path]:
-    """Split -> its folder; "all": `path` itself."""
-    named = ((split, path / name) for split, names in SPLIT_NAMES.items() for name in names)
-    return {split: folder for split, folder in named if folder.is_dir()} or {"all": path}
 
 
 def _beside(files: list[Path], folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:

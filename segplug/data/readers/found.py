@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from segplug.data.finding import Finding
-from segplug.data.images.listing import EXTRAS, list_images
+from segplug.data.images.listing import EXTRAS, Listing, list_images
 from segplug.data.sample import Sample
 
-__all__ = ["SPLIT_NAMES", "Found", "split_folders"]
+__all__ = ["SPLIT_NAMES", "Found", "split_dirs", "split_folders"]
 
 # Split -> names of its folder. A folder "valid" of pictures, without images/, holds masks of labelled pixels instead.
 SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -29,20 +29,23 @@ class Found:
 
         labels: suffix of the labels that lie beside the pictures.
         """
-        kept = self.one_each(self.listed(folder, split, recursive, labels), split)
-        return {file.relative_to(folder).with_suffix("").as_posix(): file for file in kept}
-
-    def listed(self, folder: Path, split: str, recursive: bool, labels: str = "") -> list[Path]:
-        """The pictures of `folder`; what is left out is noted, pictures that no package reads are findings."""
         listing = list_images(folder, recursive)
         listing.other.pop(labels, None)
+        kept = self.one_each(self.listed(listing, split), split)
+        return {file.relative_to(folder).with_suffix("").as_posix(): file for file in kept}
+
+    def lacks(self, kind: str, text: str, remedy: str, split: str, *files: object) -> None:
+        """Add a finding."""
+        self.findings.append(Finding(kind, text, remedy, split, tuple(map(str, files))))
+
+    def listed(self, listing: Listing, split: str) -> list[Path]:
+        """Its pictures; what is left out is noted, pictures that no package reads are findings."""
         if line := listing.left_out():
             self.notes.append(line)
         for suffix in sorted({file.suffix.lower() for file in listing.unread}):
-            files = tuple(str(file) for file in listing.unread if file.suffix.lower() == suffix)
+            files = [file for file in listing.unread if file.suffix.lower() == suffix]
             text = f"{files[0]}: no package reads {suffix}, {len(files)} of them"
-            remedy = f"pip install 'yoloplug[{EXTRAS[suffix][1]}]'"
-            self.findings.append(Finding("unread format", text, remedy, split, files))
+            self.lacks("unread format", text, f"pip install 'yoloplug[{EXTRAS[suffix][1]}]'", split, *files)
         return listing.files
 
     def one_each(self, files: Iterable[Path], split: str) -> list[Path]:
@@ -51,8 +54,7 @@ class Found:
         for file in files:
             first = found.setdefault(file.with_suffix(""), file)
             if file is not first:
-                text = f"{file}: same name as {first.name}"
-                self.findings.append(Finding("double name", text, "keep one of them", split, (str(file),)))
+                self.lacks("double name", f"{file}: same name as {first.name}", "keep one of them", split, file)
         return list(found.values())
 
 
@@ -71,3 +73,9 @@ def split_folders(root: Path, labels: str, images: str = "images") -> dict[str, 
     if not splits and (root / images).is_dir():
         splits["all"] = (root / images, root / labels)
     return splits
+
+
+def split_dirs(path: Path) -> dict[str, Path]:
+    """Split -> its folder; "all": `path` itself."""
+    named = ((split, path / name) for split, names in SPLIT_NAMES.items() for name in names)
+    return {split: folder for split, folder in named if folder.is_dir()} or {"all": path}

@@ -5,7 +5,7 @@ from pathlib import Path
 from segplug.data.labels import CrackFree
 from segplug.data.labels.outlines import LabelmeFile
 from segplug.data.readers.data_yaml import crack_classes
-from segplug.data.readers.found import SPLIT_NAMES, Found
+from segplug.data.readers.found import Found, split_dirs
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
@@ -16,14 +16,14 @@ HEAD = 4096
 
 
 def recognises(path: Path) -> bool:
-    return any(_looks_like_labelme(folder) for folder in _folders(path).values())
+    return path.is_dir() and any(_looks_like_labelme(folder) for folder in split_dirs(path).values())
 
 
 def read(path: Path, source: DataSource) -> Found:
     found = Found("labelme shapes")
     names: set[str] = set()
     labels: dict[Path, LabelmeFile] = {}
-    for split, folder in _folders(path).items():
+    for split, folder in split_dirs(path).items():
         for image in found.pictures(folder, split, source.recursive, ".json").values():
             file = image.with_suffix(".json")
             if file.is_file():
@@ -41,12 +41,6 @@ def read(path: Path, source: DataSource) -> Found:
             for s in samples
         ]
     return found
-
-
-def _folders(path: Path) -> dict[str, Path]:
-    """Split -> folder of images and .json; "all": `path` itself."""
-    named = ((split, path / name) for split, names in SPLIT_NAMES.items() for name in names)
-    return {split: folder for split, folder in named if folder.is_dir()} or ({"all": path} if path.is_dir() else {})
 
 
 def _looks_like_labelme(folder: Path) -> bool:

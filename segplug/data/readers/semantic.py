@@ -30,7 +30,7 @@ def read(path: Path, source: DataSource) -> Found:
     about = read_data_yaml(file)
     table = _table(file, about, source)
     found = Found("Ultralytics semantic masks")
-    for split, images in split_images(file, about, source.recursive).items():
+    for split, images in split_images(file, about, found, source.recursive).items():
         found.splits[split] = [_sample(image, str(about["masks_dir"]), table) for image in images]
     return found
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from segplug.data.finding import Finding
 from segplug.data.labels import CrackFree
 from segplug.data.labels.outlines import YoloFile
 from segplug.data.readers.data_yaml import class_names, crack_classes, data_yaml, read_data_yaml, split_images, swapped
@@ -25,7 +24,7 @@ def read(path: Path, source: DataSource) -> Found:
     file = data_yaml(path, masks=False)
     if file is not None:
         about = read_data_yaml(file)
-        images = split_images(file, about, source.recursive)
+        images = split_images(file, about, found, source.recursive)
         crack: frozenset[int] | None = crack_classes(file, class_names(file, about), source.class_list())
     else:
         splits = split_folders(path, "labels") if path.is_dir() else {}
@@ -48,8 +47,7 @@ def read(path: Path, source: DataSource) -> Found:
             for text in sorted(folder.glob("*.txt")):
                 if text not in labels and text.name != "classes.txt":
                     message = f"{text}: no image {text.stem}.* among those of {split}"
-                    remedy = "add it or remove the label"
-                    found.findings.append(Finding("no image", message, remedy, split, (str(text),)))
+                    found.lacks("no image", message, "add it or remove the label", split, text)
     if crack is None:
         _only_class(path, found, source)
     return found

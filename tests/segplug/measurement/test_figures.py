@@ -79,3 +79,15 @@ def test_corners_shorten_a_crack_by_less_than_the_report_says(width_px: int) -> 
     for seed in range(3):
         error = jagged_errors(width_px, seed).length_percent
         assert error is not None and -JAGGED_PERCENT < error < 0
+
+
+@pytest.mark.parametrize(
+    ("pieces", "left_px", "crack_px", "words"),
+    [
+        (1, 1, 1, "1 piece, 1 px (100.0 % of the crack pixels)"),
+        (2, 8, 58, "2 pieces, 8 px (13.8 % of the crack pixels)"),
+        (0, 0, 0, "0 pieces, 0 px (0.0 % of the crack pixels)"),
+    ],
+)
+def test_what_was_left_out_in_words(pieces: int, left_px: int, crack_px: int, words: str) -> None:
+    assert MaskMeasurement(10, 10, None, (), crack_px, pieces, left_px).left_out_in_words() == words

@@ -4,36 +4,15 @@ import base64
 import csv
 import json
 import re
-import signal
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from segplug.cli import main
 from segplug.data.images.reading import read_image
-from segplug.measurement import Scale, folder, measure_mask
-from segplug.measurement.accuracy.drawn import straight_crack
-from segplug.measurement.folder import measure_folder
-from segplug.measurement.report.picture import draw_measurement, mask_background
-from yoloplug.files import WriteError, atomic_path
-
-
-@pytest.fixture
-def found(tmp_path: Path) -> Path:
-    """What `segplug predict` writes: masks/ of two walls, one of them without crack; photos/ beside it."""
-    mask = np.zeros((120, 160), dtype=np.uint8)
-    mask[50:54, 20:140] = 255
-    for made in ("found/masks", "photos"):
-        (tmp_path / made).mkdir(parents=True)
-    for name, pixels in (("wall <1>", mask), ("wall 2", mask * 0)):
-        assert cv2.imwrite(str(tmp_path / f"found/masks/{name}.png"), pixels)
-        assert cv2.imwrite(str(tmp_path / f"photos/{name}.jpg"), np.full((120, 160, 3), 170, np.uint8))
-    return tmp_path / "found"
 
 
 def measure(*arguments: object) -> int:
@@ -205,105 +184,11 @@ def test_long_names_and_names_like_formulas(found: Path, tmp_path: Path) -> None
     assert (out / "annotated" / f"{'a' * 240}.jpg").is_file()
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt(), WriteError(Path("wall.jpg"), OSError(28, "No space left"))])
-def test_whatever_stops_the_run_what_was_measured_is_kept(
-    found: Path, tmp_path: Path, stop: BaseException, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "report"
-    write = folder.write_picture
-
-    def full(path: Path, pixels: NDArray[np.uint8]) -> None:
-        if path.stem == "wall <1>":
-            raise stop
-        write(path, pixels)
-
-    third = found / "masks" / "x.png"
-    third.write_bytes((found / "masks" / "wall 2.png").read_bytes())
-    monkeypatch.setattr(folder, "write_picture", full)
-    with pytest.raises(type(stop)):
-        measure_folder(found, out, Scale(px_only=True))
-    assert [row["image"] for row in rows(out / "images.csv")] == ["wall 2", "wall <1>"]
-    assert json.loads((out / "measurements.json").read_text(encoding="utf-8"))["not_reached"] == 1
-    page = (out / "report.html").read_text(encoding="utf-8")
-    assert "stopped before 1 of 3 masks" in page and "wall 2" in page
-    monkeypatch.setattr(folder.Masks, "read", lambda masks, name: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):  # before the first mask: the earlier tables stay
-        measure_folder(found, out, Scale(px_only=True))
-    assert len(rows(out / "images.csv")) == 2
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_in_one_line(
-    found: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    number: signal.Signals,
-    code: int,
-) -> None:
-    def stop(*arguments: object) -> None:
-        signal.raise_signal(number)
-
-    monkeypatch.setattr(folder, "draw_measurement", stop)
-    assert measure(found, "--px-only", "--out", tmp_path / "report") == code
-    told = capsys.readouterr().err
-    assert told.startswith("segplug measure: stopped") and told.count("\n") == 1
-    assert [row["image"] for row in rows(tmp_path / "report" / "images.csv")] == ["wall 2"]
-
-
-def test_escape_sequences_of_a_name_reach_no_terminal(
-    found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (found / "masks" / "wall 2.png").rename(found / "masks" / "\x1b[31mred.png")
-    (found / "masks" / "wall <1>.png").write_bytes(b"junk \x1b")
-    assert measure(found, "--px-only", "--out", tmp_path / "report") == 1
-    shown = capsys.readouterr()
-    assert "\x1b" not in shown.out + shown.err and "\\x1b[31mred.png: no crack" in shown.err
-    assert "\x1b" not in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-
-
-def test_tables_are_written_as_it_goes(found: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    out = tmp_path / "report"
-
-    seen: list[list[str]] = []
-
-    def draw(*arguments: Any) -> NDArray[np.uint8]:
-        seen.append([row["image"] for row in rows(out / "images.csv")])
-        return draw_measurement(*arguments)
-
-    monkeypatch.setattr(folder, "draw_measurement", draw)
-    measure_folder(found, out, Scale(px_only=True))
-    assert seen[0] == ["wall 2"]
-
-
-def test_half_written_files_of_a_killed_run_are_removed(found: Path, tmp_path: Path) -> None:
-    out = tmp_path / "report"
-    with pytest.raises(OSError, match="kept back"), atomic_path(out / "annotated" / "wall.jpg") as part:
-        name = re.sub(r"-\d+-", f"-{2**22 + 1}-", part.name)  # no such process
-        raise OSError("kept back")
-    left = [out / "annotated" / name, out / name]
-    for file in left:
-        file.write_bytes(b"half")
-    assert measure(found, "--px-only", "--out", out) == 0
-    assert not any(file.exists() for file in left)
-
-
 def test_a_camera_beyond_all_cameras(found: Path, tmp_path: Path) -> None:
     camera = ["--focal-mm", "1e-300", "--sensor-width-mm", "1e300", "--distance-mm", "1e300"]
     assert measure(found, *camera, "--out", tmp_path / "report") == 1
     failed = json.loads((tmp_path / "report" / "measurements.json").read_text(encoding="utf-8"))["failed"]
     assert [entry["reason"][:42] for entry in failed] == ["the camera: inf mm per pixel; must lie bet"] * 2
-
-
-def test_numbers_of_crowded_cracks_cover_no_other_number() -> None:
-    mask = np.zeros((900, 900), dtype=np.uint8)
-    for i in range(12):
-        mask[400 + 12 * i : 403 + 12 * i, 440:480] = 255
-    measured = measure_mask(mask)
-    drawn = draw_measurement(np.full((900, 900, 3), 200, np.uint8), mask, measured)[:900]
-    boxes = cv2.erode((drawn.max(axis=2) < 60).astype(np.uint8), np.ones((3, 3)))  # without the lines to them
-    sizes = cv2.connectedComponentsWithStats(boxes)[2][1:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1]
-    assert len(measured.cracks) == 12 and (sizes.min(axis=1) >= 15).sum() == 12
 
 
 def test_single_mask_and_photo_in_pixels(found: Path, tmp_path: Path) -> None:
@@ -361,22 +246,3 @@ def test_usage_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         measure("--help")
     assert "example: segplug measure" in capsys.readouterr().out
-
-
-def test_pictures_of_large_photos_are_smaller() -> None:
-    """A photo of 108 megapixels would be a JPEG of 31 MB."""
-    mask = np.zeros((200, 9000), dtype=np.uint8)
-    mask[90:100, 20:8900] = 1
-    picture = draw_measurement(mask_background(mask), mask, measure_mask(mask))
-    assert picture.shape[1] == 6000 and (picture[60:66].std() > 20)
-
-
-def test_picture_marks_every_crack() -> None:
-    mask = straight_crack(4, 30).mask.astype(np.uint8)
-    plain = draw_measurement(mask_background(mask), mask, measure_mask(mask, min_length_px=1000))
-    marked = draw_measurement(mask_background(mask), mask, measure_mask(mask, mm_per_px=0.5))
-    assert plain.shape == marked.shape and plain.shape[1] == mask.shape[1] * 5
-    pink = (abs(marked.astype(int) - (255, 60, 200)).max(axis=2) < 20)[: 5 * mask.shape[0]]
-    assert pink.any() and not (abs(plain.astype(int) - (255, 60, 200)).max(axis=2) < 20)[: 5 * mask.shape[0]].any()
-    with pytest.raises(ValueError, match="background must be"):
-        draw_measurement(np.zeros((3, 3, 3), np.uint8), mask, measure_mask(mask))

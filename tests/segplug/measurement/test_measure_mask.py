@@ -280,3 +280,11 @@ def test_scales() -> None:
 def test_a_scale_is_given_exactly_once(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(SegplugError, match=message):
         Scale(**arguments)
+
+
+def test_a_thick_cross_is_no_wider_than_the_largest_circle_in_it() -> None:
+    """Its area by its length is 17.2 px: the corners of the crossing are none of its width."""
+    mask = np.zeros((60, 60), dtype=bool)
+    mask[20:29, 10:39] = mask[10:39, 20:29] = True
+    (crack,) = measure_mask(mask).cracks
+    assert crack.mean_width_px == crack.max_width_px == pytest.approx(10 * 2**0.5, abs=1e-3)

@@ -85,3 +85,16 @@ def test_groups_come_from_a_table(layouts: SimpleNamespace, tmp_path: Path) -> N
     with pytest.raises(SegplugError, match=r"groups\.csv: no row for a\.png"):
         data.samples("train")
     assert data.samples("val")[0].group is None and "1 of 1 images of val have no group" in str(data)
+
+
+@pytest.mark.parametrize("layout", ["yolo", "semantic"])
+def test_what_a_yaml_lists_and_cannot_be_read_is_told(layouts: SimpleNamespace, tmp_path: Path, layout: str) -> None:
+    """Of a folder and of a .txt list alike; a format that lacks its package is refused with the remedy."""
+    getattr(layouts, layout)(tmp_path, **({"names": {0: "crack"}} if layout == "yolo" else {}))
+    folder = tmp_path / "images" / "train"
+    (folder / "notes.doc").write_text("")
+    assert f"{folder}: left out 1 .doc (no image)" in str(open_data(tmp_path))
+    yaml = tmp_path / ("data.yaml" if layout == "yolo" else "cracks.yaml")
+    yaml.write_text(yaml.read_text().replace("images/train", "list.txt"))
+    (tmp_path / "list.txt").write_text("images/train/a.jpg\nimages/train/a.pdf\n\nimages/train/raw.mp4\n")
+    assert f"{tmp_path / 'list.txt'}: left out 1 .mp4, 1 .pdf (no image)" in str(open_data(tmp_path))

@@ -1,0 +1,39 @@
+"""The annotated pictures."""
+
+import cv2
+import numpy as np
+import pytest
+
+from segplug.measurement import measure_mask
+from segplug.measurement.accuracy.drawn import straight_crack
+from segplug.measurement.report.picture import draw_measurement, mask_background
+
+
+def test_numbers_of_crowded_cracks_cover_no_other_number() -> None:
+    mask = np.zeros((900, 900), dtype=np.uint8)
+    for i in range(12):
+        mask[400 + 12 * i : 403 + 12 * i, 440:480] = 255
+    measured = measure_mask(mask)
+    drawn = draw_measurement(np.full((900, 900, 3), 200, np.uint8), mask, measured)[:900]
+    boxes = cv2.erode((drawn.max(axis=2) < 60).astype(np.uint8), np.ones((3, 3)))  # without the lines to them
+    sizes = cv2.connectedComponentsWithStats(boxes)[2][1:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1]
+    assert len(measured.cracks) == 12 and (sizes.min(axis=1) >= 15).sum() == 12
+
+
+def test_pictures_of_large_photos_are_smaller() -> None:
+    """A photo of 108 megapixels would be a JPEG of 31 MB."""
+    mask = np.zeros((200, 9000), dtype=np.uint8)
+    mask[90:100, 20:8900] = 1
+    picture = draw_measurement(mask_background(mask), mask, measure_mask(mask))
+    assert picture.shape[1] == 6000 and (picture[60:66].std() > 20)
+
+
+def test_picture_marks_every_crack() -> None:
+    mask = straight_crack(4, 30).mask.astype(np.uint8)
+    plain = draw_measurement(mask_background(mask), mask, measure_mask(mask, min_length_px=1000))
+    marked = draw_measurement(mask_background(mask), mask, measure_mask(mask, mm_per_px=0.5))
+    assert plain.shape == marked.shape and plain.shape[1] == mask.shape[1] * 5
+    pink = (abs(marked.astype(int) - (255, 60, 200)).max(axis=2) < 20)[: 5 * mask.shape[0]]
+    assert pink.any() and not (abs(plain.astype(int) - (255, 60, 200)).max(axis=2) < 20)[: 5 * mask.shape[0]].any()
+    with pytest.raises(ValueError, match="background must be"):
+        draw_measurement(np.zeros((3, 3, 3), np.uint8), mask, measure_mask(mask))
