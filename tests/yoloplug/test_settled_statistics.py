@@ -6,11 +6,19 @@ variance 1; the norms that hosts put behind blocks must not be, and those inside
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from ultralytics import YOLO
 from ultralytics.cfg import get_cfg
 from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils.torch_utils import ModelEMA
@@ -45,19 +53,21 @@ def detector(row: Row) -> DetectionModel:
     return model.train()
 
 
-def trained(row: Row, steps: int = STEPS) -> tuple[DetectionModel, ModelEMA]:
+def trained(row: Row, steps: int = STEPS, accumulate: int = 1) -> tuple[DetectionModel, ModelEMA]:
+    """After `steps` batches; `accumulate` of them make a step of the optimiser and of the average."""
     model, data = detector(row), squares()
     ema = ModelEMA(model)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
-    for _ in range(steps):
-        optimizer.zero_grad()
+    for number in range(1, steps + 1):
         model.loss(data)[0].sum().backward()
-        optimizer.step()
-        ema.update(model)
+        if number % accumulate == 0:
+            optimizer.step()
+            optimizer.zero_grad()
+            ema.update(model)
     return model, ema
 
 
-def off(model: nn.Module, of: nn.Module) -> dict[nn.Module, float]:
+def off(model: nn.Module, of: nn.Module, batch: torch.Tensor | None = None) -> dict[nn.Module, float]:
     """Each norm in `of` -> the factor between its stored variance and its batch's, median over channels."""
     seen: dict[nn.Module, float] = {}
 
@@ -70,7 +80,7 @@ def off(model: nn.Module, of: nn.Module) -> dict[nn.Module, float]:
 
     hooks = [m.register_forward_pre_hook(compare) for m in of.modules() if isinstance(m, nn.BatchNorm2d)]
     with torch.no_grad():
-        model.train()(squares()["img"])
+        model.train()(squares()["img"] if batch is None else batch)
     for hook in hooks:
         hook.remove()
     return seen
@@ -82,8 +92,8 @@ def worst_of_stock() -> float:
     return max(off(model, model).values())
 
 
-def check(row: Row) -> None:
-    model, ema = trained(row)
+def check(row: Row, accumulate: int = 1) -> None:
+    model, ema = trained(row, accumulate=accumulate)
     for network in (model, ema.ema):
         for norm, factor in off(network, network.model[2]).items():
             assert factor < (2.5 if isinstance(norm, CorrectedBatchNorm2d) else worst_of_stock()), type(norm)
@@ -113,6 +123,68 @@ def test_from_the_first_step_on(name: str) -> None:
         expected = row(x)
         row.fuse()
         torch.testing.assert_close(row(x), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["gnConv", "SCConv"])
+def test_with_gradients_of_several_batches(name: str) -> None:
+    """As with Ultralytics' nbs above batch: the average of weights is made at every fourth batch only."""
+    check((-1, 1, name, [64, 3, 1]), accumulate=4)
+
+
+DDP = '''
+import os, sys
+import torch
+import torch.distributed as dist
+from ultralytics.models.yolo.detect import DetectionTrainer
+
+parallel = torch.nn.parallel.DistributedDataParallel
+torch.nn.parallel.DistributedDataParallel = lambda model, device_ids, **rest: parallel(model, **rest)
+
+class Trainer(DetectionTrainer):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.world_size = 2
+
+    def _setup_ddp(self):
+        dist.init_process_group("gloo", rank=int(os.environ["RANK"]), world_size=2)
+
+    def final_eval(self):
+        """Validates best.pt on a device by number, which a CPU has not."""
+
+overrides = dict(model="yolov8n-C2f_gnConv.yaml", data=sys.argv[1], epochs=5, imgsz=64, batch=4, nbs=8, workers=0,
+    warmup_epochs=0, mosaic=0, device="cpu", plots=False, project=sys.argv[2], name="ddp", exist_ok=True, amp=False)
+Trainer(overrides=overrides).train()
+'''
+
+
+@pytest.mark.slow
+def test_trained_by_two_processes_of_gloo(tmp_path: Path, tiny_detection_data: Path) -> None:
+    """Ultralytics' own trainer as its DDP children run it, on CPUs: two batches a step, five epochs."""
+    (tmp_path / "child.py").write_text(DDP)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
+    children = []
+    for rank in ("0", "1"):
+        children.append(
+            subprocess.Popen(
+                [sys.executable, tmp_path / "child.py", tiny_detection_data, tmp_path],
+                env=os.environ | address | {"RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": "1"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                cwd=tmp_path,
+            )
+        )
+    said = [child.communicate()[0] for child in children]
+    assert [child.returncode for child in children] == [0, 0], "\n".join(said)[-3000:]
+    model = YOLO(tmp_path / "ddp" / "weights" / "last.pt").model.float()
+    images = [cv2.imread(str(file)) for file in sorted((tiny_detection_data.parent / "images/train").glob("*.png"))]
+    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255
+    ours = [m for m in model.modules() if isinstance(m, CorrectedBatchNorm2d)]
+    assert ours and all(0.1 < norm.settled < 1 for norm in ours)
+    factors = off(model, model, batch)
+    assert max(factors[norm] for norm in ours) < 2.5
 
 
 def test_loaded_from_a_stock_model_the_norm_takes_gain_and_shift_but_no_statistics() -> None:

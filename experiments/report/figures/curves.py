@@ -1,12 +1,12 @@
 """Training curves over seeds: the mean, and the range as a band."""
 
-import csv
 import math
 from statistics import mean
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from experiments.cells.epoch_table import read_epochs
 from experiments.cells.row import Row
 from experiments.report.comparison import Comparison
 from experiments.report.figures.intervals import Intervals
@@ -58,10 +58,8 @@ def _read_curves(comparison: Comparison, row: Row) -> dict[int, dict[str, float]
     table: dict[int, dict[str, float]] = {}
     if not path.is_file():
         return table
-    with path.open(encoding="utf-8", newline="") as file:
-        for line in csv.DictReader(file):
-            values = {key.strip(): float(value) for key, value in line.items() if key and value not in ("", None)}
-            losses = [value for key, value in values.items() if key == "train_loss" or key.startswith("train/")]
-            values["loss"] = sum(losses) if losses else math.nan
-            table[round(values["epoch"])] = {key: value for key, value in values.items() if math.isfinite(value)}
+    for values in read_epochs(path, "restore it, or delete it: its curves are left out then"):
+        losses = [value for key, value in values.items() if key == "train_loss" or key.startswith("train/")]
+        values["loss"] = sum(losses) if losses else math.nan
+        table[round(values["epoch"])] = {key: value for key, value in values.items() if math.isfinite(value)}
     return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from PIL import Image
 
 from experiments.cells.cell import Cell
+from experiments.cells.epoch_table import read_epochs
 from experiments.cells.ledger import Epochs
 from experiments.cells.row import Method, Result
 from experiments.errors import SpecError
@@ -125,11 +125,8 @@ def training_steps(cell: Cell) -> Steps:
 def _training(folder: Path, images: int) -> dict[str, Any]:
     """Epochs, images an epoch, seconds of all epochs (validation included)."""
     path = folder / "metrics.csv"
-    rows: list[dict[str, str]] = []
-    if path.exists():
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    return {"epochs": len(rows), "images_per_epoch": images, "seconds": sum(float(row["seconds"]) for row in rows)}
+    rows = read_epochs(path, f"delete {folder} to train again", ("seconds",)) if path.exists() else []
+    return {"epochs": len(rows), "images_per_epoch": images, "seconds": sum(row["seconds"] for row in rows)}
 
 
 def _method(cell: Cell, result: dict[str, Any], chosen_on: str | None) -> Method:

@@ -1,6 +1,5 @@
 """A cell's training by stock Ultralytics from scratch, of any task: resumed at its last epoch, told to the ledger."""
 
-import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import torch
 
 from experiments.cells.cell import Cell
+from experiments.cells.epoch_table import read_epochs
 from experiments.cells.ledger import Epochs
 from experiments.metrics.cost import cost
 from experiments.spec.budget import Budget, Protocol
@@ -23,7 +23,7 @@ from yoloplug.bridge.training import (
     quiet,
     train_in_bf16,
 )
-from yoloplug.files import write_text
+from yoloplug.files import write_bytes
 
 __all__ = ["CURVES", "measure_cost", "read_curves", "train"]
 
@@ -50,6 +50,8 @@ def train(
         saved.finish()
         return last, _not_finite(cell)
     if resume:
+        if (cell.folder / CURVES).exists():
+            read_curves(cell)  # damage is told before epochs are trained, not after
         saved.settle(data())
     yolo = YOLO(str(last)) if resume else YOLO(model, task=task)
     yolo.add_callback("on_train_start", _channels_last)
@@ -71,10 +73,7 @@ def train(
 
 def read_curves(cell: Cell) -> list[dict[str, float]]:
     """Ultralytics' results.csv: one row an epoch. Of an epoch that was trained again the last row is the valid one."""
-    with (cell.folder / CURVES).open(encoding="utf-8", newline="") as file:
-        return [
-            {key.strip(): float(value) for key, value in row.items() if key and value} for row in csv.DictReader(file)
-        ]
+    return read_epochs(cell.folder / CURVES, f"delete {cell.folder} to train the cell again")
 
 
 def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str, Any]:
@@ -119,9 +118,9 @@ def _channels_last(trainer: Any) -> None:
 def _mend_table(path: Path) -> None:
     """Take out a last line that a kill or a full disk cut short; Ultralytics would write the next one behind it."""
     if path.exists():
-        whole, newline, rest = path.read_text(encoding="utf-8").rpartition("\n")
+        whole, newline, rest = path.read_bytes().rpartition(b"\n")
         if rest:
-            write_text(path, whole + newline)
+            write_bytes(path, whole + newline)
 
 
 def _report(trainer: Any, cell: Cell, epochs: Epochs) -> None:

@@ -278,6 +278,19 @@ def test_a_cut_file_is_one_message(tmp_path: Path, make_row: Any, capsys: pytest
     assert said.startswith(f"experiments: {error} is not JSON") and "delete it and run the spec again" in said
 
 
+@pytest.mark.parametrize("text", ["epoch,loss\n1,0.5\n2,0.", "epoch,loss\n1\n", "epoch,loss\n1,x\n", "", "\0\n"])
+def test_a_damaged_table_of_epochs_is_one_message(
+    text: str, tmp_path: Path, make_row: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = make_row(tmp_path, "base", AP=0.4) / "train" / "curves.csv"
+    table.write_text(text)
+    assert main(["report", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert str(table) in said and said.count("\n") == 1 and said.endswith("its curves are left out then\n")
+    table.unlink()
+    assert main(["report", str(tmp_path)]) == 0
+
+
 def test_refusals(tmp_path: Path, make_row: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SpecError, match="no finished cell"):
         read_run(tmp_path)

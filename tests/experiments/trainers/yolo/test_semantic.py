@@ -128,6 +128,23 @@ def test_killed_while_the_optimiser_is_taken_out(tmp_path: Path) -> None:
         assert ended["epoch"] == -1 and ended["optimizer"] is None
 
 
+def test_a_damaged_table_is_told_before_training_goes_on(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, epochs=3)).spec
+    cell = Cell(spec, spec.models[0], "data", None, "hash", 3, tmp_path / "cell")
+    weights = cell.folder / "train" / "weights"
+    weights.mkdir(parents=True)
+    torch.save({"epoch": 0, "model": None, "ema": torch.nn.Linear(1, 1), "optimizer": {}}, weights / "last.pt")
+    (cell.folder / "train" / "results.csv").write_bytes(b"epoch,train/ce_loss\n1,\xff\n")
+
+    def never() -> Path:
+        raise AssertionError("data are asked for")
+
+    with pytest.raises(
+        SpecError, match=r"results\.csv is no table of epochs .*; delete .*cell to train the cell again"
+    ):
+        yolo_train.train(cell, "yolo26n-sem.yaml", "semantic", never, {}, Epochs(cell))
+
+
 @pytest.mark.slow
 def test_end_to_end_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed in the second epoch with both checkpoints half written; the row is segplug's score of the saved masks."""

@@ -1,0 +1,104 @@
+"""One-place changes of a source file: mutmut's operators, or every number literal, each a `Mutant`.
+
+Left out are what no test should hold: wording for people (strings with a space), docstrings, annotations, and calls
+that only build messages (`raise`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import libcst as cst
+from libcst.matchers import Assign, AssignTarget, Name, matches
+from libcst.metadata import MetadataWrapper, PositionProvider
+from mutmut.mutation.file_mutation import deep_replace
+from mutmut.mutation.mutators import mutation_operators, operator_string
+
+Operators = list[tuple[type[cst.CSTNode], Callable[[cst.CSTNode], Iterable[cst.CSTNode]]]]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`lines` are those of the function it stands in, or (0, 0): what a test must run to be able to see it."""
+
+    path: str
+    line: int
+    lines: tuple[int, int]
+    module: cst.Module = field(repr=False)
+    old: cst.CSTNode = field(repr=False)
+    new: cst.CSTNode = field(repr=False)
+
+    def text(self) -> str | None:
+        """The changed file; None where it would not compile or is the same."""
+        changed = deep_replace(self.module, self.old, self.new).code  # type: ignore[union-attr]
+        try:
+            compile(changed, self.path, "exec")
+        except SyntaxError:
+            return None
+        return None if changed == self.module.code else changed
+
+    def __str__(self) -> str:
+        before, after = (" ".join(cst.Module([]).code_for_node(node).split()) for node in (self.old, self.new))
+        return f"{self.path}:{self.line}: {before} -> {after}"
+
+
+def other_number(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Integers one more, other numbers twice as large."""
+    if isinstance(node, cst.Integer):
+        yield node.with_changes(value=repr(node.evaluated_value + 1))
+    elif isinstance(node, cst.Float):
+        yield node.with_changes(value=repr(node.evaluated_value * 2 or 1.0))
+
+
+def other_key(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """A string that is a name or a key; wording has spaces."""
+    if isinstance(node, cst.SimpleString) and " " not in node.value:
+        yield from list(operator_string(node))[:1]
+
+
+NUMBERS: Operators = [(cst.BaseNumber, other_number)]
+ALL: Operators = [(kind, {operator_string: other_key}.get(operator, operator)) for kind, operator in mutation_operators]
+
+
+LEFT_OUT = cst.Annotation | cst.Decorator | cst.Import | cst.ImportFrom | cst.Raise
+
+
+def _public_names(node: cst.CSTNode) -> bool:
+    return matches(node, Assign(targets=[AssignTarget(target=Name("__all__"))]))
+
+
+class _Visitor(cst.CSTVisitor):
+    METADATA_DEPENDENCIES = (PositionProvider,)
+
+    def __init__(self, operators: Operators) -> None:
+        super().__init__()
+        self.operators, self.functions = operators, [(0, 0)]
+        self.found: list[tuple[cst.CSTNode, cst.CSTNode, int, tuple[int, int]]] = []
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        if isinstance(node, LEFT_OUT) or _public_names(node):
+            return False
+        place = self.get_metadata(PositionProvider, node, None)
+        if isinstance(node, cst.FunctionDef) and len(self.functions) == 1:
+            self.functions.append((place.start.line, place.end.line))
+        for kind, operator in self.operators if place else ():
+            if isinstance(node, kind):
+                for new in operator(node):
+                    self.found.append((node, new, place.start.line, self.functions[-1]))
+        return True
+
+    def on_leave(self, node: cst.CSTNode) -> None:
+        if isinstance(node, cst.FunctionDef):
+            place = self.get_metadata(PositionProvider, node)
+            if self.functions[-1] == (place.start.line, place.end.line):
+                self.functions.pop()
+
+
+def mutants(root: Path, path: str, operators: Operators) -> list[Mutant]:
+    """All of one file."""
+    wrapper = MetadataWrapper(cst.parse_module((root / path).read_text()))
+    visitor = _Visitor(operators)
+    wrapper.visit(visitor)
+    return [Mutant(path, line, lines, wrapper.module, old, new) for old, new, line, lines in visitor.found]
