@@ -4,8 +4,9 @@
 
 Each mutant is one change (`mutants.py`) in a copy of the checkout, and runs, in a fork that has torch imported, the
 tests that execute the lines of its function, fastest first, until one fails. What each test executes is measured once a
-room by coverage.py. A mutant that no test runs survives. docs/mutation.md has the figures and the survivors that are
-no faults. Linux only: forks, limits.
+room by coverage.py; a block's number meets the contract of the block and the file of its own. A mutant that no test
+runs survives. README.md has the figures and the survivors that are no
+faults. Linux only: forks, limits.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -43,8 +45,10 @@ ROOMS: dict[str, list[str]] = {
     "experiments/metrics": ["experiments/metrics"],
     "experiments/report": ["experiments/report"],
     "yoloplug/bridge": ["yoloplug/bridge", "yoloplug/test_hosts.py"],
-    "yoloplug/blocks": ["yoloplug/blocks", "yoloplug/test_block_contract.py"],
+    "yoloplug/blocks": [],
 }
+CONTRACT, BLOCK_TESTS = "tests/yoloplug/test_block_contract.py", "tests/yoloplug/blocks"
+MOST_BLOCKS = 4  # that use the part which is changed
 SIMULATIONS = {"experiments/statistics/coverage.py", "experiments/statistics/false_claims.py"}
 
 
@@ -63,6 +67,16 @@ class Seen:
         self.seconds[report.nodeid] += report.duration
         if report.failed:
             self.failed.append(report.nodeid)
+
+
+def copy_of_checkout(folder: Path) -> Path:
+    """The files that git knows, and the place where this process and its children import our packages from."""
+    copy = folder / "checkout"
+    for path in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).split():
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / path, copy / path)
+    os.environ["PYTHONPATH"] = str(copy)
+    return copy
 
 
 def run_pytest(copy: Path, tests: list[str], plugins: list[object]) -> int:
@@ -145,12 +159,13 @@ class Room:
                     import_module(name)
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """Those that run a line of the mutant's function, else of its file; the fastest first."""
+        """Those that run a line of the mutant's function; of its file; of constants alone all; the fastest first."""
         of = self.by_line.get(mutant.path, {})
         first, last = mutant.lines
-        inside = {t for line, run in of.items() if first < line <= last for t in run if t}
-        everywhere = {test for run in of.values() for test in run if test}
-        return sorted(inside or (everywhere if not first else ()), key=lambda test: self.seconds.get(test, 0.0))
+        found = {test for line, run in of.items() if first < line <= last for test in run if test}
+        if not first:
+            found = {test for run in of.values() for test in run if test} or set(self.seconds)
+        return sorted(found, key=lambda test: self.seconds.get(test, 0.0))
 
     def ending(self, mutant: Mutant, text: str) -> str:
         """killed, survived, or untested."""
@@ -159,7 +174,7 @@ class Room:
             return "untested"
         file, log = self.copy / mutant.path, self.copy.parent / "log.txt"
         whole, times = file.read_text(), file.stat()
-        limit = 5 * sum(self.seconds.get(test, 1.0) for test in tests) + SLACK_S
+        limit = 5 * sum(self.seconds.get(test, 2.0) for test in tests) + SLACK_S
         file.write_text(text)
         os.utime(file, (times.st_atime, times.st_mtime + random.randrange(10**6)))  # or its .pyc would be taken
         try:
@@ -170,16 +185,62 @@ class Room:
         return "survived" if code == 0 else "killed"
 
 
+class Collected:
+    """A pytest plugin: the tests that there are."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.names = [item.nodeid for item in items]
+
+
+class Blocks(Room):
+    """Numbers of blocks: nothing is measured, files tell which block they belong to."""
+
+    def measure(self) -> None:
+        for name in ("torch", "torchvision", "cv2", "onnx", "onnxruntime", "scipy", "sympy", "PIL"):
+            import_module(name)
+        self.sources = {path: (self.copy / path).read_text() for path in self.files}
+        found = self.copy.parent / "found.json"
+
+        def work() -> int:
+            collected = Collected()
+            code = run_pytest(self.copy, ["--collect-only", CONTRACT], [collected])
+            found.write_text(json.dumps(collected.names))
+            return code
+
+        if in_fork(work, self.copy.parent / "log.txt", 3600):
+            raise SystemExit(f"{CONTRACT} cannot be collected")
+        self.contract = json.loads(found.read_text())
+
+    def tests(self, mutant: Mutant) -> list[str]:
+        """The recorded outputs first, then the rest of the contract, then what is unique to the block or its part."""
+        users = [mutant.path]
+        while not any("@register(" in self.sources[path] for path in users):
+            names = {path.removesuffix(".py").replace("/", ".") for path in users}
+            more = [p for p, text in self.sources.items() if any(f"from {name} import" in text for name in names)]
+            if set(more) <= set(users):
+                break
+            users = [*users, *(path for path in more if path not in users)]
+        users = sorted(users, key=lambda path: (path != mutant.path, len(self.sources[path])))[: MOST_BLOCKS + 1]
+        blocks = [name for path in users for name in re.findall(r'@register\(\s*"(\w+)"', self.sources[path])]
+        contract = [name for name in self.contract if re.search(rf"\[({'|'.join(blocks)})(-.*)?\]", name)]
+        contract.sort(key=lambda name: ("recorded" not in name, "cost" not in name, "onnx" in name or "graphs" in name))
+        about = [*blocks, mutant.path.removesuffix(".py").replace("/", ".")]
+        texts = {path: path.read_text() for path in sorted((self.copy / BLOCK_TESTS).rglob("test_*.py"))}
+        own = [path for path, text in texts.items() if f"from {about[-1]} import" in text]
+        own += [
+            path for path, text in texts.items() if path not in own and re.search(rf"\b({'|'.join(about)})\b", text)
+        ]
+        return [*contract[:2], *(str(path.relative_to(self.copy)) for path in own[:MOST_BLOCKS]), *contract[2:]]
+
+
 def sample(name: str, count: int, seed: int, out: Path | None) -> None:
     """Print, and add to `out`, how each of `count` mutants of a room ended."""
     with tempfile.TemporaryDirectory(prefix="mutation-") as scratch:
-        copy = Path(scratch) / "checkout"
-        for path in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).split():
-            (copy / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / path, copy / path)
-        os.environ["PYTHONPATH"] = str(copy)
-        sys.dont_write_bytecode = False
-        room, endings = Room(name, copy), list[str]()
+        copy = copy_of_checkout(Path(scratch))
+        room, endings = (Blocks if name == "yoloplug/blocks" else Room)(name, copy), list[str]()
         kind = NUMBERS if name == "yoloplug/blocks" else ALL
         drawn = [mutant for path in room.files for mutant in mutants(copy, path, kind)]
         of = len(drawn)

@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from segplug.training.run import train
 RECORDED = Path(__file__).parents[1] / "recorded" / "format1"
 WRONG = (None, -1, 1e308, "x", "", [], {}, [None], {"a": 1}, torch.zeros(2), True)
 FLIPS = 60
+Note = Callable[[str, object], None]
 
 
 @pytest.fixture(scope="module")
@@ -109,33 +111,38 @@ def damages(path: Path, depth: int, only: str = "") -> Iterator[tuple[str, Any]]
             yield f"{place} = {value}", contents
 
 
-def sweep(read: Callable[[Path], Any], cases: Iterator[tuple[str, Any]], path: Path) -> None:
-    wrong, count = [], 0
+def sweep(read: Callable[[Path], Any], cases: Iterator[tuple[str, Any]], path: Path, note: Note) -> None:
+    """`note` (pytest's record_property) counts how the cases end, for `--junitxml`."""
+    wrong, endings = [], Counter[str]()
     for what, contents in cases:
         torch.save(contents, path)
-        count += 1
+        ending = "accepted"
         try:
             read(path)
         except SegplugError as error:
-            if str(path) not in str(error):
-                wrong.append(f"{what}: {error}")
+            ending = "clear" if str(path) in str(error) and "\n" not in str(error) else "unclear"
+            said = str(error)
         except Exception as error:
-            wrong.append(f"{what}: {error!r}")
+            ending, said = "traceback", repr(error)
+        endings[ending] += 1
+        if ending in ("unclear", "traceback"):
+            wrong.append(f"{what}: {said}")
+    note("endings", dict(endings))
     assert not wrong, "\n".join(wrong)
-    assert count > 10
+    assert endings.total() > 10 and endings["clear"]
 
 
 @pytest.mark.parametrize("part", ["segplug.model", "segplug.row", "segplug.preprocessing", "state_dict"])
-def test_wrong_contents_are_refused_or_load(part: str, tmp_path: Path) -> None:
+def test_wrong_contents_are_refused_or_load(part: str, tmp_path: Path, record_property: Note) -> None:
     whole = torch.load(RECORDED / "best.ckpt", weights_only=True)
     whole["segplug"]["preprocessing"] = {"mean": [0.5] * 3, "std": [0.5] * 3}
     torch.save(whole, tmp_path / "whole.ckpt")
-    sweep(load_model, damages(tmp_path / "whole.ckpt", 3, part), tmp_path / "m.ckpt")
+    sweep(load_model, damages(tmp_path / "whole.ckpt", 3, part), tmp_path / "m.ckpt", record_property)
 
 
 @pytest.mark.slow
-def test_wrong_contents_anywhere_are_refused_or_load(tmp_path: Path) -> None:
-    sweep(load_model, damages(RECORDED / "best.ckpt", 4), tmp_path / "m.ckpt")
+def test_wrong_contents_anywhere_are_refused_or_load(tmp_path: Path, record_property: Note) -> None:
+    sweep(load_model, damages(RECORDED / "best.ckpt", 4), tmp_path / "m.ckpt", record_property)
 
 
 @pytest.mark.parametrize("contents", [None, 5, [], {}, {"segplug": 1}, {"segplug": {"format": 1}}, torch.zeros(3)])
@@ -162,10 +169,12 @@ def test_a_damaged_state_of_training_is_refused(key: str, cracks: Path, tmp_path
 
 
 @pytest.mark.slow
-def test_a_state_of_training_damaged_anywhere_is_refused_or_resumes(cracks: Path, tmp_path: Path) -> None:
+def test_a_state_of_training_damaged_anywhere_is_refused_or_resumes(
+    cracks: Path, tmp_path: Path, record_property: Note
+) -> None:
     shutil.copytree(RECORDED, tmp_path / "run")
     cases = [c for k, c in enumerate(damages(RECORDED / "last.ckpt", 3)) if "state_dict" not in c[0] and k % 7 == 0]
-    sweep(lambda path: resume(path, cracks), iter(cases), tmp_path / "run" / "last.ckpt")
+    sweep(lambda path: resume(path, cracks), iter(cases), tmp_path / "run" / "last.ckpt", record_property)
 
 
 @pytest.mark.parametrize(

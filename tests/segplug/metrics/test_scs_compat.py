@@ -97,3 +97,11 @@ def test_counts_and_scores_step_by_step(seed: int) -> None:
     images = [scs_counts(picture, truth) for picture, truth in zip(saved, truths, strict=True)]
     stacked = (np.stack([getattr(image, name) for image in images]) for name in ("pooled", "f1", "miou"))
     assert scs_scores(np.ones(4, dtype=int), *stacked) == pytest.approx(score_as_published(saved, truths), rel=1e-12)
+
+
+def test_as_many_false_pixels_as_crack_pixels() -> None:
+    """tp - fp + fn is 0 then, and nothing is empty."""
+    truth = np.array([[True, True, False, False, False, False]])
+    counts = scs_counts(np.array([[255, 255, 255, 255, 0, 0]], dtype=np.uint8), truth)
+    assert counts.miou == pytest.approx(np.full(len(counts.miou), (2 / 4 + 2 / 4) / 2))
+    assert counts.f1 == pytest.approx(np.full(len(counts.f1), 2 / 3))
