@@ -35,7 +35,7 @@ from yoloplug.preserve.exact import EXACT, exact
 from yoloplug.preserve.start import alike, described, place, take_norm
 from yoloplug.registry import BLOCKS
 
-__all__ = ["HOSTS", "ConvLike", "Inserted", "host", "host_names", "placed"]
+__all__ = ["HOSTS", "ConvLike", "Inserted", "host", "host_names", "placed", "stock_class"]
 
 
 class ScaleFreeNorm(CorrectedBatchNorm2d):
@@ -260,6 +260,13 @@ def _base(name: str) -> type[nn.Module] | None:
     if name in BLOCKS:
         return ConvLike
     return getattr(stock, prefix, None) if prefix in _PREFIXES and rest in BLOCKS else None
+
+
+def stock_class(cls: type[nn.Module]) -> type[nn.Module]:
+    """The stock class at whose place a row's class stands: `C2f` for `C2f_gnConv`, `Conv` for `gnConv`, else itself."""
+    if issubclass(cls, ConvLike):
+        return stock.Conv
+    return next(base for base in cls.__mro__ if base.__module__ != __name__)
 
 
 def __getattr__(name: str) -> type[nn.Module]:

@@ -17,13 +17,14 @@ def patch(module: ModuleType, off: bool = False) -> None:
     from ultralytics.utils import callbacks, checks, torch_utils
 
     from yoloplug.bridge import yaml_files
-    from yoloplug.bridge.patches import annealing, checkpoints, flops, fusion, keep, parse, statistics
+    from yoloplug.bridge.patches import annealing, checkpoints, flops, fusion, keep, load, parse, statistics
 
     yaml_files.patch(checks)
     parse.patch(module)
     fusion.patch(module)
     statistics.patch(module)
     checkpoints.patch(module)
+    load.patch(module)
     flops.patch(torch_utils)
     annealing.patch(callbacks)
     keep.patch(callbacks)

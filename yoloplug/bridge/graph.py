@@ -10,57 +10,61 @@ import torch
 from torch import nn
 
 from yoloplug.bridge.trace import BUILD_ERRORS, run_row
-from yoloplug.weights.align import GraphRow
+from yoloplug.hosts import stock_class
+from yoloplug.weights.align import Alignment, GraphRow, RowPair, align
 
-__all__ = ["graph_rows", "stock_class"]
+__all__ = ["aligned", "graph_rows", "has_rows"]
 
 _SIDE = 256
 """Pixels of the image whose maps tell the levels, of every stride up to 64."""
 
 
+def has_rows(network: object) -> bool:
+    """Whether it is a network built from a model YAML, with `from` and number at each row."""
+    rows = getattr(network, "model", None)
+    return isinstance(rows, nn.Sequential) and len(rows) > 0 and all(hasattr(row, "f") for row in rows)
+
+
+def aligned(source: Any, target: Any) -> Alignment:
+    """Rows of two networks that are one another. Where every row kept its place and its inputs no map is measured."""
+    before, after = ([_row(i, row, None, ()) for i, row in enumerate(n.model)] for n in (source, target))
+    if [(row.stock, row.sources) for row in before] == [(row.stock, row.sources) for row in after]:
+        return Alignment(before, after, [RowPair(*pair) for pair in zip(before, after, strict=True)])
+    return align(graph_rows(source), graph_rows(target))
+
+
 def graph_rows(network: Any) -> list[GraphRow]:
     """The rows of a network, one of `yolo train` or freshly built; nothing of it changes and nothing is computed."""
-    rows = network.model
     outputs: list[Any] = [torch.empty(1, _image_channels(network), _SIDE, _SIDE, device="meta")]
-    found: list[GraphRow] = []
-    for i, row in enumerate(rows):
-        given = row.f if isinstance(row.f, list) else [row.f]
-        sources = tuple(s + i if s < 0 else s for s in given)
-        inputs = [outputs[s + 1] for s in sources]
-        is_head = i == len(rows) - 1
+    found = []
+    for i, row in enumerate(network.model):
+        inputs = [outputs[s + 1] for s in _sources(i, row)]
+        is_head = i == len(network.model) - 1
         output = None if is_head else _output(row, inputs if isinstance(row.f, list) else inputs[0])
         outputs.append(output)
-        shape = _map_shape(output)
-        kind = one_of(row)
-        found.append(
-            GraphRow(
-                index=i,
-                kind=type(kind).__name__,
-                stock=stock_class(type(kind)).__name__,
-                sources=sources,
-                level=math.log2(_SIDE / shape[1]) if shape else None,
-                width=shape[0] if shape else None,
-                widths=tuple(s[0] for x in inputs if (s := _map_shape(x))),
-                params=sum(p.numel() for p in row.parameters()),
-            )
-        )
+        found.append(_row(i, row, _map_shape(output), tuple(s[0] for x in inputs if (s := _map_shape(x)))))
     return found
 
 
-def one_of(row: nn.Module) -> nn.Module:
-    """The row, or the first of its repeats, which `parse_model` puts into an `nn.Sequential`."""
-    return row[0] if type(row) is nn.Sequential and len(row) else row
+def _row(i: int, row: nn.Module, shape: tuple[int, int, int] | None, widths: tuple[int, ...]) -> GraphRow:
+    """shape: (C, H, W) of the row's map. A row that says it was inserted stands in no stock class's place."""
+    one = row[0] if type(row) is nn.Sequential and len(row) else row  # the first of the row's repeats
+    kind = type(one)
+    is_inserted = getattr(one, "preserves", False) == "inserted"
+    return GraphRow(
+        index=i,
+        kind=kind.__name__,
+        stock="inserted" if is_inserted else stock_class(kind).__name__,
+        sources=_sources(i, row),
+        level=math.log2(_SIDE / shape[1]) if shape else None,
+        width=shape[0] if shape else None,
+        widths=widths,
+        params=sum(p.numel() for p in row.parameters()),
+    )
 
 
-def stock_class(cls: type[nn.Module]) -> type[nn.Module]:
-    """The stock class at whose place a row's class stands: `C2f` for `C2f_gnConv`, `Conv` for `gnConv`."""
-    from ultralytics.nn.modules import Conv
-
-    from yoloplug.hosts import ConvLike
-
-    if issubclass(cls, ConvLike):
-        return Conv
-    return next((base for base in cls.__mro__ if not base.__module__.startswith("yoloplug.")), cls)
+def _sources(i: int, row: Any) -> tuple[int, ...]:
+    return tuple(s + i if s < 0 else s for s in (row.f if isinstance(row.f, list) else [row.f]))
 
 
 def _output(row: nn.Module, given: Any) -> Any:

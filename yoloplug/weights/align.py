@@ -22,7 +22,7 @@ of a model align; where all of kind, level and widths differ, only the order is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -75,15 +75,48 @@ class RowPair(NamedTuple):
 
 @dataclass(frozen=True)
 class Alignment:
-    """pairs: in the order of the target. inserted: rows of the target, removed: rows of the source, without partner."""
+    """pairs: rows of source and target that are one another, in the order of the target."""
 
+    source: Sequence[GraphRow]
+    target: Sequence[GraphRow]
     pairs: list[RowPair]
-    inserted: list[GraphRow]
-    removed: list[GraphRow]
+
+    @property
+    def inserted(self) -> list[GraphRow]:
+        """Rows of the target without partner."""
+        paired = {pair.target.index for pair in self.pairs}
+        return [row for row in self.target if row.index not in paired]
+
+    @property
+    def removed(self) -> list[GraphRow]:
+        """Rows of the source without partner."""
+        paired = {pair.source.index for pair in self.pairs}
+        return [row for row in self.source if row.index not in paired]
 
     def source_of(self, target: int) -> GraphRow | None:
         """The trained row of row `target`; None where it is inserted."""
         return next((pair.source for pair in self.pairs if pair.target.index == target), None)
+
+    def inputs_met(self, pair: RowPair) -> dict[int, int]:
+        """Inputs of a pair that are one another: position in the target row -> in the source row.
+
+        By pairs of rows, and what is left over by its level: P3 of a model with P2 is P3 of one without.
+        """
+        sources, targets = self._inputs(pair.source, self.source, 0), self._inputs(pair.target, self.target, 1)
+        met: dict[int, int] = {}
+        for alike in (
+            lambda a, b: any((p.source.index, p.target.index) == (a, b) for p in self.pairs),
+            lambda a, b: -1 not in (a, b) and self.source[a].level == self.target[b].level,
+        ):
+            for k, b in enumerate(targets):
+                free = (i for i, a in enumerate(sources) if i not in met.values() and alike(a, b))
+                if k not in met and (i := next(free, None)) is not None:
+                    met[k] = i
+        return met
+
+    def _inputs(self, row: GraphRow, rows: Sequence[GraphRow], side: int) -> list[int]:
+        paired = {pair[side].index for pair in self.pairs}
+        return [_through(s, rows, paired) for s in row.sources]
 
     @property
     def is_identity(self) -> bool:
@@ -106,12 +139,7 @@ def align(source: Sequence[GraphRow], target: Sequence[GraphRow]) -> Alignment:
             break
         pairs = found
     best = _with_reordered(source, target, best)
-    used = set(best.values())
-    return Alignment(
-        [RowPair(source[best[j]], row) for j, row in enumerate(target) if j in best],
-        [row for j, row in enumerate(target) if j not in best],
-        [row for i, row in enumerate(source) if i not in used],
-    )
+    return Alignment(source, target, [RowPair(source[best[j]], row) for j, row in enumerate(target) if j in best])
 
 
 class _Points:
@@ -137,17 +165,18 @@ class _Points:
 
     def share_of_inputs(self, i: int, j: int) -> float:
         """Part of both rows' inputs that are pairs; what inserted and removed rows read stands for them."""
-        ours = [self._through(s, self.source, self.used) for s in self.source[i].sources]
-        theirs = [self._through(s, self.target, self.pairs) for s in self.target[j].sources]
+        ours = [_through(s, self.source, self.used) for s in self.source[i].sources]
+        theirs = [_through(s, self.target, self.pairs) for s in self.target[j].sources]
         partners = [-1 if s == -1 else self.pairs.get(s) for s in theirs]
         met = sum(s in partners for s in ours)
         return met / max(len(ours), len(theirs), 1)
 
-    @staticmethod
-    def _through(row: int, rows: Sequence[GraphRow], paired: set[int] | dict[int, int]) -> int:
-        while row >= 0 and row not in paired and len(rows[row].sources) == 1:
-            row = rows[row].sources[0]
-        return row
+
+def _through(row: int, rows: Sequence[GraphRow], paired: Container[int]) -> int:
+    """The row itself, or what it reads where it has no partner and one input."""
+    while row >= 0 and row not in paired and len(rows[row].sources) == 1:
+        row = rows[row].sources[0]
+    return row
 
 
 def _kind(a: GraphRow, b: GraphRow) -> int:

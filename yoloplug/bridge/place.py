@@ -1,0 +1,70 @@
+"""Weights of one network into another one, through Ultralytics' own loading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from ultralytics.nn.tasks import guess_model_task
+
+from yoloplug.bridge.graph import aligned
+from yoloplug.weights.outcome import outcome
+from yoloplug.weights.placement import Placement, placement
+from yoloplug.weights.table import Transferred
+
+__all__ = ["place"]
+
+
+def place(source: Any, target: Any, load: Callable[[Any], Any]) -> Transferred:
+    """Load `source` into `target` row by row. load: Ultralytics' loading of a network's weights into `target`."""
+    where = placement(aligned(source, target), source, target)
+    renamed = _Renamed(source, where)
+    load(renamed)
+    by_class = where.keys.keys() - renamed.state.keys()  # Ultralytics takes out what it loads by class names
+    starts, refused = {}, {}
+    for ours, theirs in where.starts.items():
+        try:
+            starts[ours] = target.get_submodule(ours).start_as(source.get_submodule(theirs))
+        except ValueError as error:
+            refused[ours] = str(error)
+    found = outcome(where, source, target, by_class, starts, refused)
+    file = Path(getattr(source, "pt_path", None) or _yaml_file(source)).name
+    return Transferred(found, file, _yaml_file(target), notes=tuple(_notes(source, target)))
+
+
+def _notes(source: Any, target: Any) -> Iterator[str]:
+    """In what the networks differ as wholes."""
+    scales = [(getattr(network, "yaml", None) or {}).get("scale") or "" for network in (source, target)]
+    if scales[0] != scales[1]:
+        yield f"scale {scales[0] or '-'} into scale {scales[1] or '-'}: only layers of equal shape, nothing is cut"
+    tasks = [getattr(network, "task", None) or guess_model_task(network) for network in (source, target)]
+    if tasks[0] != tasks[1]:
+        yield f"task {tasks[0]} into {tasks[1]}: of the head what both have"
+    classes = [len(getattr(network, "names", ())) for network in (source, target)]
+    if classes[0] != classes[1]:
+        yield f"{classes[0]} classes into {classes[1]}: class layers fresh but for classes of equal names"
+
+
+def _yaml_file(network: Any) -> str:
+    return str((getattr(network, "yaml", None) or {}).get("yaml_file") or type(network).__name__)
+
+
+class _Renamed:
+    """The trained network, whose state has the changed network's names."""
+
+    def __init__(self, network: Any, where: Placement) -> None:
+        self._network, self._where = network, where
+        self.state: dict[str, Tensor] = {}
+
+    def float(self) -> _Renamed:
+        self._network.float()
+        return self
+
+    def state_dict(self) -> dict[str, Tensor]:
+        self.state = self._where.renamed(self._network.state_dict())
+        return self.state
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)

@@ -1,0 +1,100 @@
+"""What a transfer did, as a table and in two lines."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from yoloplug.weights.outcome import Outcome, PlacedRow
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Transferred"]
+
+_WIDE = 1000
+"""Columns where nobody looks: no cell is broken into lines."""
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """source, target: names of the files. output: the checkpoint that was written. notes: how the network was built."""
+
+    outcome: Outcome
+    source: str
+    target: str
+    output: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def placed(self) -> float:
+        """Share of the source's parameters that are in the changed network."""
+        return self.outcome.placed / max(self.outcome.params, 1)
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        text = io.StringIO()
+        self.print(Console(file=text, width=_WIDE, color_system=None))
+        return text.getvalue().rstrip()
+
+    def print(self, console: Console) -> None:
+        """The whole table; colours and the terminal's width where the console has them."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name, side in (
+            ("row", "right"),
+            ("layer", "left"),
+            ("from row", "left"),
+            ("carried", "right"),
+            ("", "left"),
+        ):
+            table.add_column(name, justify=side, no_wrap=name != "", overflow="fold")  # type: ignore[arg-type]
+        for row in self.outcome.rows:
+            style = "" if row.carried == row.target.params else "yellow" if row.source else "green"
+            table.add_row(*(Text(cell) for cell in _cells(row)), style=style)
+        wide = console.width if console.is_terminal else _WIDE
+        for note in self.notes:
+            console.print(Text(note), width=wide)
+        console.print(table, width=wide)
+        for left in self.outcome.removed:
+            console.print(Text(f"left out: row {left.index} {left.kind} of {self.source}, {left.params:,} parameters"))
+        console.print()
+        console.print(Text(self.summary), width=wide, style="bold")
+
+    @property
+    def summary(self) -> str:
+        """`97.3 % of yolov8n.pt's parameters placed, 0 in another layer (by row number, …: 34 %, of these 7.4 % …)`"""
+        found = self.outcome
+        text = f"{_share(found.placed, found.params)} of {self.source}'s parameters placed, 0 in another layer"
+        if (found.by_number, found.astray) == (found.placed, 0):
+            return text
+        astray = f", of these {_share(found.astray, found.params)} in another layer" if found.astray else ""
+        return f"{text} (by row number, as without yoloplug: {_share(found.by_number, found.params)}{astray})"
+
+    def short(self) -> list[str]:
+        """What stands in the log of a training: the sum, which rows are new, and where the table is to be had."""
+        new = [f"{row.target.index} {row.target.kind}" for row in self.outcome.rows if row.source is None]
+        partly = [row for row in self.outcome.rows if row.source and row.carried < row.target.params]
+        told = [f"row {', '.join(new)} inserted"] if new else []
+        if partly:
+            told.append(f"partly or all fresh: row {', '.join(str(row.target.index) for row in partly)}")
+        table = f"row by row: yoloplug transfer {self.source} {self.target} -o init.pt"
+        return [self.summary, *self.notes, "; ".join([*told, table])]
+
+
+def _cells(row: PlacedRow) -> tuple[str, ...]:
+    share = _share(row.carried, row.target.params) if row.target.params else ""
+    origin = f"{row.source.index} {row.source.kind}" if row.source else "-"
+    return str(row.target.index), row.target.kind, origin, share, "; ".join(row.notes)
+
+
+def _share(part: int, whole: int) -> str:
+    """`97.3 %`; 100 % is all of it, 0 % is nothing."""
+    share = 100 * part / max(whole, 1)
+    if part in (0, whole):
+        return f"{share:.0f} %"
+    return f"{min(max(share, 0.1), 99.9):.1f} %"
