@@ -100,10 +100,8 @@ class SRU(nn.Module):
         gain = self.gn.get_parameter("weight").reshape(-1, 1, 1)
         reweight = watched(self, "gate", torch.sigmoid(self.gn(x) * (gain / gain.sum())))
         informative = watched(self, "informative", reweight > self.threshold)
-        if self.gate == "hard":
-            rich, poor = x.masked_fill(~informative, 0), x.masked_fill(informative, 0)
-        else:
-            rich, poor = x * reweight.masked_fill(informative, 1), x * reweight.masked_fill(informative, 0)
+        poor = (x if self.gate == "hard" else x * reweight).masked_fill(informative, 0)
+        rich = torch.where(informative, x, 0 if self.gate == "hard" else poor)
         return rich + torch.cat(poor.chunk(2, dim=1)[::-1], dim=1)
 
 
@@ -147,7 +145,7 @@ class CRU(nn.Module):
             pooled.flatten(1).softmax(1).reshape(pooled.shape) if self.softmax == "channels" else pooled.softmax(1)
         )
         first, second = watched(self, "attention", attention)[..., None, None].to(rich.dtype).unbind(1)
-        return rich * first + cheap * second
+        return torch.addcmul(rich * first, cheap, second)
 
 
 def _squeezed(c: int, alpha: float, squeeze: int, conv_groups: int) -> tuple[int, int]:
