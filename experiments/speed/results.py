@@ -1,0 +1,106 @@
+"""Measured times as files: `experiments/results/speed/*.json`, and the tables that docs/speed.md makes of them."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+from collections.abc import Callable, Iterable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+import ultralytics
+
+import yoloplug
+from yoloplug.cost.machine import cpu_name
+from yoloplug.files import write_text
+
+__all__ = ["record", "write_page"]
+
+Row = dict[str, Any]
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS, PAGE = ROOT / "experiments/results/speed", ROOT / "docs/speed.md"
+
+
+def record(name: str, rows: list[Row], key: Callable[[Row], Any]) -> None:
+    """Write NAME.json, keeping the rows of earlier runs whose `key` none of these has, and the page's tables."""
+    file = RESULTS / f"{name}.json"
+    kept = json.loads(file.read_text("utf-8")) if file.exists() else {"runs": [], "rows": []}
+    run = {
+        "device": cpu_name(),
+        "threads": torch.get_num_threads(),
+        "date": date.today().isoformat(),
+        "yoloplug": yoloplug.__version__,
+        "torch": torch.__version__,
+        "ultralytics": ultralytics.__version__,
+        "python": platform.python_version(),
+    }
+    runs = kept["runs"] + [run] * (run not in kept["runs"])
+    fresh = {key(row) for row in rows}
+    merged = [row for row in kept["rows"] if key(row) not in fresh] + [{**row, "run": runs.index(run)} for row in rows]
+    lines = ",\n".join(json.dumps(row) for row in sorted(merged, key=lambda row: str(key(row))))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_text(file, f'{{"runs": {json.dumps(runs)},\n"rows": [\n{lines}\n]}}\n')
+    write_page()
+
+
+def write_page() -> None:
+    """Fill each pair of marks `<!-- NAME -->`, `<!-- end -->` of docs/speed.md with the table of NAME.json."""
+    text = PAGE.read_text("utf-8")
+    for name, table in TABLES.items():
+        file = RESULTS / f"{name}.json"
+        if file.exists():
+            known = json.loads(file.read_text("utf-8"))
+            filled = "\n".join(["", *table(known["rows"]), "", *_conditions(known["runs"]), "", ""])
+            before, rest = text.split(f"<!-- {name} -->\n")
+            text = f"{before}<!-- {name} -->\n{filled}{rest[rest.index('<!-- end -->') :]}"
+    write_text(PAGE, text)
+
+
+def _conditions(runs: list[Row]) -> list[str]:
+    return [
+        f"{run['device']}, {run['threads']} thread{'s' * (run['threads'] > 1)}, torch {run['torch']}, "
+        f"ultralytics {run['ultralytics']}, Python {run['python']}, {run['date']}."
+        for run in runs
+    ]
+
+
+def _mean(values: Iterable[float]) -> float:
+    """Geometric."""
+    return statistics.geometric_mean(list(values))
+
+
+def blocks_table(rows: list[Row]) -> list[str]:
+    """One line a block: ratios to its formulation over shapes and layouts, to a plain Conv at 64 channels in NCHW."""
+    lines = [
+        "| block | forward / formulation | forward + backward | memory | forward / Conv | forward + backward |",
+        "|---|---|---|---|---|---|",
+    ]
+    names = sorted({row["block"] for row in rows}, key=str.lower)
+    of_all: dict[str, list[float]] = {"forward": [], "forward + backward": []}
+    slower = []
+    for name in names:
+        cells, own = [name], [row for row in rows if row["block"] == name]
+        for mode, means in of_all.items():
+            ratios = [row["of_formulation"] for row in own if row["mode"] == mode]
+            means.append(_mean(ratios))
+            cells.append(f"{means[-1]:.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+            slower += [f"{name} ({mode}, {means[-1]:.2f})"] if means[-1] > 1.05 else []
+        training = [row for row in own if row["mode"] == "forward + backward"]
+        cells.append(f"{max(row['block_mib'] / row['formulation_mib'] for row in training):.2f}")
+        for mode in of_all:
+            cells += [
+                f"{row['of_conv']:.2f}" for row in own if (row["c"], row["layout"], row["mode"]) == (64, "NCHW", mode)
+            ]
+        lines.append(f"| {' | '.join(cells)} |")
+    means = ", ".join(f"{mode} **{_mean(values):.2f}**" for mode, values in of_all.items())
+    lines += ["", f"Geometric mean of {len(names)} blocks against their formulations: {means}."]
+    lines.append(f"More than 5 % slower than its formulation: {', '.join(slower) or 'none'}.")
+    return lines
+
+
+TABLES: dict[str, Callable[[list[Row]], list[str]]] = {"blocks": blocks_table}
+"""Name of a result file -> the lines of its table."""
