@@ -13,7 +13,7 @@ import copy
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,9 @@ SHAPES = ((64, 80), (256, 20))
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
 LONG_S = 6.0
 """CPU seconds after which a case has rounds enough (three at least)."""
+
+
+Pass = Callable[[Tensor], Tensor]
 
 
 def build(name: str, c: int) -> nn.Module:
@@ -55,7 +58,7 @@ def measure(names: list[str], runs: int) -> Iterator[dict[str, Any]]:
                 other = copy.deepcopy(block)
                 conv = nn.Sequential(nn.Conv2d(c, c, 3, padding=1, bias=False), nn.BatchNorm2d(c), nn.SiLU())
                 x = torch.randn(4, c, size, size).to(memory_format=memory_format)
-                passes = {"block": block, "formulation": partial(FORMULATIONS[name], other)}
+                passes: dict[str, Pass] = {"block": block, "formulation": partial(FORMULATIONS[name], other)}
                 passes["conv"] = conv.to(memory_format=memory_format)
                 for mode in ("forward", "forward + backward"):
                     steps = {key: partial(step, run, x, mode) for key, run in passes.items()}
@@ -70,7 +73,7 @@ def measure(names: list[str], runs: int) -> Iterator[dict[str, Any]]:
                     yield row
 
 
-def step(run: Callable[[Tensor], Tensor], x: Tensor, mode: str) -> Tensor:
+def step(run: Pass, x: Tensor, mode: str) -> Tensor:
     if mode == "forward":
         with torch.no_grad():
             return run(x)
@@ -85,7 +88,7 @@ def close(name: str, value: Tensor, expected: Tensor) -> None:
     assert wrong.float().mean() <= (1e-3 if name == "SCConv" else 0), name
 
 
-def take_turns(steps: dict[str, Callable[[], object]], runs: int) -> dict[str, list[float]]:
+def take_turns(steps: Mapping[str, Callable[[], object]], runs: int) -> dict[str, list[float]]:
     """CPU seconds of each, one after the other in every round; the comparison before has warmed them up."""
     seconds: dict[str, list[float]] = {key: [] for key in steps}
     for turn in range(runs):

@@ -96,8 +96,8 @@ def blocks_table(rows: list[Row]) -> list[str]:
                 f"{row['of_conv']:.2f}" for row in own if (row["c"], row["layout"], row["mode"]) == (64, "NCHW", mode)
             ]
         lines.append(f"| {' | '.join(cells)} |")
-    means = ", ".join(f"{mode} **{_mean(values):.2f}**" for mode, values in of_all.items())
-    lines += ["", f"Geometric mean of {len(names)} blocks against their formulations: {means}."]
+    overall = ", ".join(f"{mode} **{_mean(values):.2f}**" for mode, values in of_all.items())
+    lines += ["", f"Geometric mean of {len(names)} blocks against their formulations: {overall}."]
     lines.append(f"More than 5 % slower than its formulation: {', '.join(slower) or 'none'}.")
     return lines
 
