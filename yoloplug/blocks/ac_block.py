@@ -13,7 +13,7 @@ Departs: dilation works (the reference does not fit the paddings of its side bra
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import check_conv, finite
-from yoloplug.blocks.parts.folding.branches import folded, grown, plain_conv
+from yoloplug.blocks.parts.folding.branches import folded, plain_conv
 from yoloplug.registry import register
 
 __all__ = ["ACBlock"]
@@ -76,13 +76,7 @@ class ACBlock(nn.Module):
     def to_conv(self) -> nn.Conv2d:
         """A new convolution equal to this block in eval mode."""
         conv = self.square_conv
-        (k, _), (s, _), (d, _) = conv.kernel_size, conv.stride, conv.dilation
-        kernels = [
-            folded(grown(branch.weight, k), bn)
-            for branch, bn in (
-                (conv, self.square_bn),
-                (self.ver_conv, self.ver_bn),
-                (self.hor_conv, self.hor_bn),
-            )
-        ]
+        (s, _), (d, _) = conv.stride, conv.dilation
+        branches = ((conv, self.square_bn), (self.ver_conv, self.ver_bn), (self.hor_conv, self.hor_bn))
+        kernels = [folded(branch.weight, bn) for branch, bn in branches]
         return plain_conv(kernels, s, int(conv.padding[0]), d, conv.groups)

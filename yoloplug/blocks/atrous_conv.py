@@ -11,7 +11,7 @@ it.
 
 from torch import nn
 
-from yoloplug.blocks.parts.checks import at_least_one, divides
+from yoloplug.blocks.parts.checks import check_conv
 from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
@@ -35,6 +35,5 @@ class AtrousConv(AbsorbsAffine, nn.Conv2d):
     """
 
     def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, d: int = 2, g: int = 1, bias: bool = False) -> None:
-        at_least_one("AtrousConv", c1=c1, c2=c2, s=s)
-        divides("AtrousConv", "g", g, c1=c1, c2=c2)
+        check_conv("AtrousConv", c1, c2, k, s, g)
         super().__init__(c1, c2, k, s, autopad(k, d), dilation=d, groups=g, bias=bias)

@@ -8,12 +8,11 @@ the parameters of a stock bottleneck and a quarter of its multiply-adds, but dep
 two 3x3 convolutions take about as long (0.6 to 1.4 times, by map size and batch).
 """
 
-import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import finite
 from yoloplug.blocks.parts.experts.expert_conv import ExpertConv2d
-from yoloplug.blocks.parts.folding.batch_norm import bn_affine
+from yoloplug.blocks.parts.folding.batch_norm import fold_named
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
@@ -56,11 +55,11 @@ class CondConvResidual(nn.Module):
                 f"CondConvResidual: c1={c1} with expand={expand} leaves no hidden channel; use a larger one"
             )
         self.conv_pw = ExpertConv2d(c1, hidden, 1, 1, experts)
-        self.bn1: nn.Module = nn.BatchNorm2d(hidden)
+        self.bn1 = nn.BatchNorm2d(hidden)
         self.conv_dw = ExpertConv2d(hidden, hidden, k, s, experts, g=hidden)
-        self.bn2: nn.Module = nn.BatchNorm2d(hidden)
+        self.bn2 = nn.BatchNorm2d(hidden)
         self.conv_pwl = ExpertConv2d(hidden, c2, 1, 1, experts)
-        self.bn3: nn.Module = nn.BatchNorm2d(c2)
+        self.bn3 = nn.BatchNorm2d(c2)
         self.routing_fn = nn.Linear(c1, experts)
         self.act = act()
         self.residual = c1 == c2 and s == 1
@@ -84,11 +83,5 @@ class CondConvResidual(nn.Module):
                 ours[key] = value
         return known("CondConvResidual", ours, r"conv_(pw|dw|pwl)\.kernels\.\d+|bn[123]\.\w+|routing_fn\.(weight|bias)")
 
-    @torch.no_grad()
     def fold_norms(self) -> None:
-        """Fold the three BatchNorms into the experts, in place; again is harmless."""
-        for conv, bn in (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3")):
-            norm, layer = getattr(self, bn), getattr(self, conv)
-            if isinstance(norm, nn.BatchNorm2d):
-                layer.fold_affine(*bn_affine(norm))
-                setattr(self, bn, nn.Identity())
+        fold_named(self, bn1="conv_pw", bn2="conv_dw", bn3="conv_pwl")

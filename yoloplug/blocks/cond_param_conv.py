@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.checks import at_least_one, divides
+from yoloplug.blocks.parts.checks import at_least_one, check_conv
 from yoloplug.blocks.parts.experts.per_sample import conv2d_per_sample
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
@@ -63,9 +63,8 @@ class CondParamConv(nn.Module):
     ) -> None:
         super().__init__()
         self.c_condition = c1 if c_condition is None else c_condition
-        widths = {"c_condition": self.c_condition, "rank": rank, "embedding": embedding}
-        at_least_one("CondParamConv", c1=c1, c2=c2, s=s, **widths)
-        divides("CondParamConv", "g", g, c1=c1, c2=c2)
+        check_conv("CondParamConv", c1, c2, k, s, g)
+        at_least_one("CondParamConv", c_condition=self.c_condition, rank=rank, embedding=embedding)
         self.kernel_shape = (c2, c1 // g, k, k)
         self.s, self.p, self.d, self.g = s, autopad(k, d), d, g
         self.embed = nn.Linear(self.c_condition, embedding)
@@ -104,7 +103,6 @@ class CondParamConv(nn.Module):
         return columns.reshape(self.g, -1, depth, c2 // self.g, k * k).permute(1, 0, 3, 2, 4)
 
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
         taps = scale.to(self.weight).repeat_interleave(self.kernel_shape[-1] ** 2)
         with torch.no_grad():
             self.weight.mul_(taps[:, None])

@@ -21,10 +21,12 @@ from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import check_conv
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine
-from yoloplug.blocks.parts.folding.branches import Kernel, conv_norm, folded, folded_pair, grown, plain_conv
+from yoloplug.blocks.parts.folding.branches import Kernel, conv_norm, folded, folded_pair, plain_conv
 from yoloplug.registry import register
 
 __all__ = ["DBB"]
+
+Layers = dict[str, nn.Module]
 
 
 @register(
@@ -52,28 +54,17 @@ class DBB(nn.Module):
         p = k // 2
         self.dbb_origin = conv_norm(c1, c2, k, s, g)
         self.dbb_1x1 = conv_norm(c1, c2, 1, s, g) if g < c2 else None
-        average: OrderedDict[str, nn.Module] = OrderedDict()
-        if g < c2:
-            average["conv"] = nn.Conv2d(c1, c2, 1, groups=g, bias=False)
-            average["bn"] = _NormAndPad(c2, p)
-        average["avg"] = nn.AvgPool2d(k, s, 0 if g < c2 else p)
-        average["avgbn"] = nn.BatchNorm2d(c2)
-        self.dbb_avg = nn.Sequential(average)
-        first = (
-            ("idconv1", _IdentityConv(c1, g))
+        start: Layers = {"conv": nn.Conv2d(c1, c2, 1, groups=g, bias=False), "bn": _NormAndPad(c2, p)} if g < c2 else {}
+        average: Layers = {"avg": nn.AvgPool2d(k, s, 0 if g < c2 else p), "avgbn": nn.BatchNorm2d(c2)}
+        self.dbb_avg = nn.Sequential(OrderedDict(start | average))
+        narrow: Layers = (
+            {"idconv1": _IdentityConv(c1, g)}
             if inside == c1
-            else ("conv1", nn.Conv2d(c1, inside, 1, groups=g, bias=False))
+            else {"conv1": nn.Conv2d(c1, inside, 1, groups=g, bias=False)}
         )
-        self.dbb_1x1_kxk = nn.Sequential(
-            OrderedDict[str, nn.Module](
-                [
-                    first,
-                    ("bn1", _NormAndPad(inside, p)),
-                    ("conv2", nn.Conv2d(inside, c2, k, s, groups=g, bias=False)),
-                    ("bn2", nn.BatchNorm2d(c2)),
-                ]
-            )
-        )
+        wide = nn.Conv2d(inside, c2, k, s, groups=g, bias=False)
+        chain: Layers = {"bn1": _NormAndPad(inside, p), "conv2": wide, "bn2": nn.BatchNorm2d(c2)}
+        self.dbb_1x1_kxk = nn.Sequential(OrderedDict(narrow | chain))
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.dbb_origin(x) + self.dbb_avg(x) + self.dbb_1x1_kxk(x)
@@ -87,8 +78,7 @@ class DBB(nn.Module):
         (k, _), (s, _), g = conv.kernel_size, conv.stride, conv.groups
         kernels = [folded_pair(self.dbb_origin), self._average_kernel(k), self._chain_kernel(g)]
         if self.dbb_1x1 is not None:
-            weight, bias = folded_pair(self.dbb_1x1)
-            kernels.append((grown(weight, k), bias))
+            kernels.append(folded_pair(self.dbb_1x1))
         return plain_conv(kernels, s, k // 2, g=g)
 
     def _average_kernel(self, k: int) -> Kernel:

@@ -102,7 +102,6 @@ class DCNv4(nn.Module):
         return self.output_proj(y).permute(0, 3, 1, 2)
 
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
         if isinstance(self.output_proj, nn.Linear):
             absorb_affine(self.output_proj, scale, shift)
         else:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import check_conv
+from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.folding.branches import plain_conv
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import shaped_as
@@ -76,7 +77,8 @@ class DOConv(nn.Module):
             identity = F.pad(torch.eye(taps).repeat(1, hidden // taps), (0, hidden % taps))
             self.register_buffer("d_diag", identity.repeat(c1, 1, 1))
         bound = 1 / math.sqrt(c1 // g * taps)
-        self.bias = nn.Parameter(torch.empty(c2).uniform_(-bound, bound)) if bias else None
+        self.bias: nn.Parameter | None
+        self.register_parameter("bias", nn.Parameter(torch.empty(c2).uniform_(-bound, bound)) if bias else None)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.kernel(), self.bias, self.s, self.p, self.d, self.g)
@@ -101,11 +103,5 @@ class DOConv(nn.Module):
         bias = weight.new_zeros(len(weight)) if self.bias is None else self.bias
         return plain_conv([(weight, bias)], self.s, self.p, self.d, self.g)
 
-    @torch.no_grad()
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
-        self.W.mul_(scale.to(self.W)[:, None, None, None])
-        if self.bias is None:
-            self.bias = nn.Parameter(shift.to(self.W).clone())
-        else:
-            self.bias.mul_(scale.to(self.W)).add_(shift.to(self.W))
+        absorb_affine(self, scale, shift, "W")

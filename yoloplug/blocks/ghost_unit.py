@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.ghost_module import GhostModule
 from yoloplug.blocks.parts.checks import at_least_one, finite
-from yoloplug.blocks.parts.folding.batch_norm import fold_bn
+from yoloplug.blocks.parts.folding.batch_norm import fold_named
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
@@ -56,9 +56,9 @@ class GhostUnit(nn.Module):
         if se < 0:
             raise ValueError(f"GhostUnit: se must be at least 0, got {se}")
         self.ghost1 = GhostModule(c1, mid, 1)
-        self.conv_dw: nn.Module = _depthwise(mid, k, s) if s > 1 else nn.Identity()
-        self.bn_dw: nn.Module = nn.BatchNorm2d(mid) if s > 1 else nn.Identity()
-        self.se: nn.Module = _Squeeze(mid, se) if se else nn.Identity()
+        self.conv_dw = _depthwise(mid, k, s) if s > 1 else nn.Identity()
+        self.bn_dw = nn.BatchNorm2d(mid) if s > 1 else nn.Identity()
+        self.se = _Squeeze(mid, se) if se else nn.Identity()
         self.ghost2 = GhostModule(mid, c2, 1, relu=False)
         self.shortcut = (
             nn.Sequential()
@@ -72,9 +72,7 @@ class GhostUnit(nn.Module):
         return self.ghost2(self.se(self.bn_dw(self.conv_dw(self.ghost1(x))))) + self.shortcut(x)
 
     def fold_norms(self) -> None:
-        """Fold the depthwise convolution's BatchNorm; the others stand in sequences."""
-        if isinstance(self.bn_dw, nn.BatchNorm2d):
-            self.bn_dw = fold_bn(self.conv_dw, self.bn_dw)
+        fold_named(self, bn_dw="conv_dw")  # the others stand in sequences
 
 
 class _Squeeze(nn.Module):

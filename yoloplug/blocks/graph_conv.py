@@ -78,7 +78,6 @@ class GraphConv(nn.Module):
 
     @torch.no_grad()
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
         self.weight.mul_(scale.to(self.weight))
         shift = shift.to(self.weight)
         if self.bias is None:

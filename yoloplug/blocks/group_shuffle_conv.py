@@ -13,7 +13,7 @@ stays as it is.
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.channel_shuffle import channel_shuffle, unshuffled
-from yoloplug.blocks.parts.checks import at_least_one, divides
+from yoloplug.blocks.parts.checks import check_conv
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
@@ -37,8 +37,7 @@ class GroupShuffleConv(nn.Module):
 
     def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, g: int = 4, bias: bool = False) -> None:
         super().__init__()
-        at_least_one("GroupShuffleConv", c1=c1, c2=c2, s=s)
-        divides("GroupShuffleConv", "g", g, c1=c1, c2=c2)
+        check_conv("GroupShuffleConv", c1, c2, k, s, g)
         self.g = g
         self.conv = nn.Conv2d(c1, c2, k, s, autopad(k), groups=g, bias=bias)
 
@@ -46,5 +45,4 @@ class GroupShuffleConv(nn.Module):
         return channel_shuffle(self.conv(x), self.g)
 
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
         absorb_affine(self.conv, unshuffled(scale, self.g), unshuffled(shift, self.g))

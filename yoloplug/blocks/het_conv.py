@@ -75,7 +75,6 @@ class HetConv(nn.Module):
         return y + F.conv2d(x, self.pwc.weight * self.mask, stride=self.pwc.stride)
 
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
         with torch.no_grad():
             self.pwc.weight.mul_(scale.to(self.pwc.weight).reshape(-1, 1, 1, 1))
         before = (unshuffled(value, self.p) if self.shifted else value for value in (scale, shift))

@@ -10,7 +10,6 @@ starts as the identity, so a short training from scratch favours stock bottlenec
 a plain 3x3 Conv's time, on GPU its 7x7 depthwise part is slow for its few FLOPs.
 """
 
-import re
 from typing import Any
 
 import torch
@@ -95,4 +94,4 @@ class HorBlock(nn.Module):
     def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:
         """State of HorNet's `Block`, or of ours."""
         names = r"gamma[12]\.weight|(norm1|norm2|pwconv1|pwconv2)\.(weight|bias)|gnconv\..+"
-        return known("HorBlock", {re.sub(r"^(gamma[12])$", r"\1.weight", key): state[key] for key in state}, names)
+        return known("HorBlock", state, names, {"^(gamma[12])$": r"\1.weight"})

@@ -10,12 +10,11 @@ Departs: BatchNorm behind every convolution as in every released model (the pape
 of each branch strides (the paper never strides inside the module).
 """
 
-import re
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.inception import LAYERS, POOL, Branches, Conv, Table
+from yoloplug.blocks.parts.inception import LAYERS, Branches, Table
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
@@ -45,15 +44,14 @@ class InceptionV1(Branches):
         self, c1: int, c2: int, k: int = 3, s: int = 1, k_wide: int = 5, widths: Sequence[int] | None = None
     ) -> None:
         table: Table = {
-            "branch1": [Conv(64, 1)],
-            "branch2": [Conv(96, 1), Conv(128, 3)],
-            "branch3": [Conv(16, 1), Conv(32, k_wide)],
-            "branch4": [POOL, Conv(32, 1)],
+            "branch1": "1x1 64",
+            "branch2": "1x1 96, 3x3 128",
+            "branch3": f"1x1 16, {k_wide}x{k_wide} 32",
+            "branch4": "pool, 1x1 32",
         }
         super().__init__(c1, c2, k, s, table, nn.MaxPool2d(3, s, 1), widths)
 
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """Keys of one module of torchvision's GoogLeNet, without its prefix (`inception3a.`)."""
-        ours = {re.sub(r"^branch1\.(conv|bn)", r"branch1.0.\1", key): value for key, value in state_dict.items()}
-        return known("InceptionV1", ours, LAYERS)
+        return known("InceptionV1", state_dict, LAYERS, {r"^branch1\.(conv|bn)": r"branch1.0.\1"})

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import one_of
 from yoloplug.blocks.parts.folding.idle_bias import without_idle_bias
-from yoloplug.blocks.parts.inception import LAYERS, POOL, Branches, Conv, Table, check_form
+from yoloplug.blocks.parts.inception import LAYERS, Branches, Table, check_form
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
@@ -32,15 +32,15 @@ Pool = Literal["avg", "max"]
 
 _TABLES: dict[str, Table] = {
     "normal": {
-        "branch1x1": [Conv(64, 1)],
-        "branch3x3": [Conv(64, 1), Conv(64, 3)],
-        "branch3x3dbl": [Conv(64, 1), Conv(96, 3), Conv(96, 3)],
-        "branch_pool": [POOL, Conv(32, 1)],
+        "branch1x1": "1x1 64",
+        "branch3x3": "1x1 64, 3x3 64",
+        "branch3x3dbl": "1x1 64, 3x3 96, 3x3 96",
+        "branch_pool": "pool, 1x1 32",
     },
     "reduction": {
-        "branch3x3": [Conv(128, 1), Conv(160, 3)],
-        "branch3x3dbl": [Conv(64, 1), Conv(96, 3), Conv(96, 3)],
-        "branch_pool": [POOL],
+        "branch3x3": "1x1 128, 3x3 160",
+        "branch3x3dbl": "1x1 64, 3x3 96, 3x3 96",
+        "branch_pool": "pool",
     },
 }
 

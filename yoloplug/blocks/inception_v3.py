@@ -15,13 +15,12 @@ Departs: padding="same" in B and D gives ceil(H/2) as every YOLO row must (the p
 the forms A, C, E stride in each branch's last layer.
 """
 
-import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
-from yoloplug.blocks.parts.inception import LAYERS, POOL, Branches, Conv, Fork, Padding, Table, pooling_of
+from yoloplug.blocks.parts.inception import LAYERS, Branches, Padding, Table, pooling_of
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
@@ -31,38 +30,32 @@ Form = Literal["A", "B", "C", "D", "E"]
 
 _TABLES: dict[str, Table] = {
     "A": {
-        "branch1x1": [Conv(64, 1)],
-        "branch5x5": [Conv(48, 1), Conv(64, 5)],
-        "branch3x3dbl": [Conv(64, 1), Conv(96, 3), Conv(96, 3)],
-        "branch_pool": [POOL, Conv(64, 1)],
+        "branch1x1": "1x1 64",
+        "branch5x5": "1x1 48, 5x5 64",
+        "branch3x3dbl": "1x1 64, 3x3 96, 3x3 96",
+        "branch_pool": "pool, 1x1 64",
     },
     "B": {
-        "branch3x3": [Conv(384, 3)],
-        "branch3x3dbl": [Conv(64, 1), Conv(96, 3), Conv(96, 3)],
-        "branch_pool": [POOL],
+        "branch3x3": "3x3 384",
+        "branch3x3dbl": "1x1 64, 3x3 96, 3x3 96",
+        "branch_pool": "pool",
     },
     "C": {
-        "branch1x1": [Conv(192, 1)],
-        "branch7x7": [Conv(160, 1), Conv(160, (1, 7)), Conv(192, (7, 1))],
-        "branch7x7dbl": [
-            Conv(160, 1),
-            Conv(160, (7, 1)),
-            Conv(160, (1, 7)),
-            Conv(160, (7, 1)),
-            Conv(192, (1, 7)),
-        ],
-        "branch_pool": [POOL, Conv(192, 1)],
+        "branch1x1": "1x1 192",
+        "branch7x7": "1x1 160, 1x7 160, 7x1 192",
+        "branch7x7dbl": "1x1 160, 7x1 160, 1x7 160, 7x1 160, 1x7 192",
+        "branch_pool": "pool, 1x1 192",
     },
     "D": {
-        "branch3x3": [Conv(192, 1), Conv(320, 3)],
-        "branch7x7x3": [Conv(192, 1), Conv(192, (1, 7)), Conv(192, (7, 1)), Conv(192, 3)],
-        "branch_pool": [POOL],
+        "branch3x3": "1x1 192, 3x3 320",
+        "branch7x7x3": "1x1 192, 1x7 192, 7x1 192, 3x3 192",
+        "branch_pool": "pool",
     },
     "E": {
-        "branch1x1": [Conv(320, 1)],
-        "branch3x3": [Conv(384, 1), Fork(Conv(384, (1, 3)), Conv(384, (3, 1)))],
-        "branch3x3dbl": [Conv(448, 1), Conv(384, 3), Fork(Conv(384, (1, 3)), Conv(384, (3, 1)))],
-        "branch_pool": [POOL, Conv(192, 1)],
+        "branch1x1": "1x1 320",
+        "branch3x3": "1x1 384, (1x3|3x1) 384",
+        "branch3x3dbl": "1x1 448, 3x3 384, (1x3|3x1) 384",
+        "branch_pool": "pool, 1x1 192",
     },
 }
 _REDUCTIONS = ("B", "D")
@@ -103,12 +96,10 @@ class InceptionV3(Branches):
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """Keys of one module of torchvision's Inception3, without its prefix (`Mixed_5b.`)."""
-        return known("InceptionV3", {_converted(key): value for key, value in state_dict.items()}, LAYERS)
-
-
-def _converted(key: str) -> str:
-    """branch3x3_2a.conv -> branch3x3.1.a.conv, branch_pool.bn -> branch_pool.1.bn, branch1x1.bn -> branch1x1.0.bn"""
-    if found := re.fullmatch(r"(\w+)_(\d)([ab]?)\.(.*)", key):
-        branch, number, fork, rest = found.groups()
-        return ".".join([branch, str(int(number) - 1), *fork, rest])
-    return re.sub(r"^(\w+)\.(conv|bn)", lambda m: f"{m[1]}.{int(m[1] == 'branch_pool')}.{m[2]}", key)
+        # branch3x3_2a.conv -> branch3x3.1.a.conv, branch_pool.bn -> branch_pool.1.bn, branch1x1.bn -> branch1x1.0.bn
+        names: dict[str, Any] = {
+            r"_(\d)([ab]?)\.": lambda m: f".{int(m[1]) - 1}.{m[2]}{'.' * len(m[2])}",
+            r"^branch_pool\.(conv|bn)": r"branch_pool.1.\1",
+            r"^(\w+)\.(conv|bn)": r"\1.0.\2",
+        }
+        return known("InceptionV3", state_dict, LAYERS, names)

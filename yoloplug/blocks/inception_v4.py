@@ -14,13 +14,12 @@ Departs: padding="same" in the reductions gives ceil(H/2) as every YOLO row must
 s = 2 the forms A, B, C stride in each branch's last layer; order of 1x7 and 7x1 as in the released weights.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
 from torch import Tensor
 
-from yoloplug.blocks.parts.inception import LAYERS, POOL, Branches, Conv, Fork, Padding, Table, pooling_of
+from yoloplug.blocks.parts.inception import LAYERS, Branches, Padding, Table, pooling_of
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
@@ -30,43 +29,32 @@ Form = Literal["A", "B", "C", "reductionA", "reductionB"]
 
 _TABLES: dict[str, Table] = {
     "A": {
-        "branch0": [Conv(96, 1)],
-        "branch1": [Conv(64, 1), Conv(96, 3)],
-        "branch2": [Conv(64, 1), Conv(96, 3), Conv(96, 3)],
-        "branch3": [POOL, Conv(96, 1)],
+        "branch0": "1x1 96",
+        "branch1": "1x1 64, 3x3 96",
+        "branch2": "1x1 64, 3x3 96, 3x3 96",
+        "branch3": "pool, 1x1 96",
     },
     "B": {
-        "branch0": [Conv(384, 1)],
-        "branch1": [Conv(192, 1), Conv(224, (1, 7)), Conv(256, (7, 1))],
-        "branch2": [
-            Conv(192, 1),
-            Conv(192, (7, 1)),
-            Conv(224, (1, 7)),
-            Conv(224, (7, 1)),
-            Conv(256, (1, 7)),
-        ],
-        "branch3": [POOL, Conv(128, 1)],
+        "branch0": "1x1 384",
+        "branch1": "1x1 192, 1x7 224, 7x1 256",
+        "branch2": "1x1 192, 7x1 192, 1x7 224, 7x1 224, 1x7 256",
+        "branch3": "pool, 1x1 128",
     },
     "C": {
-        "branch0": [Conv(256, 1)],
-        "branch1": [Conv(384, 1), Fork(Conv(256, (1, 3)), Conv(256, (3, 1)))],
-        "branch2": [
-            Conv(384, 1),
-            Conv(448, (3, 1)),
-            Conv(512, (1, 3)),
-            Fork(Conv(256, (1, 3)), Conv(256, (3, 1))),
-        ],
-        "branch3": [POOL, Conv(256, 1)],
+        "branch0": "1x1 256",
+        "branch1": "1x1 384, (1x3|3x1) 256",
+        "branch2": "1x1 384, 3x1 448, 1x3 512, (1x3|3x1) 256",
+        "branch3": "pool, 1x1 256",
     },
     "reductionA": {
-        "branch0": [Conv(384, 3)],
-        "branch1": [Conv(192, 1), Conv(224, 3), Conv(256, 3)],
-        "branch2": [POOL],
+        "branch0": "3x3 384",
+        "branch1": "1x1 192, 3x3 224, 3x3 256",
+        "branch2": "pool",
     },
     "reductionB": {
-        "branch0": [Conv(192, 1), Conv(192, 3)],
-        "branch1": [Conv(256, 1), Conv(256, (1, 7)), Conv(320, (7, 1)), Conv(320, 3)],
-        "branch2": [POOL],
+        "branch0": "1x1 192, 3x3 192",
+        "branch1": "1x1 256, 1x7 256, 7x1 320, 3x3 320",
+        "branch2": "pool",
     },
 }
 _REDUCTIONS = ("reductionA", "reductionB")
@@ -105,12 +93,6 @@ class InceptionV4(Branches):
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """Keys of one module of timm's InceptionV4, without its prefix (`features.6.`)."""
-        return known("InceptionV4", {_converted(key): value for key, value in state_dict.items()}, LAYERS)
-
-
-def _converted(key: str) -> str:
-    """branch1_1a.conv -> branch1.1.a.conv, branch0.bn -> branch0.0.bn; branch1.1.conv stays"""
-    if found := re.fullmatch(r"(\w+)_(\d)([ab]?)\.(.*)", key):
-        branch, number, fork, rest = found.groups()
-        return ".".join([branch, number, *fork, rest])
-    return re.sub(r"^(\w+)\.(conv|bn)", r"\1.0.\2", key)
+        # branch1_1a.conv -> branch1.1.a.conv, branch0.bn -> branch0.0.bn; branch1.1.conv stays
+        names = {r"_(\d)([ab])\.": r".\1.\2.", r"^(\w+)\.(conv|bn)": r"\1.0.\2"}
+        return known("InceptionV4", state_dict, LAYERS, names)

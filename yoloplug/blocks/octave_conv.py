@@ -72,7 +72,6 @@ class OctaveConv(nn.Module):
         return high
 
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
-        """Make the output scale * y + shift per channel, in place."""
         self.last.fold_high(scale, shift)
 
 
@@ -126,11 +125,7 @@ class OctavePair(nn.Module):
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """State of d-li14's, braincreators' (as ours) or lxtGH's OctaveConv (l2l, not conv_l2l) -> ours."""
-        ours = {
-            f"conv_{name}" if name.startswith(("h2h.", "h2l.", "l2h.", "l2l.")) else name: value
-            for name, value in state_dict.items()
-        }
-        return known("OctavePair", ours, r"conv_[hl]2[hl]\.weight")
+        return known("OctavePair", state_dict, r"conv_[hl]2[hl]\.weight", {r"^([hl]2[hl])\.": r"conv_\1."})
 
 
 class OctaveConvNormAct(nn.Module):
@@ -149,8 +144,8 @@ class OctaveConvNormAct(nn.Module):
         super().__init__()
         self.conv = OctavePair(c1, c2, k, s, alpha_in, alpha_out)
         low = int(alpha_out * c2)
-        self.bn_h: nn.Module = nn.BatchNorm2d(c2 - low)
-        self.bn_l: nn.Module = nn.BatchNorm2d(low) if low else nn.Identity()
+        self.bn_h = nn.BatchNorm2d(c2 - low)
+        self.bn_l = nn.BatchNorm2d(low) if low else nn.Identity()
         self.act = act()
 
     def forward(self, high: Tensor, low: Tensor | None = None) -> Pair:

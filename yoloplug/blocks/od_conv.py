@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from yoloplug.blocks.parts.checks import finite
 from yoloplug.blocks.parts.experts.annealing import Annealed
 from yoloplug.blocks.parts.experts.expert_conv import Experts
-from yoloplug.blocks.parts.folding.batch_norm import fold_bn
+from yoloplug.blocks.parts.folding.batch_norm import fold_named
 from yoloplug.blocks.parts.norms.pooled_batch_norm_2d import PooledBatchNorm2d
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
@@ -95,7 +95,7 @@ class _Attention(Annealed):
     def __init__(self, c1: int, hidden: int, heads: dict[str, int], temperature: float) -> None:
         super().__init__(temperature)
         self.fc = nn.Conv2d(c1, hidden, 1, bias=False)
-        self.bn: nn.Module = PooledBatchNorm2d(hidden)
+        self.bn = PooledBatchNorm2d(hidden)
         self.heads = list(heads)
         nn.init.kaiming_normal_(self.fc.weight, mode="fan_out", nonlinearity="relu")
         for name, width in heads.items():
@@ -110,6 +110,4 @@ class _Attention(Annealed):
         return {name: self.get_submodule(name)(z).flatten(1) / self.temperature for name in self.heads}
 
     def fold_norms(self) -> None:
-        """Fold the BatchNorm into the layer before it, in place; again is harmless."""
-        if isinstance(self.bn, nn.BatchNorm2d):
-            self.bn = fold_bn(self.fc, self.bn)
+        fold_named(self, bn="fc")

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import check_conv
-from yoloplug.blocks.parts.folding.branches import Kernel, conv_norm, folded, folded_pair, grown, plain_conv
+from yoloplug.blocks.parts.folding.branches import conv_norm, folded, folded_pair, plain_conv
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
@@ -57,7 +57,7 @@ class RepVGGBlock(nn.Module):
         conv = self.rbr_dense.get_submodule("conv")
         assert isinstance(conv, nn.Conv2d)
         (k, _), (s, _) = conv.kernel_size, conv.stride
-        kernels = [folded_pair(self.rbr_dense), _grown(folded_pair(self.rbr_1x1), k)]
+        kernels = [folded_pair(self.rbr_dense), folded_pair(self.rbr_1x1)]
         if self.rbr_identity is not None:
             identity = nn.init.dirac_(conv.weight.new_empty(conv.weight.shape), conv.groups)
             kernels.append(folded(identity, self.rbr_identity))
@@ -101,10 +101,5 @@ class RepVGGSEBlock(nn.Module):
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """State of a published RepVGGBlock with use_se=True -> ours."""
-        ours = {f"branches.{k}" if k.startswith("rbr_") else k: value for k, value in state_dict.items()}
-        return known("RepVGGSEBlock", ours, r"branches\.rbr_\w+(\.conv|\.bn)?\.\w+|se\.(up|down)\.\w+")
-
-
-def _grown(kernel: Kernel, k: int) -> Kernel:
-    weight, bias = kernel
-    return grown(weight, k), bias
+        names = r"branches\.rbr_\w+(\.conv|\.bn)?\.\w+|se\.(up|down)\.\w+"
+        return known("RepVGGSEBlock", state_dict, names, {"^rbr_": "branches.rbr_"})

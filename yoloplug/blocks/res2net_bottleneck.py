@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one, one_of
-from yoloplug.blocks.parts.folding.batch_norm import fold_bn, fold_named
+from yoloplug.blocks.parts.folding.batch_norm import fold_named
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.blocks.parts.residual import middle_width, shortcut
@@ -60,13 +60,13 @@ class Res2NetBottleneck(nn.Module):
         begins = stage == "stage" or (stage == "auto" and (c1 != c2 or s != 1))
         self.width, self.scale, self.sums = width, scale, not begins
         self.conv1 = nn.Conv2d(c1, width * scale, 1, bias=False)
-        self.bn1: nn.Module = nn.BatchNorm2d(width * scale)
+        self.bn1 = nn.BatchNorm2d(width * scale)
         steps = range(max(1, scale - 1))
         self.convs = nn.ModuleList(nn.Conv2d(width, width, k, s, autopad(k), bias=False) for _ in steps)
         self.bns = nn.ModuleList(nn.BatchNorm2d(width) for _ in steps)
         self.passed = nn.AvgPool2d(3, s, 1) if begins else nn.Identity()
         self.conv3 = nn.Conv2d(width * scale, c2, 1, bias=False)
-        self.bn3: nn.Module = nn.BatchNorm2d(c2)
+        self.bn3 = nn.BatchNorm2d(c2)
         self.downsample = shortcut(c1, c2, s)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,10 +77,7 @@ class Res2NetBottleneck(nn.Module):
         return (self.bn3(self.conv3(torch.cat(seen, dim=1))) + self.downsample(x)).relu()
 
     def fold_norms(self) -> None:
-        fold_named(self, bn1="conv1", bn3="conv3")
-        for step, (conv, bn) in enumerate(zip(self.convs, self.bns, strict=True)):
-            if isinstance(bn, nn.BatchNorm2d):
-                self.bns[step] = fold_bn(conv, bn)
+        fold_named(self, bn1="conv1", bn3="conv3", **{f"bns.{i}": f"convs.{i}" for i in range(len(self.bns))})
 
     @staticmethod
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:

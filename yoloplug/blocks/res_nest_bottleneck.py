@@ -59,11 +59,11 @@ class ResNeStBottleneck(nn.Module):
         divides("ResNeStBottleneck", "radix", radix, width=group)
         width = group * groups
         self.conv1 = nn.Conv2d(c1, width, 1, bias=False)
-        self.bn1: nn.Module = nn.BatchNorm2d(width)
+        self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = SplitAttention(width, width, k, 1, radix, groups)
         self.avd_layer = nn.AvgPool2d(3, s, 1) if s > 1 or first else nn.Identity()
         self.conv3 = nn.Conv2d(width, c2, 1, bias=False)
-        self.bn3: nn.Module = nn.BatchNorm2d(c2)
+        self.bn3 = nn.BatchNorm2d(c2)
         self.downsample = nn.Identity() if c1 == c2 and s == 1 else _averaged_shortcut(c1, c2, s)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -46,13 +46,13 @@ class SelfCalBottleneck(nn.Module):
         at_least_one("SelfCalBottleneck", c1=c1, c2=c2, s=s, r=r)
         width = middle_width("SelfCalBottleneck", c2, bottleneck_width=bottleneck_width)
         self.conv1_a = nn.Conv2d(c1, width, 1, bias=False)
-        self.bn1_a: nn.Module = nn.BatchNorm2d(width)
+        self.bn1_a = nn.BatchNorm2d(width)
         self.conv1_b = nn.Conv2d(c1, width, 1, bias=False)
-        self.bn1_b: nn.Module = nn.BatchNorm2d(width)
+        self.bn1_b = nn.BatchNorm2d(width)
         self.k1 = nn.Sequential(nn.Conv2d(width, width, k, s, autopad(k), bias=False), nn.BatchNorm2d(width))
         self.scconv = SelfCalConv(width, width, k, s, r)
         self.conv3 = nn.Conv2d(2 * width, c2, 1, bias=False)
-        self.bn3: nn.Module = nn.BatchNorm2d(c2)
+        self.bn3 = nn.BatchNorm2d(c2)
         self.downsample = shortcut(c1, c2, s)
 
     def forward(self, x: Tensor) -> Tensor:

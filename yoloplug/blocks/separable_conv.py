@@ -11,7 +11,7 @@ full MACs.
 
 from torch import Tensor, nn
 
-from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.checks import check_conv
 from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known
@@ -39,7 +39,7 @@ class SeparableConv(AbsorbsAffine):
 
     def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, d: int = 1, bias: bool = False) -> None:
         super().__init__()
-        at_least_one("SeparableConv", c1=c1, c2=c2, s=s)
+        check_conv("SeparableConv", c1, c2, k, s)
         self.conv1 = nn.Conv2d(c1, c1, k, s, autopad(k, d), dilation=d, groups=c1, bias=bias)
         self.pointwise = nn.Conv2d(c1, c2, 1, bias=bias)
 
@@ -49,7 +49,5 @@ class SeparableConv(AbsorbsAffine):
     @staticmethod
     def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:
         """timm's Xception keys are ours; `depth_conv`, `point_conv` (CVHuber/Convolution) are renamed."""
-        names = {"depth_conv": "conv1", "point_conv": "pointwise"}
-        parts = ((*key.rpartition("."), value) for key, value in state.items())
-        ours = {f"{names.get(owner, owner)}.{leaf}": value for owner, _, leaf, value in parts}
-        return known("SeparableConv", ours, r"(conv1|pointwise)\.(weight|bias)")
+        names = {r"^depth_conv\.": "conv1.", r"^point_conv\.": "pointwise."}
+        return known("SeparableConv", state, r"(conv1|pointwise)\.(weight|bias)", names)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.channel_shuffle import channel_shuffle
 from yoloplug.blocks.parts.checks import at_least_one, divides
-from yoloplug.blocks.parts.folding.batch_norm import fold_bn
+from yoloplug.blocks.parts.folding.batch_norm import fold_named
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
@@ -57,7 +57,7 @@ class ShuffleUnit(nn.Module):
         self.appends = c2 > c1
         self.g_conv_1x1_compress = _grouped_1x1(c1, middle, g if grouped else 1, bias)
         self.depthwise_conv3x3 = nn.Conv2d(middle, middle, k, s, autopad(k), groups=middle, bias=bias)
-        self.bn_after_depthwise: nn.Module = nn.BatchNorm2d(middle)
+        self.bn_after_depthwise = nn.BatchNorm2d(middle)
         self.g_conv_1x1_expand = _grouped_1x1(middle, grown, g, bias)
         self.shortcut = nn.AvgPool2d(3, s, 1) if s > 1 else nn.Identity()
 
@@ -68,9 +68,7 @@ class ShuffleUnit(nn.Module):
         return (torch.cat([short, y], dim=1) if self.appends else short + y).relu()
 
     def fold_norms(self) -> None:
-        """Fold the BatchNorm behind the depthwise convolution, in place; again is harmless."""
-        if isinstance(self.bn_after_depthwise, nn.BatchNorm2d):
-            self.bn_after_depthwise = fold_bn(self.depthwise_conv3x3, self.bn_after_depthwise)
+        fold_named(self, bn_after_depthwise="depthwise_conv3x3")
 
 
 def _grouped_1x1(c1: int, c2: int, g: int, bias: bool) -> nn.Sequential:

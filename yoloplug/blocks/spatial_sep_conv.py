@@ -54,7 +54,5 @@ class SpatialSepConv(AbsorbsAffine):
     @staticmethod
     def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:
         """From `nn.Sequential(vertical, horizontal)`."""
-        names = {"0": "vertical", "1": "horizontal"}
-        parts = ((*key.rpartition("."), value) for key, value in state.items())
-        ours = {f"{names.get(owner, owner)}.{leaf}": value for owner, _, leaf, value in parts}
-        return known("SpatialSepConv", ours, r"vertical\.weight|horizontal\.(weight|bias)")
+        names = {r"^0\.": "vertical.", r"^1\.": "horizontal."}
+        return known("SpatialSepConv", state, r"vertical\.weight|horizontal\.(weight|bias)", names)

@@ -59,7 +59,7 @@ class SplitAttention(nn.Module):
         divides("SplitAttention", "groups", groups, c2=c2, hidden=hidden)
         self.radix, self.groups = radix, groups
         self.conv = nn.Conv2d(c1, c2 * radix, k, s, autopad(k), groups=groups * radix, bias=not norm)
-        self.bn0: nn.Module = nn.BatchNorm2d(c2 * radix) if norm else nn.Identity()
+        self.bn0 = nn.BatchNorm2d(c2 * radix) if norm else nn.Identity()
         self.fc1 = nn.Conv2d(c2, hidden, 1, groups=groups)
         self.bn1: nn.Module = PooledBatchNorm2d(hidden) if norm else nn.Identity()
         self.fc2 = nn.Conv2d(hidden, c2 * radix, 1, groups=groups)

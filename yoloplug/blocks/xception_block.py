@@ -14,7 +14,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one
-from yoloplug.blocks.parts.folding.batch_norm import fold_bn
+from yoloplug.blocks.parts.folding.batch_norm import fold_named
 from yoloplug.blocks.separable_conv import SeparableConv
 from yoloplug.registry import register
 
@@ -65,12 +65,8 @@ class XceptionBlock(nn.Module):
         return self.rep(x) + self.skipbn(self.skip(x))
 
     def fold_norms(self) -> None:
-        """Fold each BatchNorm into the 1x1 convolution before it, in place; again is harmless."""
-        for i, module in enumerate(self.rep):
-            if isinstance(module, nn.BatchNorm2d):
-                self.rep[i] = fold_bn(self.rep.get_submodule(f"{i - 1}.pointwise"), module)
-        if isinstance(self.skipbn, nn.BatchNorm2d):
-            self.skipbn = fold_bn(self.skip, self.skipbn)
+        norms = [i for i, module in enumerate(self.rep) if isinstance(module, nn.BatchNorm2d)]
+        fold_named(self, skipbn="skip", **{f"rep.{i}": f"rep.{i - 1}" for i in norms})
 
 
 class _ReLU(nn.Module):

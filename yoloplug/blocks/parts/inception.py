@@ -11,34 +11,33 @@ from yoloplug.blocks.parts.checks import at_least_one, one_of
 from yoloplug.blocks.parts.memory_format import memory_format, traced
 from yoloplug.blocks.parts.padding import autopad
 
-__all__ = ["LAYERS", "POOL", "Branches", "Conv", "Fork", "Padding", "Table", "check_form", "pooling_of"]
+__all__ = ["LAYERS", "Branches", "Padding", "Table", "check_form", "pooling_of"]
 
-Kernel = int | tuple[int, int]
 Padding = Literal["same", "valid"]
 
-
-class Conv(NamedTuple):
-    """A convolution of the published block: its width there and its kernel."""
-
-    width: int
-    k: Kernel
-
-
-class Fork(NamedTuple):
-    """Two convolutions side by side over the same features, concatenated."""
-
-    a: Conv
-    b: Conv
-
-
-POOL: Literal["pool"] = "pool"
-"""Where a branch pools. A branch that is nothing else passes the pooled input on, c1 channels wide."""
+Table = Mapping[str, str]
+"""Branch name -> its layers in order as the papers' figures write them, `1x1 64, 3x3 96`: kernel (height x width) and
+the published width; `(1x3|3x1) 384` are two side by side, concatenated; `pool`. A branch that is nothing but the pool
+passes the pooled input on, c1 channels wide."""
 
 LAYERS = r"branch\w*(\.\d+)?(\.[ab])?\.(conv\.weight|bn\.\w+)"
 """The keys of a `Branches` state, as a regular expression."""
 
-Table = Mapping[str, Sequence[Conv | Fork | Literal["pool"]]]
-"""Branch name -> its layers in order."""
+
+class _Conv(NamedTuple):
+    width: int
+    tall: int
+    wide: int
+
+
+def _layers(branch: str) -> list[list[_Conv]]:
+    """The convolutions of each layer: one, two in a fork, none in a pool."""
+    layers = []
+    for layer in branch.split(", "):
+        kernels, _, width = layer.rpartition(" ")
+        sides = [kernel.split("x") for kernel in kernels.strip("()").split("|") if kernel]
+        layers.append([_Conv(int(width), int(tall), int(wide)) for tall, wide in sides])
+    return layers
 
 
 class Branches(nn.Module):
@@ -70,17 +69,13 @@ class Branches(nn.Module):
         wide = iter(_scaled(name, table, c1, c2) if widths is None else _checked(name, table, c1, c2, widths))
         for branch, layers in table.items():
             modules: list[nn.Module] = []
-            width = c1
-            for position, layer in enumerate(layers):
-                if layer == POOL:
-                    modules.append(pooling)
-                    continue
-                stride = s if position == len(layers) - 1 and POOL not in layers else 1
+            width, parsed = c1, _layers(layers)
+            for position, convs in enumerate(parsed):
+                stride = s if position == len(parsed) - 1 and [] not in parsed else 1
                 pad = padding == "same" or stride == 1
-                convs = [layer] if isinstance(layer, Conv) else [layer.a, layer.b]
-                built = [_ConvNormReLU(width, next(wide), conv.k, stride, pad, eps) for conv in convs]
-                width = sum(conv.conv.out_channels for conv in built)
-                modules.append(built[0] if len(built) == 1 else _Forked(*built))
+                built = [_ConvNormReLU(width, next(wide), conv, stride, pad, eps) for conv in convs]
+                width = sum(conv.conv.out_channels for conv in built) or width
+                modules.append(_Forked(*built) if len(built) > 1 else built[0] if built else pooling)
             self.add_module(branch, nn.Sequential(*modules))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,11 +86,11 @@ class Branches(nn.Module):
 
 
 class _ConvNormReLU(nn.Module):
-    def __init__(self, c1: int, c2: int, k: Kernel, s: int, pad: bool, eps: float) -> None:
+    def __init__(self, c1: int, c2: int, k: _Conv, s: int, pad: bool, eps: float) -> None:
         super().__init__()
-        tall, wide = (k, k) if isinstance(k, int) else k
-        self.conv = nn.Conv2d(c1, c2, (tall, wide), s, (autopad(tall), autopad(wide)) if pad else 0, bias=False)
-        self.bn: nn.Module = nn.BatchNorm2d(c2, eps=eps)
+        around = (autopad(k.tall), autopad(k.wide)) if pad else 0
+        self.conv = nn.Conv2d(c1, c2, (k.tall, k.wide), s, around, bias=False)
+        self.bn = nn.BatchNorm2d(c2, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.bn(self.conv(x)).relu()
@@ -134,18 +129,13 @@ def pooling_of(
 
 def _passed(table: Table, c1: int) -> int:
     """Channels that a branch of nothing but the pool hands on."""
-    return sum(c1 for layers in table.values() if tuple(layers) == (POOL,))
+    return c1 * list(table.values()).count("pool")
 
 
-def _convs(table: Table) -> list[tuple[Conv, bool]]:
+def _convs(table: Table) -> list[tuple[_Conv, bool]]:
     """Every convolution in order, and whether it ends its branch."""
-    return [
-        (conv, position == len(layers) - 1)
-        for layers in table.values()
-        for position, layer in enumerate(layers)
-        if layer != POOL
-        for conv in ([layer] if isinstance(layer, Conv) else layer)
-    ]
+    branches = [_layers(branch) for branch in table.values()]
+    return [(conv, layer is branch[-1]) for branch in branches for layer in branch for conv in layer]
 
 
 def _scaled(name: str, table: Table, c1: int, c2: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 from torch import Tensor
@@ -9,15 +10,19 @@ from torch import Tensor
 __all__ = ["known", "shaped_as"]
 
 
-def known(block: str, state: Mapping[str, Tensor], names: str) -> dict[str, Tensor]:
-    """The state. Raises ValueError that lists the keys which the regular expression `names` does not match entirely."""
-    strange = [key for key in state if not re.fullmatch(names, key)]
+def known(block: str, state: Mapping[str, Tensor], names: str, renamed: Mapping[str, Any] = {}) -> dict[str, Tensor]:
+    """The state, its keys after the substitutions `renamed`, regular expressions and what takes their place.
+
+    Raises ValueError that lists the keys which the regular expression `names` does not match entirely.
+    """
+    ours = {reduce(lambda key, rule: re.sub(*rule, key), renamed.items(), key): value for key, value in state.items()}
+    strange = [key for key in ours if not re.fullmatch(names, key)]
     if strange:
         raise ValueError(
             f"{block}.convert_reference: cannot place {', '.join(strange[:5])}{' ...' * (len(strange) > 5)}; "
             "give the state of one block, without the prefix that it has in a network"
         )
-    return dict(state)
+    return ours
 
 
 def shaped_as(state_dict: dict[str, Any], prefix: str, **parameters: Tensor) -> None:

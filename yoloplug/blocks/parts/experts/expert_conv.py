@@ -49,7 +49,15 @@ class Experts(nn.Module):
         padding: Padding = "symmetric",
     ) -> None:
         super().__init__()
-        self._check(c1, c2, k, s, experts, g, d, bias, padding)
+        name = type(self).__name__
+        at_least_one(name, c1=c1, c2=c2, s=s, experts=experts)
+        divides(name, "g", g, c1=c1, c2=c2)
+        one_of(name, (False, True, "shared"), bias=bias)
+        one_of(name, get_args(Padding), padding=padding)
+        if padding == "same":
+            at_least_one(name, k=k, d=d)
+            if k > 1 and d * (k - 1) < s - 1:
+                raise ValueError(f"{name}: padding='same' needs d * (k - 1) >= s - 1, got k={k}, d={d}, s={s}")
         self.kernel_shape = (c2, c1 // g, k, k)
         self.s, self.d, self.g = s, d, g
         self.padding = autopad(k, d) if padding == "symmetric" else "same"
@@ -58,20 +66,6 @@ class Experts(nn.Module):
         self.draw(lambda bank: bank.uniform_(-bound, bound))
         self.register_parameter("bias", nn.Parameter(torch.zeros(experts, c2)) if bias is True else None)
         self.register_parameter("shared_bias", nn.Parameter(torch.zeros(c2)) if bias == "shared" else None)
-
-    @classmethod
-    def _check(
-        cls, c1: int, c2: int, k: int, s: int, experts: int, g: int, d: int, bias: object, padding: object
-    ) -> None:
-        name = cls.__name__
-        at_least_one(name, c1=c1, c2=c2, s=s, experts=experts)
-        divides(name, "g", g, c1=c1, c2=c2)
-        one_of(name, (False, True, "shared"), bias=bias)
-        one_of(name, get_args(Padding), padding=padding)
-        if padding == "same":
-            at_least_one(name, k=k, d=d)
-        if padding == "same" and k > 1 and d * (k - 1) < s - 1:
-            raise ValueError(f"{name}: padding='same' needs d * (k - 1) >= s - 1, got k={k}, d={d}, s={s}")
 
     @torch.no_grad()
     def draw(self, start: Callable[[Tensor], Tensor]) -> None:
@@ -96,9 +90,8 @@ class Experts(nn.Module):
 
     def convolve(self, x: Tensor, kernels: Tensor, biases: Tensor | None) -> Tensor:
         """x: (N, c1, H, W); kernels: (N, c2 * c1 / g * k * k), one an image; biases: (N, c2) or None."""
-        if self.padding == "same":
-            return conv2d_per_sample(self._padded(x), kernels, self.kernel_shape, biases, self.s, 0, self.d, self.g)
-        return conv2d_per_sample(x, kernels, self.kernel_shape, biases, self.s, int(self.padding), self.d, self.g)
+        x, p = (self._padded(x), 0) if self.padding == "same" else (x, int(self.padding))
+        return conv2d_per_sample(x, kernels, self.kernel_shape, biases, self.s, p, self.d, self.g)
 
     def _padded(self, x: Tensor) -> Tensor:
         reach = self.d * (self.kernel_shape[-1] - 1)

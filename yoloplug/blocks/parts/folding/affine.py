@@ -9,13 +9,13 @@ __all__ = ["AbsorbsAffine", "absorb_affine", "absorbed"]
 
 
 @torch.no_grad()
-def absorb_affine(layer: nn.Module, scale: Tensor, shift: Tensor) -> None:
+def absorb_affine(layer: nn.Module, scale: Tensor, shift: Tensor, name: str = "weight") -> None:
     """Change a layer y = W x + b in place into scale * y + shift. A layer without bias gains one.
 
-    layer: has `weight` (c2, ...) and `bias` (c2,) or None; an nn.ConvTranspose2d has `weight` (c1, c2 / groups, k, k).
-    scale, shift: (c2,).
+    layer: has W (c2, ...) as parameter `name`, (c1, c2 / groups, k, k) in an nn.ConvTranspose2d, and `bias` (c2,) or
+    None. scale, shift: (c2,).
     """
-    weight, bias = layer.get_parameter("weight"), layer._parameters["bias"]
+    weight, bias = layer.get_parameter(name), layer._parameters["bias"]
     if isinstance(layer, nn.ConvTranspose2d):
         per_group = weight.view(layer.groups, -1, *weight.shape[1:])
         per_group.mul_(scale.to(weight).reshape(layer.groups, 1, -1, 1, 1))

@@ -1,5 +1,6 @@
 """Fold the BatchNorm layers inside a block into the convolutions before them, for inference."""
 
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -25,16 +26,18 @@ def bn_affine(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 def fold_bn(conv: nn.Module, bn: nn.Module) -> nn.Identity:
     """Fold `bn` into `conv` in place; returns the Identity that takes the place of `bn`."""
     assert isinstance(bn, nn.BatchNorm2d)
-    absorb_affine(conv, *bn_affine(bn))
+    fold = getattr(conv, "fold_affine", partial(absorb_affine, conv))
+    fold(*bn_affine(bn))
     return nn.Identity()
 
 
 def fold_named(module: nn.Module, **conv_of: str) -> None:
-    """Fold BatchNorms kept as attributes, in place; again is harmless: fold_named(self, bn1="conv1", bn2="conv2")."""
+    """Fold BatchNorms by name, in place; again is harmless: fold_named(self, bn1="conv1", **{"bns.0": "convs.0"})."""
     for name, conv in conv_of.items():
+        owner, _, last = name.rpartition(".")
         bn = module.get_submodule(name)
         if isinstance(bn, nn.BatchNorm2d):
-            setattr(module, name, fold_bn(module.get_submodule(conv), bn))
+            module.get_submodule(owner).register_module(last, fold_bn(module.get_submodule(conv), bn))
 
 
 def fold_norms(module: nn.Module) -> None:
