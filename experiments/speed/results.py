@@ -7,11 +7,11 @@ import platform
 import statistics
 from collections.abc import Callable, Iterable
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-import ultralytics
 
 import yoloplug
 from yoloplug.cost.machine import cpu_name
@@ -35,7 +35,7 @@ def record(name: str, rows: list[Row], key: Callable[[Row], Any]) -> None:
         "date": date.today().isoformat(),
         "yoloplug": yoloplug.__version__,
         "torch": torch.__version__,
-        "ultralytics": ultralytics.__version__,
+        "ultralytics": version("ultralytics"),
         "python": platform.python_version(),
     }
     runs = kept["runs"] + [run] * (run not in kept["runs"])

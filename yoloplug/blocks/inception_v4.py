@@ -94,5 +94,5 @@ class InceptionV4(Branches):
     def convert_reference(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         """Keys of one module of timm's InceptionV4, without its prefix (`features.6.`)."""
         # branch1_1a.conv -> branch1.1.a.conv, branch0.bn -> branch0.0.bn; branch1.1.conv stays
-        names = {r"_(\d)([ab])\.": r".\1.\2.", r"^(\w+)\.(conv|bn)": r"\1.0.\2"}
+        names = {r"_(\d)([ab])": r"_\1.\2", r"_(\d)\.": r".\1.", r"^(\w+)\.(conv|bn)": r"\1.0.\2"}
         return known("InceptionV4", state_dict, LAYERS, names)

@@ -41,7 +41,8 @@ class Involution(nn.Module):
 
     def __init__(self, c: int, k: int = 7, s: int = 1, group_channels: int = 16, reduction: int = 4) -> None:
         super().__init__()
-        at_least_one("Involution", c=c, s=s)
+        at_least_one("Involution", c=c)
+        at_least_one("Involution", s=s)
         divides("Involution", "group_channels", group_channels, c=c)
         if reduction < 1 or reduction > c:
             raise ValueError(f"Involution: reduction must lie between 1 and c={c}, got {reduction}")
