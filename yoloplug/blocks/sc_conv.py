@@ -12,10 +12,11 @@ Mathematics:
   CRU: u, l = 1x1 squeezes of a share alpha of z's channels and of the rest
        Y1 = groupwise k x k(u) + 1x1(u),  Y2 = [1x1(l), l];  a = softmax of the pooled [Y1, Y2];  y = a1 ⊙ Y1 + a2 ⊙ Y2
 Use it when parameters count: about a fifth of a 3x3 Conv's. It takes more than twice that Conv's time on a CPU, and its
-many small steps hold a GPU back. The gate is a step at t: in half precision a value near it may fall on the other side.
+many small steps hold a GPU back. The gate is a step at t: rounding may put a value near it on the other side.
 Departs: GroupNorm always in SCConv; the sum of gains is one operation.
 """
 
+from math import copysign, inf, log
 from typing import Literal, get_args
 
 import torch
@@ -93,13 +94,16 @@ class SRU(nn.Module):
         divides("SRU", "groups", groups, c=c)
         one_of("SRU", get_args(Mask), gate=gate)
         self.gn = norm(groups, c)
-        self.threshold = gate_threshold
         self.gate = gate
+        # Compared before the sigmoid: many channels bring it nearer to 0.5 than half precision can tell.
+        inside = 0 < gate_threshold < 1
+        self.logit = log(gate_threshold / (1 - gate_threshold)) if inside else copysign(inf, gate_threshold - 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         gain = self.gn.get_parameter("weight").reshape(-1, 1, 1)
-        reweight = watched(self, "gate", torch.sigmoid(self.gn(x) * (gain / gain.sum())))
-        informative = watched(self, "informative", reweight > self.threshold)
+        logits = self.gn(x) * (gain / gain.sum())
+        reweight = watched(self, "gate", logits.sigmoid())
+        informative = watched(self, "informative", logits > self.logit)
         poor = (x if self.gate == "hard" else x * reweight).masked_fill(informative, 0)
         rich = torch.where(informative, x, 0 if self.gate == "hard" else poor)
         return rich + torch.cat(poor.chunk(2, dim=1)[::-1], dim=1)

@@ -25,8 +25,8 @@ def SCConv(block: Any, x: Tensor) -> Tensor:
 def _sru(block: Any, x: Tensor) -> Tensor:
     gain = block.gn.weight
     weights = torch.sigmoid(block.gn(x) * (gain / sum(gain)).reshape(1, -1, 1, 1))
-    rich = torch.where(weights > block.threshold, torch.ones_like(weights), weights) * x
-    poor = torch.where(weights > block.threshold, torch.zeros_like(weights), weights) * x
+    rich = torch.where(weights > 0.5, torch.ones_like(weights), weights) * x
+    poor = torch.where(weights > 0.5, torch.zeros_like(weights), weights) * x
     (a, b), (c, d) = rich.chunk(2, dim=1), poor.chunk(2, dim=1)
     return torch.cat([a + d, b + c], dim=1)
 

@@ -26,6 +26,8 @@ class GroupBatchnorm2d(nn.GroupNorm):
         self.bias = nn.Parameter(torch.zeros(c, 1, 1))
 
     def forward(self, input: Tensor) -> Tensor:
-        groups = input.reshape(input.shape[0], self.num_groups, -1)
+        exact = torch.promote_types(input.dtype, torch.float32)
+        groups = input.to(exact).reshape(input.shape[0], self.num_groups, -1)
         mean, std = groups.mean(2, keepdim=True), groups.std(2, keepdim=True)
-        return ((groups - mean) / (std + self.eps)).reshape(input.shape) * self.weight + self.bias
+        y = ((groups - mean) / (std + self.eps)).reshape(input.shape)
+        return y.to(input.dtype) * self.weight + self.bias
