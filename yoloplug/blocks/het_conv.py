@@ -77,8 +77,9 @@ class HetConv(nn.Module):
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
         with torch.no_grad():
             self.pwc.weight.mul_(scale.to(self.pwc.weight).reshape(-1, 1, 1, 1))
-        before = (unshuffled(value, self.p) if self.shifted else value for value in (scale, shift))
-        absorb_affine(self.gwc, *before)
+        if self.shifted:
+            scale, shift = unshuffled(scale, self.p), unshuffled(shift, self.p)
+        absorb_affine(self.gwc, scale, shift)
 
     @staticmethod
     def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -144,7 +144,7 @@ class OctaveConvNormAct(nn.Module):
         super().__init__()
         self.conv = OctavePair(c1, c2, k, s, alpha_in, alpha_out)
         low = int(alpha_out * c2)
-        self.bn_h = nn.BatchNorm2d(c2 - low)
+        self.bn_h: nn.Module = nn.BatchNorm2d(c2 - low)
         self.bn_l = nn.BatchNorm2d(low) if low else nn.Identity()
         self.act = act()
 

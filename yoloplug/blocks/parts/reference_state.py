@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from functools import reduce
 from typing import Any
 
 from torch import Tensor
@@ -15,7 +14,9 @@ def known(block: str, state: Mapping[str, Tensor], names: str, renamed: Mapping[
 
     Raises ValueError that lists the keys which the regular expression `names` does not match entirely.
     """
-    ours = {reduce(lambda key, rule: re.sub(*rule, key), renamed.items(), key): value for key, value in state.items()}
+    ours = dict(state)
+    for old, new in renamed.items():
+        ours = {re.sub(old, new, key): value for key, value in ours.items()}
     strange = [key for key in ours if not re.fullmatch(names, key)]
     if strange:
         raise ValueError(

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine
 from yoloplug.blocks.parts.padding import autopad
 
-__all__ = ["Kernel", "conv_norm", "folded", "folded_pair", "plain_conv"]
+__all__ = ["Kernel", "conv_norm", "folded", "folded_pair", "grown", "plain_conv"]
 
 Kernel = tuple[Tensor, Tensor]
 """(c2, c1 / g, k, k) weight and (c2,) bias of a plain convolution."""
@@ -37,7 +37,7 @@ def folded_pair(pair: nn.Sequential) -> Kernel:
 def plain_conv(kernels: list[Kernel], s: int, padding: int, d: int = 1, g: int = 1) -> nn.Conv2d:
     """One convolution equal to the sum of convolutions with these kernels of odd sides, smaller ones at its centre."""
     k = max(side for kernel, _ in kernels for side in kernel.shape[-2:])
-    weight = torch.stack([_grown(kernel, k) for kernel, _ in kernels]).sum(0)
+    weight = torch.stack([grown(kernel, k) for kernel, _ in kernels]).sum(0)
     bias = torch.stack([shift for _, shift in kernels]).sum(0)
     c2, depth, *_ = weight.shape
     conv = torch.nn.utils.skip_init(
@@ -48,6 +48,7 @@ def plain_conv(kernels: list[Kernel], s: int, padding: int, d: int = 1, g: int =
     return conv
 
 
-def _grown(weight: Tensor, k: int) -> Tensor:
+def grown(weight: Tensor, k: int) -> Tensor:
+    """A kernel with odd sides, zero-padded around its centre to k x k."""
     down, across = ((k - side) // 2 for side in weight.shape[-2:])
     return F.pad(weight, (across, across, down, down))
