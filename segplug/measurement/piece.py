@@ -68,7 +68,7 @@ def distance_inside(mask: Mask) -> Floats:
 
 def _end(points: Points, width_px: float, length_px: float) -> End:
     """Of a line that ends freely at its first point."""
-    reach = min(len(points) - 1, max(1, round(max(5.0, 3 * width_px) / STEP_PX)))
+    reach = min(len(points) - 1, round(max(5.0, 3 * width_px) / STEP_PX))
     out = points[0] - points[reach]
     return End(points[0], out / max(float(np.linalg.norm(out)), 1e-9), width_px, length_px)
 

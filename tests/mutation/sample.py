@@ -42,12 +42,13 @@ ROOMS: dict[str, list[str]] = {
     "segplug/metrics": ["segplug/metrics", "segplug/evaluation"],
     "segplug/measurement": ["segplug/measurement"],
     "experiments/statistics": ["experiments/statistics", "experiments/report/test_verdicts.py"],
-    "experiments/metrics": ["experiments/metrics"],
+    "experiments/metrics": ["experiments/metrics", "experiments/spec/test_photos.py"],
     "experiments/report": ["experiments/report"],
     "yoloplug/bridge": ["yoloplug/bridge", "yoloplug/test_hosts.py"],
     "yoloplug/blocks": [],
 }
 CONTRACT, BLOCK_TESTS = "tests/yoloplug/test_block_contract.py", "tests/yoloplug/blocks"
+CONSTRUCTORS = "tests/yoloplug/test_constructors.py"
 MOST_BLOCKS = 4  # that use the part which is changed
 SIMULATIONS = {"experiments/statistics/coverage.py", "experiments/statistics/false_claims.py"}
 
@@ -206,7 +207,7 @@ class Blocks(Room):
 
         def work() -> int:
             collected = Collected()
-            code = run_pytest(self.copy, ["--collect-only", CONTRACT], [collected])
+            code = run_pytest(self.copy, ["--collect-only", CONTRACT, CONSTRUCTORS], [collected])
             found.write_text(json.dumps(collected.names))
             return code
 
@@ -225,9 +226,10 @@ class Blocks(Room):
             users = [*users, *(path for path in more if path not in users)]
         users = sorted(users, key=lambda path: (path != mutant.path, len(self.sources[path])))[: MOST_BLOCKS + 1]
         blocks = [name for path in users for name in re.findall(r'@register\(\s*"(\w+)"', self.sources[path])]
-        contract = [name for name in self.contract if re.search(rf"\[({'|'.join(blocks)})(-.*)?\]", name)]
+        classes = re.findall(r"^class (\w+)", self.sources[mutant.path], re.MULTILINE)
+        contract = [name for name in self.contract if re.search(rf"\[({'|'.join([*blocks, *classes])})(-.*)?\]", name)]
         contract.sort(key=lambda name: ("recorded" not in name, "cost" not in name, "onnx" in name or "graphs" in name))
-        about = [*blocks, mutant.path.removesuffix(".py").replace("/", ".")]
+        about = [*blocks, *classes, mutant.path.removesuffix(".py").replace("/", ".")]
         texts = {path: path.read_text() for path in sorted((self.copy / BLOCK_TESTS).rglob("test_*.py"))}
         own = [path for path, text in texts.items() if f"from {about[-1]} import" in text]
         own += [

@@ -82,6 +82,12 @@ def test_only_the_best_try_is_repaired_and_an_object_is_missed_once() -> None:
     assert costs["localisation"] == pytest.approx(0.5) and costs["missed"] == 0
 
 
+def test_a_class_of_missed_objects_and_false_alarms_gains_nothing() -> None:
+    """With its object no longer asked for, class a is left with a false alarm: AP 0, as before."""
+    costs = error_types(truth(*TWO_CLASSES), found((1, (150.0, 0.0, 20.0, 20.0), 0.9), B_RIGHT))
+    assert costs["AP50"] == pytest.approx(0.5) and costs["missed"] == 0 and costs["background"] == 0
+
+
 def test_crowds_are_no_objects() -> None:
     objects = truth((1, A), (2, FAR), crowd=(150.0, 0.0, 50.0, 50.0))
     inside = (1, (160.0, 10.0, 20.0, 20.0), 0.95)

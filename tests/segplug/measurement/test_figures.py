@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.integrate import quad
 
 from segplug.measurement import MaskMeasurement, measure_mask
+from segplug.measurement.accuracy.drawn import arc_crack, jagged_crack, sine_crack, straight_crack
 from segplug.measurement.accuracy.table import jagged_errors
 from segplug.measurement.crack import Crack
 from segplug.measurement.report.page import JAGGED_PERCENT
@@ -91,3 +93,41 @@ def test_corners_shorten_a_crack_by_less_than_the_report_says(width_px: int) -> 
 )
 def test_what_was_left_out_in_words(pieces: int, left_px: int, crack_px: int, words: str) -> None:
     assert MaskMeasurement(10, 10, None, (), crack_px, pieces, left_px).left_out_in_words() == words
+
+
+def test_rows_round_to_hundredths_and_to_five_figures() -> None:
+    one = Crack(1, 90.123456, 10.123456, 12.123456, (7.26, 8.24), 30.26, 100, 2, 1, 3, 0, (1, 2, 3, 4), 0.0123456)
+    row = one.row()
+    assert [row[key] for key in ("length_px", "mean_width_px", "max_width_px")] == [90.12, 10.12, 12.12]
+    assert [row[key] for key in ("length_mm", "mean_width_mm", "max_width_mm")] == [1.1126, 0.12498, 0.14967]
+    assert (row["max_width_x_px"], row["max_width_y_px"], row["orientation_deg"]) == (7.3, 8.2, 30.3)
+    assert row["area_mm2"] == 0.015241
+    total = MaskMeasurement(100, 300, 0.0123456, (one,), 123, 1, 23).row()
+    assert [total[key] for key in ("length_px", "mean_width_px", "max_width_px")] == [90.12, 10.12, 12.12]
+    assert [total[key] for key in ("length_mm", "mean_width_mm", "max_width_mm")] == [1.1126, 0.12498, 0.14967]
+    assert (total["crack_share"], total["density_px_per_px2"], total["density_mm_per_mm2"]) == (
+        0.0041,
+        0.003004,
+        0.24333,
+    )
+
+
+def test_drawn_cracks_are_as_long_and_wide_as_they_say_and_the_seeds_own() -> None:
+    """They are what the accuracy of the docs is measured with."""
+    wave = sine_crack(3, 15, 120)
+    slope = 2 * np.pi * 15 / 120
+    exact = quad(lambda x: np.hypot(1, slope * np.cos(2 * np.pi * x / 120)), 0, 240)[0]
+    assert wave.length_px == pytest.approx(exact, rel=1e-3)
+    rows, columns = np.nonzero(wave.mask)
+    assert np.ptp(columns) + 1 == pytest.approx(240, abs=4) and np.ptp(rows) + 1 == pytest.approx(33, abs=2)
+    drawn = {
+        "straight": lambda seed: straight_crack(4, 20, seed=seed),
+        "arc": lambda seed: arc_crack(4, 40, seed=seed),
+        "sine": lambda seed: sine_crack(4, 15, 120, seed=seed),
+        "jagged": lambda seed: jagged_crack(4, seed),
+    }
+    for name, draw in drawn.items():
+        first, again, other = draw(1), draw(1), draw(2)
+        assert np.array_equal(first.mask, again.mask) and not np.array_equal(first.mask, other.mask), name
+        area = np.count_nonzero(first.mask)
+        assert area == pytest.approx(4 * first.length_px, rel=0.04), name

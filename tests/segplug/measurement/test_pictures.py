@@ -6,7 +6,7 @@ import pytest
 
 from segplug.measurement import measure_mask
 from segplug.measurement.accuracy.drawn import straight_crack
-from segplug.measurement.report.picture import draw_measurement, mask_background
+from segplug.measurement.report.picture import LEGEND, _places, draw_measurement, mask_background
 
 
 def test_numbers_of_crowded_cracks_cover_no_other_number() -> None:
@@ -37,3 +37,30 @@ def test_picture_marks_every_crack() -> None:
     assert pink.any() and not (abs(plain.astype(int) - (255, 60, 200)).max(axis=2) < 20)[: 5 * mask.shape[0]].any()
     with pytest.raises(ValueError, match="background must be"):
         draw_measurement(np.zeros((3, 3, 3), np.uint8), mask, measure_mask(mask))
+
+
+def test_the_legend_has_a_bar_of_the_length_that_it_says_and_a_mark_of_each_colour() -> None:
+    """1000 px at 0.5 mm each: up to a fifth of the width is 100 mm, 200 px. Marks are 14 px long and 4 high."""
+    mask = np.zeros((400, 1000), dtype=np.uint8)
+    mask[200:203, 100:900] = 1
+    legend = draw_measurement(mask_background(mask), mask, measure_mask(mask, mm_per_px=0.5))[400:].astype(int)
+    assert legend.shape[0] == 28
+    left = []
+    for colour, length in (((20, 20, 20), 200), *((colour, 14) for colour in LEGEND.values())):
+        rows, columns = np.nonzero((abs(legend - colour).max(axis=2) < 30)[8:18])
+        middle = columns[rows == 4]  # text has the ink's colour, too: of the bar it is the first run
+        run = middle[: np.argmax(np.diff(middle, append=10_000) > 1) + 1]
+        assert length <= len(run) <= length + 5 and 4 <= np.ptp(rows[columns == run[len(run) // 2]]) + 1 <= 6
+        left.append(run[0])
+    assert left == sorted(left) and left[0] in (6, 7, 8)
+
+
+def test_a_number_may_stand_on_all_eight_sides_of_its_ring() -> None:
+    """Of the nearest round of places; none covers the ring."""
+    boxes = _places(500, 500, 20, 30, 10, 1000, 1000)[:8]
+    assert len(set(boxes)) == 8
+    sides = {(np.sign(left + 15 - 500), np.sign(top + 5 - 500)) for left, top, *_ in boxes}
+    assert len(sides) == 8 and (0, 0) not in sides
+    for left, top, right, bottom in boxes:
+        assert (right - left, bottom - top) == (30, 10)
+        assert max(abs((left + right) / 2 - 500) - 15, abs((top + bottom) / 2 - 500) - 5) == 20

@@ -106,3 +106,10 @@ def test_norms_of_the_whole_chain_fold(randomise_norms):
 def test_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         OctaveConv(**{"c1": 8, "c2": 8} | arguments)
+
+
+def test_one_channel_at_half_resolution_and_none() -> None:
+    """The narrowest that work: one channel high, one low; one channel that stays whole."""
+    assert OctaveConv(1, 2)(torch.rand(2, 1, 6, 6)).shape == (2, 2, 6, 6)
+    high, low = OctavePair(1, 1, alpha_in=0, alpha_out=0)(torch.rand(2, 1, 6, 6))
+    assert high.shape == (2, 1, 6, 6) and low is None

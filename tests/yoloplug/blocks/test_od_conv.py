@@ -67,6 +67,14 @@ def test_trains_at_batch_one_and_batch_statistics_from_two_on():
     assert not torch.equal(module.attention.bn.running_mean, before)
 
 
+def test_one_expert_on_a_map_of_one_pixel():
+    module, x = ODConv(8, 8, experts=1).eval(), torch.randn(2, 8, 1, 1)
+    wide = torch.zeros(2, 8, 3, 3)
+    wide[..., 1:2, 1:2] = x * 9  # the same mean, and zeros around it
+    assert module(x).shape == (2, 8, 1, 1)
+    torch.testing.assert_close(9 * module(x), module(wide)[..., 1:2, 1:2])
+
+
 def test_folds_its_norm_exactly(randomise_norms):
     module = ODConv(8, 8).double().eval()
     randomise_norms(module)
