@@ -11,6 +11,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.envi
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: tests beside other work stay fast
 
 import ctypes
+import math
+import mmap
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -43,6 +46,18 @@ def _seed() -> None:
 def double_kernels() -> ctypes.CDLL:
     """The kernels' C source for double: what gradient checks and the recorded float64 tensors can be compared with."""
     return ctypes.CDLL(str(cached(user_cache_path("yoloplug") / "native", real="double")))
+
+
+@pytest.fixture
+def untouched() -> Callable[..., torch.Tensor]:
+    """untouched(*shape): a tensor of any size; only what is written to takes memory."""
+    no_reserve = getattr(mmap, "MAP_NORESERVE", 0x4000)  # a name since Python 3.11
+
+    def tensor(*shape: int) -> torch.Tensor:
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve
+        return torch.frombuffer(mmap.mmap(-1, 4 * math.prod(shape), flags=flags), dtype=torch.float32).view(shape)
+
+    return tensor
 
 
 @pytest.fixture

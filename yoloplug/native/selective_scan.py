@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from yoloplug.native.use import launch, workers
+from yoloplug.native.use import launch, real, workers
 
 __all__ = ["scan_paths", "selective_scan"]
 
@@ -32,7 +32,7 @@ def scan_paths(
     b: (N, K, L, S). c: (N, L, S). d: (E,). Returns (N, R, E).
     """
     kind = torch.result_type(x, delta)
-    y: Tensor = _Scan.apply(*(t.to(_real(t)) for t in (x, delta, a, b, c, d)), source, target)
+    y: Tensor = _Scan.apply(*(t.to(real(t)) for t in (x, delta, a, b, c, d)), source, target)
     return y.to(kind)
 
 
@@ -80,8 +80,3 @@ def _sizes(given: tuple[Tensor, ...] | list[Tensor]) -> tuple[int, int, tuple[in
     (n, rows, e), (k, length) = x.shape, source.shape
     blocks = -(-e // LANES)
     return n * blocks, blocks, (k, length, e, len(rates), rows, rows, STEPS, n)
-
-
-def _real(x: Tensor) -> torch.dtype:
-    """The type in which kernels compute: float32, or float64 with the library of the gradient checks."""
-    return torch.float64 if x.dtype == torch.float64 else torch.float32

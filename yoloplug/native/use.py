@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -10,9 +10,23 @@ from torch.autograd import forward_ad
 
 from yoloplug.native import library
 
-__all__ = ["applies", "launch", "plain", "workers"]
+__all__ = ["applies", "by_torch", "launch", "plain", "real", "workers"]
 
 _TYPES = (torch.float32, torch.bfloat16)
+
+
+def _keys(x: Tensor) -> int:
+    """Torch's set of what its dispatcher asks about a tensor: device, layout, views by flag, wrappers."""
+    return int(torch._C._dispatch_keys(x).raw_repr())
+
+
+def _plain_keys() -> frozenset[int]:
+    with torch.inference_mode():
+        inference = _keys(torch.empty(0, device="cpu"))
+    return frozenset((inference, _keys(torch.empty(0, device="cpu"))))
+
+
+_PLAIN = _plain_keys()
 
 
 def applies(*tensors: Tensor | None) -> bool:
@@ -28,20 +42,35 @@ def applies(*tensors: Tensor | None) -> bool:
 
 
 def plain(*tensors: Tensor) -> bool:
-    """Whether each is numbers in a CPU's memory, and only that."""
+    """Whether each is numbers in a CPU's memory, and only that: no mode or wrapper wants to see what is done to it."""
     return (
-        all(
-            type(x) in (Tensor, torch.nn.Parameter)
-            and x.device.type == "cpu"
-            and x.layout is torch.strided
-            and x.numel() > 0
-            and not x.is_neg()
-            for x in tensors
-        )
+        all(type(x) in (Tensor, torch.nn.Parameter) and x.numel() > 0 and _keys(x) in _PLAIN for x in tensors)
         and torch._C._len_torch_dispatch_stack() == 0
         and torch._C._functorch.peek_interpreter_stack() is None
         and forward_ad._current_level < 0
     )
+
+
+def real(x: Tensor) -> torch.dtype:
+    """The type in which kernels compute: float32, or float64 with the library of the gradient checks."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def by_torch(
+    operation: Callable[..., Tensor], tensors: Sequence[Tensor | None], gradient: Tensor
+) -> list[Tensor | None] | None:
+    """Gradients of `operation(*tensors)` by torch where the backward pass is itself recorded or mapped over, else None.
+
+    A kernel's gradients have no derivative; torch's own do.
+    """
+    if not torch.is_grad_enabled() and plain(gradient):
+        return None
+    with torch.enable_grad():
+        wanted = [x for x in tensors if x is not None and x.requires_grad]
+        y = operation(*tensors)
+        found = torch.autograd.grad(y, wanted, gradient.to(y.dtype), create_graph=True, allow_unused=True)
+    by_input = dict(zip(map(id, wanted), found, strict=True))
+    return [None if x is None else by_input.get(id(x)) for x in tensors]
 
 
 def workers(items: int, operations: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -126,12 +127,12 @@ def test_no_scan_for_empty_maps_and_other_types() -> None:
     assert selective_scan(*double).dtype == torch.float64
 
 
-def test_places_beyond_two_to_the_31st() -> None:
-    """The last image of a map of 2^31 numbers and more; memory that nobody touches costs nothing."""
+def test_places_beyond_two_to_the_31st(untouched: Callable[..., Tensor]) -> None:
+    """The last image of a map of 2^31 numbers and more."""
     e, length, s = 16, 64, 1
     n = 2**31 // (length * e) + 1
-    u, y, delta, rows = *(torch.empty(n, 1, length, e) for _ in range(3)), torch.arange(length)
-    b, c, a, d = torch.empty(n, 1, length, s), torch.empty(n, length, s), -torch.ones(s, e), torch.ones(e)
+    u, y, delta, rows = *(untouched(n, 1, length, e) for _ in range(3)), torch.arange(length)
+    b, c, a, d = untouched(n, 1, length, s), untouched(n, length, s), -torch.ones(s, e), torch.ones(e)
     for x in (u, delta, b, c):
         x[-1] = torch.rand(x[-1].shape)
     y[-1] = 0

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from yoloplug.blocks import DDF, DDFUp
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(("name", "module"), [("ddf_mul", DDF(16)), ("ddf_add_h2", DDF(16, heads=2, combine="add"))])
 def test_equals_reference(golden, name, module):
     golden(name).check(module)

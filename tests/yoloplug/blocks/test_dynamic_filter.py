@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from yoloplug.blocks import DynamicFilter, DynamicFilterLayer
 
 
+@pytest.mark.usefixtures("either_way")
 def test_equals_reference(golden):
     golden("dfn_local").check(DynamicFilterLayer(), "image", "filters")
 

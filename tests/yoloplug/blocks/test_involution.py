@@ -13,6 +13,7 @@ from yoloplug.blocks import Involution, local_filter
 from yoloplug.blocks.parts.folding.batch_norm import fold_norms
 
 
+@pytest.mark.usefixtures("either_way")
 def test_equals_reference(golden):
     golden("involution_k7").check(Involution(32))
 

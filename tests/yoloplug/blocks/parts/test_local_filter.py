@@ -36,6 +36,7 @@ def given(k=3, s=1, groups=2, with_gains=True):
     return x, filters, gains
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(("k", "s", "d"), [(3, 1, 1), (3, 2, 1), (5, 1, 1), (3, 1, 2)])
 @pytest.mark.parametrize(("with_gains", "combine"), [(False, "mul"), (True, "mul"), (True, "add")])
 def test_equals_a_loop_over_pixels(k, s, d, with_gains, combine):
@@ -45,6 +46,7 @@ def test_equals_a_loop_over_pixels(k, s, d, with_gains, combine):
     )
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(("s", "combine", "with_gains"), [(1, "mul", True), (2, "add", True), (2, "mul", False)])
 def test_backward_pass_is_the_derivative(s, combine, with_gains):
     """The written backward pass against autograd over the loop, and its own derivative against differences."""
@@ -66,6 +68,7 @@ def test_backward_pass_is_the_derivative(s, combine, with_gains):
         assert torch.autograd.gradgradcheck(lambda x, f: local_filter(x, f, 3), small, fast_mode=True)
 
 
+@pytest.mark.usefixtures("either_way")
 def test_only_what_asks_for_a_gradient_gets_one():
     x, filters, _ = given()
     local_filter(x.detach(), filters, 3).sum().backward()

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.padding import autopad
+from yoloplug.native import local_filter as kernel
+from yoloplug.native.use import applies
 
 __all__ = ["Combine", "local_filter"]
 
@@ -32,8 +34,10 @@ def local_filter(
     where H' = ceil(H / s) and W' = ceil(W / s).
     """
     n, _, h, w = filters.shape
-    filters = filters.to(x.dtype).reshape(n, -1, k * k, h, w)
+    filters = filters.to(x.dtype).reshape(n, filters.shape[1] // k**2, k * k, h, w)
     gains = None if gains is None else gains.to(x.dtype)
+    if applies(x, filters, gains):
+        return kernel.local_filter(x, filters, gains, (k, s, d, combine), _forward)
     traced = torch.jit.is_tracing() or torch.compiler.is_compiling()
     if torch.is_grad_enabled() and not traced:
         y: Tensor = _LocalFilter.apply(x, filters, gains, (k, s, d, combine))
