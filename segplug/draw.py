@@ -19,14 +19,14 @@ def draw_overlay(image: Pixels, mask: Mask) -> Pixels:
     return drawn
 
 
-def draw_comparison(image: Pixels, truth: Mask, found: Mask, valid: Mask | None, iou: float) -> Pixels:
+def draw_comparison(image: Pixels, target: Mask, prediction: Mask, valid: Mask | None, iou: float) -> Pixels:
     """RGB picture: a legend, then photo, label and coloured prediction side by side, (H, W) each.
 
     Panels above 1280 px are shrunk.
     """
-    label = np.where(truth[..., None], np.uint8(255), np.uint8(0)).repeat(3, axis=2)
+    label = np.where(target[..., None], np.uint8(255), np.uint8(0)).repeat(3, axis=2)
     compared = np.zeros_like(image)
-    paint_outcomes(compared, truth, found)
+    paint_outcomes(compared, target, prediction)
     if valid is not None:
         label[~valid] = compared[~valid] = rgb(UNLABELLED)
     panels = np.concatenate([shrunk(panel, LONGEST_PX) for panel in (image, label, compared)], axis=1)
@@ -38,10 +38,11 @@ def draw_comparison(image: Pixels, truth: Mask, found: Mask, valid: Mask | None,
     return np.concatenate([strip, panels], axis=0)
 
 
-def paint_outcomes(pixels: Pixels, truth: Mask, found: Mask) -> None:
-    """Colour hits, misses and false alarms in an RGB picture, (H, W, 3); `truth` and `found` are (H, W)."""
-    for where, colour in ((truth & found, HIT), (truth & ~found, MISS), (found & ~truth, FALSE_ALARM)):
-        pixels[where] = rgb(colour)
+def paint_outcomes(pixels: Pixels, target: Mask, prediction: Mask) -> None:
+    """Colour hits, misses and false alarms in an RGB picture, (H, W, 3); `target` and `prediction` are (H, W)."""
+    pixels[target & prediction] = rgb(HIT)
+    pixels[target & ~prediction] = rgb(MISS)
+    pixels[prediction & ~target] = rgb(FALSE_ALARM)
 
 
 def shrunk(picture: Pixels, longest_px: int) -> Pixels:

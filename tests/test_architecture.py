@@ -68,8 +68,8 @@ ROOMS: dict[str, tuple[set[str], bool]] = {
     "measurement": (PLAIN | {"data", "draw", "page", "prediction"}, False),
     "look": (BARE | {"data", "draw", "inference"}, True),
 }
-FLAT = 12
-"""Files of one folder of segplug, beside `__init__.py` and `__main__.py`."""
+FLAT = 10
+"""Files of one folder, beside `__init__.py` and `__main__.py`; of the catalogue each is a mechanism."""
 
 
 def imported(path: Path) -> set[str]:
@@ -127,10 +127,13 @@ def test_rooms_of_segplug_know_what_is_below_them(room: str) -> None:
         assert torch or "torch" not in {n.partition(".")[0] for n in names}, f"{path.relative_to(ROOT)} imports torch"
 
 
-def test_every_room_of_segplug_has_its_rule_and_no_heap() -> None:
+def test_every_room_of_segplug_has_its_rule() -> None:
     rooms = {p.relative_to(ROOT).with_suffix("").parts[1] for p in FILES if p.relative_to(ROOT).parts[0] == "segplug"}
     assert rooms == {*ROOMS, "cli", "__init__", "__main__"}
-    for folder in {p.parent for p in FILES if p.relative_to(ROOT).parts[0] == "segplug"}:
+
+
+def test_no_folder_is_a_heap() -> None:
+    for folder in {p.parent for p in FILES} - {ROOT / "yoloplug/blocks"}:
         flat = [p.name for p in folder.glob("*.py") if not p.name.startswith("__")]
         assert len(flat) <= FLAT, f"{folder.relative_to(ROOT)}: {len(flat)} flat files: which room is missing?"
 

@@ -30,9 +30,9 @@ class CrackErrors:
         hits = int(np.count_nonzero(found & truth))
         self._pixels.update(
             too_wide=near.right - hits,
-            too_thin=near.found - hits,
+            too_thin=near.recalled - hits,
             false_alarm=near.predicted - near.right,
-            missed=near.labelled - near.found,
+            missed=near.labelled - near.recalled,
             union=near.predicted + near.labelled - hits,
         )
 

@@ -7,8 +7,7 @@ from typing import Any
 from segplug.cli.parser import add_command, add_flags, given_flags
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
-from segplug.training.config import TrainConfig
-from segplug.training.config_file import read_settings
+from segplug.training.config import TrainConfig, read_settings
 
 __all__ = ["add"]
 

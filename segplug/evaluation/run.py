@@ -26,7 +26,7 @@ from segplug.evaluation.worst import WorstImages
 from segplug.inference.checkpoint import load_model
 from segplug.inference.probability import crack_logits, fast_layout, pick_device, tiled_crack_probability
 from segplug.inference.tiling import check_tile
-from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, to_frame, truth_in_frame
+from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, target_in_frame, to_frame
 from segplug.models.create import parameters
 from segplug.notes import Note, silent
 
@@ -34,7 +34,7 @@ __all__ = ["evaluate", "evaluate_predictions"]
 
 CACHE_BYTES = 256 << 20
 MOST_PICTURES = 1000
-# Of each image in turn: its place in the split, (H, W, 3) image, true and found cracks (H, W), False without a label.
+# Of each image: its place in the split, (H, W, 3) image, labelled and predicted cracks (H, W), False without a label.
 OnImage = Callable[[int, Pixels, Mask, Mask], None]
 # From a sample and its (H, W, 3) image: (H, W) probability, and (512, 512) logits for SCSegamba's protocol.
 Predict = Callable[[Sample, Pixels], tuple[Floats, Floats]]
@@ -87,7 +87,7 @@ def evaluate(
 
     chosen_on = "given"
     if threshold == "auto":
-        samples = threshold_samples(scored.found, threshold_from, scored.dataset.samples, about["train"])
+        samples = threshold_samples(scored.data, threshold_from, scored.dataset.samples, about["train"])
         threshold = best_threshold(samples, whole, note)
         chosen_on = f"best F1 on {len(samples)} images of {threshold_from}"
     about_run = {
@@ -144,10 +144,10 @@ class _Scored:
             raise SegplugError(f"worst must be from 0 to {MOST_PICTURES}, got {worst}", key=("worst",))
         self.out = None if out is None else Path(out)
         check_out(self.out)
-        self.found = found = open_data(data)
-        note(str(found))
-        self.about = {"data": found.source.data, "format": found.about, "split": split}
-        self.dataset = CrackDataset(found.samples(split), note=note, cache_bytes=CACHE_BYTES)
+        self.data = opened = open_data(data)
+        note(str(opened))
+        self.about = {"data": opened.source.data, "format": opened.about, "split": split}
+        self.dataset = CrackDataset(opened.samples(split), note=note, cache_bytes=CACHE_BYTES)
         self.exclude = None if exclude is None else Path(exclude)
         self.keep = (
             None
@@ -163,17 +163,17 @@ class _Scored:
         total, sizes, images = AllMetrics(threshold), SizeBias(), len(self.dataset)
         for i, sample in enumerate(self.dataset.samples):
             image, mask = self.dataset.arrays(i)
-            truth, labelled = mask == 1, mask != NO_LABEL
+            target, labelled = mask == 1, mask != NO_LABEL
             valid = None if labelled.all() else labelled
             probability, logits = predict(sample, image)
             seen = np.ones(logits.shape, dtype=bool) if valid is None else _in_frame(valid, logits.shape)
-            saved, saved_truth = saved_prediction(logits, seen), truth_in_frame(truth)
-            row = total.add(sample.name, probability, truth, saved[seen], saved_truth[seen], valid)
-            found = probability >= threshold
-            sizes.add(truth & labelled, found & labelled)
-            self.worst.add(float(row["iou_crack"]), i, sample.name, found, valid)
+            saved, saved_target = saved_prediction(logits, seen), target_in_frame(target)
+            row = total.add(sample.name, probability, target, saved[seen], saved_target[seen], valid)
+            prediction = probability >= threshold
+            sizes.add(target & labelled, prediction & labelled)
+            self.worst.add(float(row["iou_crack"]), i, sample.name, prediction, valid)
             if on_image is not None:
-                on_image(i, image, truth & labelled, found & labelled)
+                on_image(i, image, target & labelled, prediction & labelled)
             if 10 * (i + 1) // images > 10 * i // images and images >= 20:
                 self.note(f"{i + 1}/{images} images")
         every = total.contributions()

@@ -18,14 +18,14 @@ class SizeBias:
     def __init__(self) -> None:
         self._ratios: dict[str, list[float]] = {name: [] for name in SIZES}
 
-    def add(self, truth: Mask, found: Mask) -> None:
+    def add(self, target: Mask, prediction: Mask) -> None:
         """(H, W) each, False without a label."""
-        if not (truth.any() and found.any()):
+        if not (target.any() and prediction.any()):
             return
-        label, prediction = measure_mask(truth), measure_mask(found)
-        if label.cracks and prediction.cracks:
+        labelled, predicted = measure_mask(target), measure_mask(prediction)
+        if labelled.cracks and predicted.cracks:
             for name, ratios in self._ratios.items():
-                ratios.append(getattr(prediction, name) / getattr(label, name))
+                ratios.append(getattr(predicted, name) / getattr(labelled, name))
 
     def summary(self) -> dict[str, Any]:
         """JSON-able: number of images, and of each size median and 5th and 95th percentile of predicted by labelled."""

@@ -18,9 +18,9 @@ class WorstImages:
         self._keep = keep
         self._heap: list[tuple[float, int, str, Mask, Mask | None]] = []
 
-    def add(self, iou: float, index: int, name: str, found: Mask, valid: Mask | None) -> None:
+    def add(self, iou: float, index: int, name: str, prediction: Mask, valid: Mask | None) -> None:
         """`index`: of the image in its dataset. Of equal images the earlier one is kept."""
-        entry = (-iou, -index, name, found, valid)
+        entry = (-iou, -index, name, prediction, valid)
         if len(self._heap) < self._keep:
             self._heap.append(entry)
             heapify(self._heap)
@@ -30,9 +30,9 @@ class WorstImages:
     def write(self, folder: Path, dataset: CrackDataset) -> list[Path]:
         """folder/01_iou0.1234_NAME.png …, worst first. Raises SegplugError when it cannot be written."""
         files = []
-        for rank, (iou, index, name, found, valid) in enumerate(sorted(self._heap, reverse=True), start=1):
+        for rank, (iou, index, name, prediction, valid) in enumerate(sorted(self._heap, reverse=True), start=1):
             image, mask = dataset.arrays(-index)
             file = folder / f"{rank:02}_iou{-iou:.4f}_{name}.png"
-            write_picture(file, draw_comparison(image, mask == 1, found, valid, -iou))
+            write_picture(file, draw_comparison(image, mask == 1, prediction, valid, -iou))
             files.append(file)
         return files

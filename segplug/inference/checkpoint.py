@@ -18,7 +18,7 @@ from segplug.weights import model_file
 from yoloplug.files import write
 
 __all__ = [
-    "AVERAGE",
+    "EMA",
     "FORMAT",
     "MODEL",
     "AtomicCheckpointIO",
@@ -29,7 +29,8 @@ __all__ = [
 
 FORMAT = 1
 MODEL = "model."
-AVERAGE = "average.module."
+EMA = "ema.module."
+_EMA_ONCE = "average."  # its name in files of earlier versions
 
 
 _CONTENTS: dict[str, type | tuple[type, ...]] = {
@@ -78,6 +79,10 @@ def read_checkpoint(path: Path, to_resume: bool = False) -> dict[str, Any]:
     expected = contents["segplug"].get("sha256")
     if expected is not None and expected != weights_digest(contents["state_dict"]):
         raise SegplugError(f"{path}: damaged: the weights differ from their checksum; copy it again, or use another")
+    contents["state_dict"] = {
+        f"ema.{name.removeprefix(_EMA_ONCE)}" if name.startswith(_EMA_ONCE) else name: tensor
+        for name, tensor in contents["state_dict"].items()
+    }
     if to_resume:
         if "optimizer_states" not in contents:
             raise SegplugError(f"{path}: holds weights but no state of training", "start from them with --init")
@@ -99,14 +104,14 @@ def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 
     path: a checkpoint, or the name of a model that comes with the package.
 
-    Of a run with a moving average of weights (`ema`) it is the average.
+    Of a run with `ema` it is the EMA of the weights.
     """
     path = model_file(path)
     contents = read_checkpoint(path)
     about = contents["segplug"]
     model = _build(path, about["model"])
     state = contents["state_dict"]
-    prefix = AVERAGE if any(key.startswith(AVERAGE) for key in state) else MODEL
+    prefix = EMA if any(key.startswith(EMA) for key in state) else MODEL
     weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     weights = without_cut_stages(model, weights)
     _refuse_other_weights(path, about["model"]["name"], model.state_dict(), weights)

@@ -33,11 +33,11 @@ def tversky(
     """
     rows = len(logits) if per_image else 1
     labelled = (mask != NO_LABEL).reshape(rows, -1)
-    # Where nothing is labelled, prediction and truth are 0 and add to no sum.
+    # Where nothing is labelled, prediction and target are 0 and add to no sum.
     p = torch.sigmoid(logits).reshape(rows, -1).masked_fill(~labelled, 0)
-    truth = mask.reshape(rows, -1).masked_fill(~labelled, 0).to(p.dtype)
+    target = mask.reshape(rows, -1).masked_fill(~labelled, 0).to(p.dtype)
     some = labelled.any(1)
-    tp, predicted, cracked = (part.sum(1)[some] for part in (p * truth, p, truth))
+    tp, predicted, cracked = (part.sum(1)[some] for part in (p * target, p, target))
     fp, fn = predicted - tp, cracked - tp
     terms = 1 - (tp + smooth) / (tp + alpha * fp + beta * fn + smooth)
     return terms.sum() / max(1, len(terms))

@@ -15,16 +15,16 @@ __all__ = ["bce", "focal", "lovasz"]
 
 def bce(logits: Tensor, mask: Tensor, pos_weight: float = 1.0) -> Tensor:
     """Mean binary cross entropy of labelled pixels; crack pixels count `pos_weight` times."""
-    logits, truth = _labelled(logits, mask)
+    logits, target = _labelled(logits, mask)
     weight = logits.new_tensor(pos_weight)
-    total = F.binary_cross_entropy_with_logits(logits, truth, pos_weight=weight, reduction="sum")
-    return total / max(1, truth.numel())
+    total = F.binary_cross_entropy_with_logits(logits, target, pos_weight=weight, reduction="sum")
+    return total / max(1, target.numel())
 
 
 def focal(logits: Tensor, mask: Tensor, gamma: float = 2.0, alpha: float = 0.25) -> Tensor:
     """Mean of alpha_t (1 - p_t)^gamma · BCE, alpha_t being `alpha` on crack and 1 - alpha elsewhere."""
-    logits, truth = _labelled(logits, mask)
-    return FocalLoss(BINARY_MODE, alpha=alpha, gamma=gamma, reduction="sum")(logits, truth) / max(1, truth.numel())
+    logits, target = _labelled(logits, mask)
+    return FocalLoss(BINARY_MODE, alpha=alpha, gamma=gamma, reduction="sum")(logits, target) / max(1, target.numel())
 
 
 def lovasz(logits: Tensor, mask: Tensor, per_image: bool = False) -> Tensor:

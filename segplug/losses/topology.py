@@ -23,11 +23,11 @@ def cldice(logits: Tensor, mask: Tensor, iterations: int = 10, smooth: float = 1
     """
     labelled = mask != NO_LABEL
     p = torch.sigmoid(logits).masked_fill(~labelled, 0)
-    truth = mask.masked_fill(~labelled, 0).to(p.dtype)
-    empty = truth.sum((1, 2, 3), keepdim=True) == 0
-    found = torch.where(empty, p, soft_skeleton(p, iterations, labelled))
-    line = soft_skeleton(truth, iterations, labelled)
-    precision = ((found * truth).sum() + smooth) / (found.sum() + smooth)
+    target = mask.masked_fill(~labelled, 0).to(p.dtype)
+    empty = target.sum((1, 2, 3), keepdim=True) == 0
+    line_found = torch.where(empty, p, soft_skeleton(p, iterations, labelled))
+    line = soft_skeleton(target, iterations, labelled)
+    precision = ((line_found * target).sum() + smooth) / (line_found.sum() + smooth)
     sensitivity = ((line * p).sum() + smooth) / (line.sum() + smooth)
     return 1 - 2 * precision * sensitivity / (precision + sensitivity)
 

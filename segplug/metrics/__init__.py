@@ -5,7 +5,7 @@ from segplug.metrics.counts import Counts, count, f1, iou_crack, miou, precision
 from segplug.metrics.definitions import DEFINITIONS
 from segplug.metrics.distance import distance_to_outline, hd95_px
 from segplug.metrics.metric_sum import AllMetrics, MetricSum, Row
-from segplug.metrics.scs_compat import ScsCounts, saved_prediction, scs_counts, scs_scores, to_frame, truth_in_frame
+from segplug.metrics.scs_compat import ScsCounts, saved_prediction, scs_counts, scs_scores, target_in_frame, to_frame
 from segplug.metrics.tolerance import TOLERANCES_PX, ToleranceCounts, count_within, f1_tolerance
 from segplug.metrics.topology import cldice, count_skeletons
 
@@ -34,6 +34,6 @@ __all__ = [
     "saved_prediction",
     "scs_counts",
     "scs_scores",
+    "target_in_frame",
     "to_frame",
-    "truth_in_frame",
 ]

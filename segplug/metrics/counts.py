@@ -24,10 +24,10 @@ class Counts:
         return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn)
 
 
-def count(found: Mask, truth: Mask) -> Counts:
+def count(prediction: Mask, target: Mask) -> Counts:
     """Counts of two boolean arrays of one shape."""
-    tp, predicted, labelled = (int(np.count_nonzero(a)) for a in (found & truth, found, truth))
-    return Counts(tp, predicted - tp, labelled - tp, truth.size - predicted - labelled + tp)
+    tp, predicted, labelled = (int(np.count_nonzero(a)) for a in (prediction & target, prediction, target))
+    return Counts(tp, predicted - tp, labelled - tp, target.size - predicted - labelled + tp)
 
 
 def iou_crack(c: Counts) -> float:

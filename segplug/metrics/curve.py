@@ -26,9 +26,9 @@ class CurveSum:
         self._pooled = np.zeros((2, AP_BINS), dtype=np.int64) if pooled is None else pooled
         self._ois = ois or Counts()
 
-    def add(self, probability: NDArray[np.floating], truth: Mask) -> None:
+    def add(self, probability: NDArray[np.floating], target: Mask) -> None:
         """Add one image's (pixels,) probabilities in [0, 1] and labels."""
-        added = histogram(probability, truth)
+        added = histogram(probability, target)
         self._pooled += added
         self._ois += best_counts(added)
 
@@ -49,11 +49,11 @@ class CurveSum:
         }
 
 
-def histogram(probability: NDArray[np.floating], truth: Mask) -> NDArray[np.int64]:
+def histogram(probability: NDArray[np.floating], target: Mask) -> NDArray[np.int64]:
     """(pixels,) probabilities in [0, 1] and labels -> (2, AP_BINS) pixels of background and crack by floor(10000 p)."""
     # In float64: a float32 product would round some values just below a threshold up to it.
     bins = np.minimum((probability.astype(np.float64) * AP_BINS).astype(np.int64), AP_BINS - 1)
-    every, crack = np.bincount(bins, minlength=AP_BINS), np.bincount(bins[truth], minlength=AP_BINS)
+    every, crack = np.bincount(bins, minlength=AP_BINS), np.bincount(bins[target], minlength=AP_BINS)
     return np.stack([every - crack, crack])
 
 

@@ -43,17 +43,17 @@ def _without_ipp() -> Iterator[None]:
 
 
 def hd95_px(
-    found: Mask, truth: Mask, to_found: Floats, to_truth: Floats, diagonal_px: float, percentile: float = 95
+    prediction: Mask, target: Mask, to_prediction: Floats, to_target: Floats, diagonal_px: float, percentile: float = 95
 ) -> float:
     """HD95 of two (H, W) masks in px, given `distance_to_outline` of each; percentile 100: Hausdorff distance."""
-    empty = (not found.any(), not truth.any())
+    empty = (not prediction.any(), not target.any())
     if all(empty):
         return 0.0
     if any(empty):
         return diagonal_px
     return max(
-        float(np.percentile(to_truth[_outline(found)], percentile)),
-        float(np.percentile(to_found[_outline(truth)], percentile)),
+        float(np.percentile(to_target[_outline(prediction)], percentile)),
+        float(np.percentile(to_prediction[_outline(target)], percentile)),
     )
 
 

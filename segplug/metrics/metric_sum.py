@@ -84,37 +84,37 @@ class AllMetrics:
         probability: NDArray[np.floating],
         mask: NDArray[np.integer],
         saved: Pixels,
-        saved_truth: Mask,
+        saved_target: Mask,
         valid: Mask | None = None,
     ) -> Row:
         """Add one image as `MetricSum.add` takes it, and its prediction and label as SCSegamba's protocol saves them.
 
-        saved, saved_truth: of one shape, less the pixels without a label. Returns the image's row.
+        saved, saved_target: of one shape, less the pixels without a label. Returns the image's row.
         """
         flat, labels = _labelled(probability, mask, valid)
         counts = count(flat >= self.threshold, labels)
-        found, truth = probability >= self.threshold, mask.astype(bool)
+        prediction, target = probability >= self.threshold, mask.astype(bool)
         if valid is not None:
-            found, truth = found & valid, truth & valid
-        diagonal_px = math.hypot(*truth.shape)
-        found, truth = _crop(found, truth)
-        to_found, to_truth = distance_to_outline(found), distance_to_outline(truth)
-        near = {r: count_within(found, truth, to_found, to_truth, r) for r in TOLERANCES_PX}
-        lines = count_skeletons(found, truth)
+            prediction, target = prediction & valid, target & valid
+        diagonal_px = math.hypot(*target.shape)
+        prediction, target = _crop(prediction, target)
+        to_prediction, to_target = distance_to_outline(prediction), distance_to_outline(target)
+        near = {r: count_within(prediction, target, to_prediction, to_target, r) for r in TOLERANCES_PX}
+        lines = count_skeletons(prediction, target)
         row: Row = {
             "name": name,
             **asdict(counts),
             **pixel_scores(counts),
             **near_scores(near),
             "cldice": cldice(lines),
-            "hd95_px": hd95_px(found, truth, to_found, to_truth, diagonal_px),
-            "one_mask_empty": int(found.any() != truth.any()),
+            "hd95_px": hd95_px(prediction, target, to_prediction, to_target, diagonal_px),
+            "one_mask_empty": int(prediction.any() != target.any()),
         }
         self.rows.append(row)
         pixels = histogram(flat, labels).ravel()
         bins = np.flatnonzero(pixels)
-        near_counts = np.array([astuple(near[r]) for r in TOLERANCES_PX])
-        scs = scs_counts(saved, saved_truth)
+        near_counts = np.array([near[r] for r in TOLERANCES_PX])
+        scs = scs_counts(saved, saved_target)
         self._images.append(
             _Image(counts, bins.astype(np.uint16), pixels[bins].astype(np.uint32), near_counts, lines, scs)
         )
@@ -132,7 +132,7 @@ class AllMetrics:
             bins=np.concatenate([image.bins for image in images]),
             pixels=np.concatenate([image.pixels for image in images]),
             near=np.stack([image.near for image in images]).astype(np.int64),
-            lines=np.array([astuple(image.lines) for image in images], dtype=np.int64),
+            lines=np.array([image.lines for image in images], dtype=np.int64),
             hd95_px=np.array([float(row["hd95_px"]) for row in self.rows]),
             one_mask_empty=np.array([bool(row["one_mask_empty"]) for row in self.rows]),
             scs_pooled=np.stack([image.scs.pooled for image in images]).astype(np.int64),
@@ -170,8 +170,8 @@ def _labelled(
     shapes = {probability.shape, mask.shape} | (set() if valid is None else {valid.shape})
     if len(shapes) > 1:
         raise ValueError(f"probability {probability.shape}, mask {mask.shape} and valid differ in shape: {shapes}")
-    truth = mask.astype(bool)
-    flat, labels = (probability.ravel(), truth.ravel()) if valid is None else (probability[valid], truth[valid])
+    target = mask.astype(bool)
+    flat, labels = (probability.ravel(), target.ravel()) if valid is None else (probability[valid], target[valid])
     if flat.size == 0:
         raise ValueError("no valid pixel")
     if not np.isfinite(flat).all():
@@ -181,10 +181,10 @@ def _labelled(
     return flat, labels
 
 
-def _crop(found: Mask, truth: Mask) -> tuple[Mask, Mask]:
+def _crop(prediction: Mask, target: Mask) -> tuple[Mask, Mask]:
     """Both masks cut to the box around them: nothing outside it is within reach of a distance or a skeleton."""
-    rows, columns = (np.flatnonzero((found | truth).any(axis=axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero((prediction | target).any(axis=axis)) for axis in (1, 0))
     if rows.size == 0:
-        return found[:1, :1], truth[:1, :1]
+        return prediction[:1, :1], target[:1, :1]
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return np.ascontiguousarray(found[box]), np.ascontiguousarray(truth[box])
+    return np.ascontiguousarray(prediction[box]), np.ascontiguousarray(target[box])

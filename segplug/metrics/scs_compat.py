@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from segplug.arrays import Floats, Mask, Pixels, Points
 
-__all__ = ["FRAME_PX", "ScsCounts", "saved_prediction", "scs_counts", "scs_scores", "to_frame", "truth_in_frame"]
+__all__ = ["FRAME_PX", "ScsCounts", "saved_prediction", "scs_counts", "scs_scores", "target_in_frame", "to_frame"]
 
 Picture = TypeVar("Picture", Pixels, Floats)
 FRAME_PX = 512
@@ -35,9 +35,9 @@ class ScsCounts:
     miou: Points
 
 
-def scs_counts(saved: Pixels, truth: Mask) -> ScsCounts:
+def scs_counts(saved: Pixels, target: Mask) -> ScsCounts:
     """From the saved prediction (see `saved_prediction`) and the label, of one shape."""
-    values, crack = np.bincount(saved.ravel(), minlength=256), np.bincount(saved[truth], minlength=256)
+    values, crack = np.bincount(saved.ravel(), minlength=256), np.bincount(saved[target], minlength=256)
     above = np.stack([values - crack, crack])[:, ::-1].cumsum(axis=1)[:, ::-1]
     (negative, positive), (fp, tp) = above[:, 0], above[:, LOWEST]
     fn, tn = positive - tp, negative - fp
@@ -72,7 +72,7 @@ def to_frame(picture: Picture) -> Picture:
     return cv2.resize(picture, (FRAME_PX, FRAME_PX), interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]
 
 
-def truth_in_frame(mask: Mask) -> Mask:
+def target_in_frame(mask: Mask) -> Mask:
     """(H, W) label -> 512x512, cut above 127 of 255."""
     return to_frame(mask.astype(np.uint8) * 255) > 127
 

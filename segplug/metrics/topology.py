@@ -13,15 +13,10 @@ from segplug.metrics.tolerance import ToleranceCounts, f1_tolerance
 __all__ = ["cldice", "count_skeletons"]
 
 
-def count_skeletons(found: Mask, truth: Mask) -> ToleranceCounts:
+def count_skeletons(prediction: Mask, target: Mask) -> ToleranceCounts:
     """Counts of one image's (H, W) masks: predicted skeleton pixels on the label, labelled ones on the prediction."""
-    found_line, true_line = _skeleton(found), _skeleton(truth)
-    return ToleranceCounts(
-        int(np.count_nonzero(found_line & truth)),
-        int(np.count_nonzero(found_line)),
-        int(np.count_nonzero(true_line & found)),
-        int(np.count_nonzero(true_line)),
-    )
+    predicted_line, labelled_line = _skeleton(prediction), _skeleton(target)
+    return ToleranceCounts.of(predicted_line & target, predicted_line, labelled_line & prediction, labelled_line)
 
 
 def cldice(c: ToleranceCounts) -> float:

@@ -6,14 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
-from segplug.settings import require, setting
+from segplug.settings import SettingError, require, setting, typed
 from segplug.training.schedules import Schedule
+from segplug.yaml_file import read_document
+from yoloplug.names import choices
 
-__all__ = ["Precision", "TrainConfig"]
+__all__ = ["Precision", "TrainConfig", "read_settings"]
 
 Precision = Literal["auto", "32", "bf16", "16"]
 FREE_ON_RESUME = set("data more_data recursive init ignore groups out resume device workers".split())
@@ -65,7 +67,7 @@ class TrainConfig(DataSource):
     ema: float | None = setting(
         None,
         "optimisation",
-        "decay of a moving average of the weights, such as 0.999, which is then validated and saved",
+        "decay of an EMA of the weights, such as 0.999, which is then validated and saved",
     )
     patience: int | None = setting(
         None, "optimisation", "stop when validation has not improved for so many epochs; none: never", 1, MOST
@@ -152,3 +154,22 @@ class TrainConfig(DataSource):
             raise SegplugError(
                 f"{where} was started with other settings ({'; '.join(changed)}); use its own or a new out"
             )
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The TrainConfig fields that the file sets. Paths in it are relative to the working folder, as on a command line.
+
+    Raises SegplugError on an unreadable file, an unknown key (the nearest one named), a value of the wrong type.
+    """
+    document = read_document(path)
+    settings, known = document.value, [f.name for f in fields(TrainConfig)]
+    if not isinstance(settings, dict):
+        raise SettingError(f"must hold settings by name (epochs: 50), got {type(settings).__name__}", (), path)
+    for key in settings:
+        if key not in known:
+            raise SettingError(f"is no setting{choices(key, known)}", (key,), path, document.line((key,)))
+    hints = get_type_hints(TrainConfig)
+    try:
+        return {key: typed(key, value, hints[key]) for key, value in settings.items()}
+    except SettingError as error:
+        raise SettingError(error.problem, error.key, path, document.line(error.key)) from error

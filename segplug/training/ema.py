@@ -1,4 +1,4 @@
-"""Exponential moving average of a network's weights.
+"""EMA, the exponential moving average of a network's weights.
 
 Paper: Polyak and Juditsky 1992, https://doi.org/10.1137/0330046, with the rising decay of TensorFlow's
 ExponentialMovingAverage, so that a short run is not held back by its random start.
@@ -7,10 +7,10 @@ ExponentialMovingAverage, so that a short run is not held back by its random sta
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-__all__ = ["moving_average"]
+__all__ = ["ema_of"]
 
 
-def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+def ema_of(model: nn.Module, decay: float) -> AveragedModel:
     """A frozen copy of `model`; each `update_parameters(model)` moves weights and buffers towards the model's.
 
     The decay of update n (from 0) is min(decay, (1 + n) / (10 + n)).
@@ -20,5 +20,4 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
         now = min(decay, (1 + float(updates)) / (10 + float(updates)))
         return now * averaged + (1 - now) * current
 
-    copy = AveragedModel(model, avg_fn=average, use_buffers=True)
-    return copy.requires_grad_(False)
+    return AveragedModel(model, avg_fn=average, use_buffers=True).requires_grad_(False)

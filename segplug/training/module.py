@@ -1,4 +1,4 @@
-"""CrackModule: one network, its loss, schedule, average and validation metrics, as a LightningModule."""
+"""CrackModule: one network, its loss, schedule, EMA and validation metrics, as a LightningModule."""
 
 from math import isfinite, nan
 from typing import Any
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from segplug.data.labels import NO_LABEL
 from segplug.errors import NonFiniteLoss
-from segplug.inference.checkpoint import AVERAGE, FORMAT, MODEL, weights_digest
+from segplug.inference.checkpoint import EMA, FORMAT, MODEL, weights_digest
 from segplug.inference.probability import image_logits, normalise
 from segplug.losses import LossSum
 from segplug.losses.deep_supervision import supervised_loss
 from segplug.metrics import MetricSum
 from segplug.models.preprocessing import preprocessing_of
 from segplug.training.config import TrainConfig
-from segplug.training.ema import moving_average
+from segplug.training.ema import ema_of
 from segplug.training.ranks import any_rank, gather, rank, world
 from segplug.training.schedules import lr_factor
 
@@ -27,7 +27,7 @@ class CrackModule(L.LightningModule):
     """Batches are (N, 3, H, W) uint8 images and (N, 1, H, W) masks of 0, 1, 255. `row` holds the epoch's figures.
 
     steps_per_epoch counts steps of the optimizer. origin: of the weights, kept in checkpoints. With `config.ema`,
-    `average` is validated and handed out, and `model` is what is trained on. Under DDP each rank adds its share; `row`
+    `ema` is validated and handed out, and `model` is what is trained on. Under DDP each rank adds its share; `row`
     is the same on all of them.
     """
 
@@ -36,7 +36,7 @@ class CrackModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.model = model
-        self.average = moving_average(model, config.ema) if config.ema is not None else None
+        self.ema = ema_of(model, config.ema) if config.ema is not None else None
         self.config = config
         self.steps_per_epoch = steps_per_epoch
         self.origin = origin
@@ -61,8 +61,8 @@ class CrackModule(L.LightningModule):
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
-        if self.average is not None:
-            self.average.update_parameters(self.model)
+        if self.ema is not None:
+            self.ema.update_parameters(self.model)
 
     def on_validation_epoch_start(self) -> None:
         self._val_losses.clear()
@@ -71,7 +71,7 @@ class CrackModule(L.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor | None:
         """One whole image a rank. Returns its (H, W) probability, None where a rank only keeps step with the others."""
         images, masks = batch
-        logits = image_logits(self.model if self.average is None else self.average.module, images)
+        logits = image_logits(self.model if self.ema is None else self.ema.module, images)
         loss = self.loss(logits, masks)
         self._check_finite(loss, None)
         if index * world() + rank() >= len(self.trainer.val_dataloaders.dataset):  # type: ignore[union-attr]
@@ -126,10 +126,10 @@ class CrackModule(L.LightningModule):
             "start": self.origin,
             "row": dict(self.row),
         }
-        if "optimizer_states" not in checkpoint and self.average is not None:  # best.ckpt: only what is handed out
+        if "optimizer_states" not in checkpoint and self.ema is not None:  # best.ckpt: only what is handed out
             weights = checkpoint["state_dict"]
             checkpoint["state_dict"] = {
-                MODEL + name.removeprefix(AVERAGE): weights[name] for name in weights if name.startswith(AVERAGE)
+                MODEL + name.removeprefix(EMA): weights[name] for name in weights if name.startswith(EMA)
             }
         checkpoint["segplug"]["sha256"] = weights_digest(checkpoint["state_dict"])
 

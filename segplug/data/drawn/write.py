@@ -27,8 +27,8 @@ def draw_folder(out: Path | str, count: int, seed: int = 0, size: int = 384, val
             image, mask = (Path(out) / split / kind / name for kind in ("images", "masks"))
             if mask.exists():
                 continue
-            photo, truth = draw_scene(1_000_000 * seed + first + k, size)
-            for path, pixels in ((image, photo), (mask, truth)):
+            photo, label = draw_scene(1_000_000 * seed + first + k, size)
+            for path, pixels in ((image, photo), (mask, label)):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_picture(path, pixels)
             if (k + 1) % 500 == 0:

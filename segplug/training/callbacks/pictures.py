@@ -56,8 +56,8 @@ class ValidationPictures(L.Callback):
         if outputs is None or epoch % self.every or index not in self.chosen:
             return
         image, mask = self.dataset.arrays(index)
-        truth, found, valid = mask == 1, outputs.numpy() >= 0.5, mask != NO_LABEL
-        picture = draw_comparison(image, truth, found, valid, iou_crack(count(found[valid], truth[valid])))
+        target, prediction, valid = mask == 1, outputs.numpy() >= 0.5, mask != NO_LABEL
+        picture = draw_comparison(image, target, prediction, valid, iou_crack(count(prediction[valid], target[valid])))
         write_picture(self.folder / f"{self.dataset.samples[index].name}_epoch{epoch:03}.png", picture)
 
 

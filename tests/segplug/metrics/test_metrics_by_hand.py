@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, scs_counts, scs_scores, truth_in_frame
+from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, scs_counts, scs_scores, target_in_frame
 
 TRUTH = np.array([[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
 FOUND = np.array([[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]])
@@ -133,7 +133,7 @@ def test_predictions_are_saved_as_published() -> None:
 def test_labels_are_resized_as_published() -> None:
     truth = np.zeros((256, 1024), dtype=bool)
     truth[64:128, 512:] = True
-    frame = truth_in_frame(truth)
+    frame = target_in_frame(truth)
     assert frame.shape == (512, 512) and frame[128:256, 256:].all() and frame.sum() == 128 * 256
 
 

@@ -9,8 +9,7 @@ import pytest
 
 from segplug.errors import SegplugError
 from segplug.settings import typed
-from segplug.training.config import TrainConfig
-from segplug.training.config_file import read_settings
+from segplug.training.config import TrainConfig, read_settings
 
 
 def written(tmp_path: Path, text: str) -> Path:

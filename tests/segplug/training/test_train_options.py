@@ -16,13 +16,13 @@ from torch import nn
 from segplug.data.dataset import CrackDataset
 from segplug.data.readers import open_data
 from segplug.errors import SegplugError
-from segplug.inference.checkpoint import AVERAGE, load_model, read_checkpoint
+from segplug.inference.checkpoint import EMA, load_model, read_checkpoint
 from segplug.inference.probability import crack_probability
 from segplug.metrics import MetricSum
 from segplug.training.callbacks.epoch_record import EpochRecord, best_row
 from segplug.training.callbacks.pictures import draw_curves
 from segplug.training.config import TrainConfig
-from segplug.training.ema import moving_average
+from segplug.training.ema import ema_of
 from segplug.training.run import train
 
 Tiny = Callable[..., TrainConfig]
@@ -51,7 +51,7 @@ def val_names(folder: Path) -> set[str]:
 
 def test_the_average_is_the_recurrence() -> None:
     model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
-    average = moving_average(model, 0.2)
+    average = ema_of(model, 0.2)
     values, expected = [3.0, 5.0, -1.0, 2.0], 3.0
     for n, value in enumerate(values):
         nn.init.constant_(model[0].weight, value)
@@ -69,7 +69,7 @@ def test_the_average_is_validated_and_handed_out(tiny: Tiny, cracks: Path) -> No
     out = train(tiny(ema=0.8, lr=1e-2))
     last, best = read_checkpoint(out / "last.ckpt"), read_checkpoint(out / "best.ckpt")
     trained = {k: v for k, v in last["state_dict"].items() if k.startswith("model.")}
-    averaged = {"model." + k.removeprefix(AVERAGE): v for k, v in last["state_dict"].items() if k.startswith(AVERAGE)}
+    averaged = {"model." + k.removeprefix(EMA): v for k, v in last["state_dict"].items() if k.startswith(EMA)}
     assert trained.keys() == averaged.keys() == best["state_dict"].keys()
     assert not all(trained[k].equal(averaged[k]) for k in trained)
     for name, row in (("last", rows(out)[-1]), ("best", best["segplug"]["row"])):
