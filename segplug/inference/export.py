@@ -87,33 +87,20 @@ def export_model(
             import_export_extra(name)
     network, trained = load_model(source)
     whole = _FromPixels(network).eval()
-    if format == "half":
-        return _export_half(whole, trained, target, threshold, scales)
-    about = _about(network, trained, format, threshold)
-    writer, reader = _WRITERS[format], _onnx_logits if format == "onnx" else _torch_logits
+    about = {"size_multiple_px": 1} if format == "half" else _about(network, trained, format, threshold)
     differences: list[float] = []
 
     def fill(part: Path) -> None:
-        _trace(lambda: writer(whole, part, about, opset), about["model"], format)
-        differences.extend(_differences(whole, reader(part), target, TOLERANCE))
+        if format == "half":
+            save_half(network, trained, part, threshold, scales)
+            written: Callable[[Tensor], Tensor] = _FromPixels(load_model(part)[0])
+        else:
+            _trace(lambda: _WRITERS[format](whole, part, about, opset), about["model"], format)
+            written = _onnx_logits(part) if format == "onnx" else load_exported(part)[0].logits
+        differences.extend(_differences(whole, written, target, HALF_TOLERANCE if format == "half" else TOLERANCE))
 
     write(target, fill)
     return Exported(target, CHECKED, tuple(differences), about["size_multiple_px"])
-
-
-def _export_half(
-    whole: _FromPixels, trained: dict[str, Any], target: Path, threshold: float, scales: Sequence[float]
-) -> Exported:
-    differences: list[float] = []
-
-    def fill(part: Path) -> None:
-        save_half(whole.network, trained, part, threshold, scales)
-        rounded = _FromPixels(load_model(part)[0])
-        with torch.inference_mode():
-            differences.extend(_differences(whole, rounded, target, HALF_TOLERANCE))
-
-    write(target, fill)
-    return Exported(target, CHECKED, tuple(differences), 1)
 
 
 class _FromPixels(nn.Module):
@@ -207,10 +194,6 @@ def _onnx_logits(path: Path) -> Callable[[Tensor], Tensor]:
     return lambda images: torch.from_numpy(model.logits(images.numpy()))
 
 
-def _torch_logits(path: Path) -> Callable[[Tensor], Tensor]:
-    return load_exported(path)[0].logits
-
-
 def _differences(
     network: nn.Module, logits_of: Callable[[Tensor], Tensor], target: Path, allowed: float
 ) -> list[float]:
@@ -218,7 +201,8 @@ def _differences(
     for size in CHECKED:
         images = _images(*size)
         try:
-            written = logits_of(images)
+            with torch.inference_mode():
+                written = logits_of(images)
         except (RuntimeError, AssertionError) as error:  # a shape that the trace holds constant
             raise SegplugError(f"{target}: not written; it fails on images {size}: {_first_line(error)}") from error
         with torch.inference_mode():

@@ -8,6 +8,17 @@ from segplug.arrays import Points
 __all__ = ["Crack", "MaskMeasurement"]
 
 
+class _Scaled:
+    """In millimetres what the attribute `source` is in pixels; None where that is None, and without a scale."""
+
+    def __init__(self, source: str, power: int = 1) -> None:
+        self.source, self.power = source, power
+
+    def __get__(self, item: Any, owner: type) -> float | None:
+        value = getattr(item, self.source)
+        return None if value is None or item.mm_per_px is None else value * item.mm_per_px**self.power
+
+
 @dataclass(frozen=True)
 class Crack:
     """One 8-connected piece of a mask, or several in line. The `_mm` values are None without a scale.
@@ -37,32 +48,16 @@ class Crack:
     gap_px: float = 0.0
     centre_lines_px: tuple[Points, ...] = field(default=(), repr=False, compare=False)
 
-    @property
-    def length_mm(self) -> float | None:
-        return _scaled(self.length_px, self.mm_per_px)
-
-    @property
-    def mean_width_mm(self) -> float | None:
-        return _scaled(self.mean_width_px, self.mm_per_px)
-
-    @property
-    def max_width_mm(self) -> float | None:
-        return _scaled(self.max_width_px, self.mm_per_px)
-
-    @property
-    def area_mm2(self) -> float | None:
-        return _scaled(self.area_px, self.mm_per_px, power=2)
+    length_mm = _Scaled("length_px")
+    mean_width_mm = _Scaled("mean_width_px")
+    max_width_mm = _Scaled("max_width_px")
+    area_mm2 = _Scaled("area_px", power=2)
 
     def row(self) -> dict[str, Any]:
         """Rounded, for CSV and JSON; coordinates apart."""
         return {
             "crack": self.number,
-            "length_px": round(self.length_px, 2),
-            "length_mm": _rounded(self.length_mm),
-            "mean_width_px": round(self.mean_width_px, 2),
-            "mean_width_mm": _rounded(self.mean_width_mm),
-            "max_width_px": round(self.max_width_px, 2),
-            "max_width_mm": _rounded(self.max_width_mm),
+            **_lengths(self),
             "max_width_x_px": round(self.max_width_at_px[0], 1),
             "max_width_y_px": round(self.max_width_at_px[1], 1),
             "orientation_deg": None if self.orientation_deg is None else round(self.orientation_deg, 1),
@@ -93,6 +88,11 @@ class MaskMeasurement:
     left_out: int
     left_out_px: int
 
+    length_mm = _Scaled("length_px")
+    mean_width_mm = _Scaled("mean_width_px")
+    max_width_mm = _Scaled("max_width_px")
+    density_mm_per_mm2 = _Scaled("density_px_per_px2", power=-1)
+
     @property
     def crack_share(self) -> float:
         return self.crack_pixels / (self.height_px * self.width_px)
@@ -108,17 +108,9 @@ class MaskMeasurement:
         return sum(crack.length_px for crack in self.cracks)
 
     @property
-    def length_mm(self) -> float | None:
-        return _scaled(self.length_px, self.mm_per_px)
-
-    @property
     def mean_width_px(self) -> float | None:
         """Mean over the cracks' length; None without a crack."""
         return sum(c.mean_width_px * c.length_px for c in self.cracks) / self.length_px if self.cracks else None
-
-    @property
-    def mean_width_mm(self) -> float | None:
-        return _scaled(self.mean_width_px, self.mm_per_px)
 
     @property
     def widest(self) -> Crack | None:
@@ -130,17 +122,9 @@ class MaskMeasurement:
         return None if self.widest is None else self.widest.max_width_px
 
     @property
-    def max_width_mm(self) -> float | None:
-        return _scaled(self.max_width_px, self.mm_per_px)
-
-    @property
     def density_px_per_px2(self) -> float:
         """Crack length by picture area."""
         return self.length_px / (self.height_px * self.width_px)
-
-    @property
-    def density_mm_per_mm2(self) -> float | None:
-        return _scaled(self.density_px_per_px2, self.mm_per_px, power=-1)
 
     def row(self) -> dict[str, Any]:
         """Rounded totals, for CSV and JSON."""
@@ -151,20 +135,21 @@ class MaskMeasurement:
             "cracks": len(self.cracks),
             "left_out": self.left_out,
             "left_out_px": self.left_out_px,
-            "length_px": round(self.length_px, 2),
-            "length_mm": _rounded(self.length_mm),
-            "mean_width_px": None if self.mean_width_px is None else round(self.mean_width_px, 2),
-            "mean_width_mm": _rounded(self.mean_width_mm),
-            "max_width_px": None if self.max_width_px is None else round(self.max_width_px, 2),
-            "max_width_mm": _rounded(self.max_width_mm),
+            **_lengths(self),
             "crack_share": round(self.crack_share, 8),
             "density_px_per_px2": float(f"{self.density_px_per_px2:.4g}"),
             "density_mm_per_mm2": _rounded(self.density_mm_per_mm2),
         }
 
 
-def _scaled(value: float | None, mm_per_px: float | None, power: int = 1) -> float | None:
-    return None if value is None or mm_per_px is None else value * mm_per_px**power
+def _lengths(item: Any) -> dict[str, float | None]:
+    """Columns of length, mean and maximum width, in both units."""
+    found = {}
+    for name in ("length", "mean_width", "max_width"):
+        px = getattr(item, f"{name}_px")
+        found[f"{name}_px"] = None if px is None else round(px, 2)
+        found[f"{name}_mm"] = _rounded(getattr(item, f"{name}_mm"))
+    return found
 
 
 def _rounded(value: float | None) -> float | None:

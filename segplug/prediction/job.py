@@ -1,6 +1,6 @@
 """What all kinds of sources share: the settings of a prediction and where its results go."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """row: figures for predictions.csv. files: what was written."""
+    """size: height and width. crack_share: of what counts. files: what was written. annotations: COCO's."""
 
-    row: dict[str, str | float]
+    source: Source
+    size: tuple[int, ...]
+    crack_share: float
     files: list[Path]
-    annotations: list[dict[str, Any]]
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def row(self) -> dict[str, str | float]:
+        """Figures for predictions.csv."""
+        height, width = self.size
+        about: dict[str, str | float] = {"name": self.source.name, "source": self.source.place}
+        return {**about, "width": width, "height": height, "crack_share": self.crack_share}

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from segplug.data.check.image_facts import ImageFacts, LabelFacts
 from segplug.data.finding import Finding, some
@@ -31,14 +33,15 @@ def similar_images(images: Sequence[ImageFacts]) -> list[Finding]:
     if not images:
         return []
     signs = np.array([image.look for image in images], dtype=np.float32) * 2 - 1
-    leader = list(range(len(images)))  # of each photograph's chain of similar ones
+    links = []
     for start in range(0, len(images), ROWS):
         apart = (signs.shape[1] - signs[start : start + ROWS] @ signs.T) / 2
-        for row, other in np.argwhere(apart <= NEAR_BITS).tolist():
-            one = start + row
-            if other < one and images[one].pixels != images[other].pixels:
-                _join(leader, one, other)
-    chains = _groups(range(len(images)), lambda i: _leader(leader, i))
+        near = (np.argwhere(apart <= NEAR_BITS) + np.array([start, 0])).tolist()
+        links += [(i, j) for i, j in near if j < i and images[i].pixels != images[j].pixels]
+    ends = np.array(links, dtype=int).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(links), dtype=bool), (ends[0], ends[1])), shape=(len(images), len(images)))
+    chain = connected_components(graph, directed=False)[1]
+    chains = _groups(range(len(images)), lambda i: int(chain[i]))
     return [
         _finding("similar image", [images[i] for i in c], f"at most {NEAR_BITS} of 512 hash bits apart") for c in chains
     ]
@@ -87,14 +90,3 @@ def _groups(items: Sequence[int], key: Callable[[int], Hashable]) -> list[list[i
     for item in items:
         found[key(item)].append(item)
     return [group for group in found.values() if len(group) > 1]
-
-
-def _leader(leader: list[int], item: int) -> int:
-    while leader[item] != item:
-        item = leader[item]
-    return item
-
-
-def _join(leader: list[int], one: int, other: int) -> None:
-    first, second = sorted((_leader(leader, one), _leader(leader, other)))
-    leader[second] = first

@@ -132,7 +132,11 @@ def _encoding(sound: Sequence[ImageFacts], source: DataSource, findings: list[Fi
 
 
 def _label_findings(sound: Sequence[ImageFacts], labels: dict[int, LabelFacts]) -> list[Finding]:
-    findings = []
+    findings: list[Finding] = []
+
+    def add(kind: str, text: str, remedy: str, files: Sequence[object]) -> None:
+        findings.append(Finding(kind, text, remedy, None, tuple(map(str, files))))
+
     by_share = {i: label.crack_share for i, label in labels.items()}
     full = [sound[i] for i, share in by_share.items() if share >= FULL]
     mostly = [sound[i] for i, share in by_share.items() if MOSTLY < share < FULL]
@@ -141,23 +145,18 @@ def _label_findings(sound: Sequence[ImageFacts], labels: dict[int, LabelFacts]) 
         ("mostly crack", mostly, "look at them: is crack the other value here?"),
     ):
         if group:
-            files = tuple(str(image.sample.label.path) for image in group)
-            findings.append(Finding(kind, f"{len(group)} labels: {some(files)}", remedy, None, files))
-    bare = tuple(str(sound[i].sample.label.path) for i, label in labels.items() if label.labelled_share == 0)
-    if bare:
-        findings.append(
-            Finding("no labelled pixel", f"{len(bare)} labels: {some(bare)}", "remove these images", None, bare)
-        )
+            files = [image.sample.label.path for image in group]
+            add(kind, f"{len(group)} labels: {some(files)}", remedy, files)
+    if bare := [sound[i].sample.label.path for i, label in labels.items() if label.labelled_share == 0]:
+        add("no labelled pixel", f"{len(bare)} labels: {some(bare)}", "remove these images", bare)
     if labels and not any(by_share.values()):
-        findings.append(Finding("no crack", f"none of {len(labels)} labels has a crack", "check the labels' values"))
+        add("no crack", f"none of {len(labels)} labels has a crack", "check the labels' values", ())
     pieces, specks = (sum(getattr(label, k) for label in labels.values()) for k in ("pieces", "specks"))
     if specks > SPECK_SHARE * pieces:
         worst = sorted(labels, key=lambda i: -labels[i].specks)
-        files = tuple(str(sound[i].sample.label.path) for i in worst if labels[i].specks)
+        files = [sound[i].sample.label.path for i in worst if labels[i].specks]
         text = f"{specks} of {pieces} crack pieces are single pixels, most in {some(files)}"
-        findings.append(
-            Finding("specks", text, "remove them, or redo masks that were resized or compressed", None, files)
-        )
+        add("specks", text, "remove them, or redo masks that were resized or compressed", files)
     return findings
 
 

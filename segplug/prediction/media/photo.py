@@ -40,11 +40,9 @@ def predict_photo(source: Source, job: Job) -> Result:
         tracer.add(mask)
         write_json(path, feature_collection(tracer.cracks()), indent=None)
         files.append(path)
-    height, width = mask.shape
     share = float(mask.sum() / max(1, counted.sum()))
-    row: dict[str, str | float] = {"name": source.name, "source": source.place, "width": width, "height": height,
-                                   "crack_share": share}  # fmt: skip
-    return Result(row, files, crack_annotations(mask, probability) if "coco" in job.save else [])
+    annotations = crack_annotations(mask, probability) if "coco" in job.save else []
+    return Result(source, mask.shape, share, files, annotations)
 
 
 def _read(source: Source) -> Picture:

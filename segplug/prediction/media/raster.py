@@ -77,16 +77,14 @@ def predict_raster(source: Source, job: Job) -> Result:
                 tracer.add(mask)
             top, crack_px, valid_px = top + len(mask), crack_px + int(mask.sum()), valid_px + int(valid.sum())
         transform, crs = raster.transform, _crs_name(raster)
-        width, height = raster.width, raster.height
+        size = raster.shape
     files = [path for kind in writers if (path := job.path(kind, source, ".tif"))]
     if tracer is not None and (path := job.path("polygons", source, ".geojson")):
         a, b, c, d, e, f = transform[:6]
         found = feature_collection(tracer.cracks(), lambda x, y: (a * x + b * y + c, d * x + e * y + f), crs)
         write_json(path, found, indent=None)
         files.append(path)
-    row: dict[str, str | float] = {"name": source.name, "source": source.place, "width": width, "height": height,
-                                   "crack_share": crack_px / max(1, valid_px)}  # fmt: skip
-    return Result(row, files, [])
+    return Result(source, size, crack_px / max(1, valid_px), files)
 
 
 @contextmanager

@@ -64,10 +64,8 @@ def predict_video(source: Source, job: Job) -> Result:
             raise UnreadableError(f"{source.path}: not a readable video; restore, convert or remove the file")
     if frame < stated:
         job.note(f"{source.path.name}: ends after {frame} of {stated} frames, the file may be cut off")
-    height, width = image.shape[:2]
-    row: dict[str, str | float] = {"name": source.name, "source": source.place, "width": width, "height": height,
-                                   "crack_share": float(np.mean(shares))}  # fmt: skip
-    return Result(row, [path for path in targets if path is not None], [])
+    files = [path for path in targets if path is not None]
+    return Result(source, image.shape[:2], float(np.mean(shares)), files)
 
 
 def _open(path: Path, code: str, fps: float, shape: tuple[int, ...], stack: ExitStack) -> cv2.VideoWriter:
