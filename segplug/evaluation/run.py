@@ -24,6 +24,7 @@ from segplug.evaluation.sizes import SizeBias
 from segplug.evaluation.threshold import best_threshold, threshold_samples
 from segplug.evaluation.worst import WorstImages
 from segplug.inference.checkpoint import load_model
+from segplug.inference.memory import keep_freed_memory
 from segplug.inference.probability import crack_logits, fast_layout, pick_device, tiled_crack_probability
 from segplug.inference.tiling import check_tile
 from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, target_in_frame, to_frame
@@ -69,6 +70,7 @@ def evaluate(
     """
     _check_threshold(threshold)
     check_tile(tile)
+    keep_freed_memory()
     place = pick_device(device)
     scored = _Scored(data, split, out, worst, note, exclude)
     model, about = load_model(Path(checkpoint))

@@ -95,7 +95,7 @@ def export_model(
             save_half(network, trained, part, threshold, scales)
             written: Callable[[Tensor], Tensor] = _FromPixels(load_model(part)[0])
         else:
-            _trace(lambda: _WRITERS[format](whole, part, about, opset), about["model"], format)
+            _trace(lambda: _WRITERS[format](whole, part, about, opset), str(about["model"]), format)
             written = _onnx_logits(part) if format == "onnx" else load_exported(part)[0].logits
         differences.extend(_differences(whole, written, target, HALF_TOLERANCE if format == "half" else TOLERANCE))
 

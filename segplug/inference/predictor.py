@@ -66,7 +66,11 @@ class Predictor:
 
     def at_scales(self, image: Pixels) -> Floats:
         """`network`, averaged over `scales`, of an image of at most one tile."""
-        return np.mean([self._at(image, scale) for scale in self.scales], axis=0, dtype=np.float32)
+        first, *others = self.scales
+        total = self._at(image, first)
+        for scale in others:
+            total += self._at(image, scale)
+        return total / np.float32(len(self.scales)) if others else total
 
     def _at(self, image: Pixels, scale: float) -> Floats:
         h, w = image.shape[:2]

@@ -52,9 +52,11 @@ class CurveSum:
 def histogram(probability: NDArray[np.floating], target: Mask) -> NDArray[np.int64]:
     """(pixels,) probabilities in [0, 1] and labels -> (2, AP_BINS) pixels of background and crack by floor(10000 p)."""
     # In float64: a float32 product would round some values just below a threshold up to it.
-    bins = np.minimum((probability.astype(np.float64) * AP_BINS).astype(np.int64), AP_BINS - 1)
-    every, crack = np.bincount(bins, minlength=AP_BINS), np.bincount(bins[target], minlength=AP_BINS)
-    return np.stack([every - crack, crack])
+    bins = np.multiply(probability, AP_BINS, dtype=np.float64).astype(np.int64)
+    every, crack = (np.bincount(part, minlength=AP_BINS + 1) for part in (bins, bins[target]))
+    pixels = np.stack([every - crack, crack])
+    pixels[:, -2] += pixels[:, -1]  # a probability of 1 belongs to the last bin
+    return np.ascontiguousarray(pixels[:, :-1])
 
 
 def best_counts(histogram: NDArray[np.int64]) -> Counts:

@@ -7,6 +7,7 @@ from typing import Any
 
 from segplug.data.images.region import Region
 from segplug.errors import FilesFailed, SegplugError, UnreadableError
+from segplug.inference.memory import keep_freed_memory
 from segplug.inference.predictor import load
 from segplug.inference.tiling import check_tile
 from segplug.notes import Note, Progress, silent
@@ -56,6 +57,7 @@ def predict(
     that could not be read.
     """
     _check(save, threshold, tile, every)
+    keep_freed_memory()
     paths = [sources] if isinstance(sources, (str, Path)) else list(sources)
     found = find_sources(paths, recursive, Path(out), note)
     if licence := licence_note(model):
