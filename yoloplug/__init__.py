@@ -6,6 +6,7 @@
     y = yoloplug.gnConv(64)(torch.rand(1, 64, 20, 20))  # any block of the catalogue, in any network
     print(yoloplug.check("yolov8n-C2f_gnConv.yaml"))  # every row explained
     yoloplug.swap("yolov8n.yaml", {"C2f": "C2f_SCConv"}, match="params", output="yolov8-mine.yaml")
+    print(yoloplug.transfer("yolov8n.pt", "yolov8-mine.yaml", "init.pt", preserve=True))
     print(yoloplug.profile("yolov8n.yaml", "yolov8n-C2f_gnConv.yaml"))
     yoloplug.Inspection("best.pt", "photo.jpg").draw("look/", blocks=[4])
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from yoloplug.blocks import *  # noqa: F403
     from yoloplug.bridge.look.inspection import Inspection
     from yoloplug.bridge.model import create
+    from yoloplug.bridge.transfer import transfer
     from yoloplug.cost.profiles import profile
     from yoloplug.errors import YoloplugError
     from yoloplug.modelfile.report import check
@@ -26,7 +28,18 @@ if TYPE_CHECKING:
     from yoloplug.registry import BLOCKS, register
 
 __version__ = "0.1.0"
-__all__ = ["BLOCKS", "Inspection", "YoloplugError", "__version__", "check", "create", "profile", "register", "swap"]
+__all__ = [
+    "BLOCKS",
+    "Inspection",
+    "YoloplugError",
+    "__version__",
+    "check",
+    "create",
+    "profile",
+    "register",
+    "swap",
+    "transfer",
+]
 
 _HOMES = {
     "BLOCKS": "yoloplug.registry",
@@ -37,6 +50,7 @@ _HOMES = {
     "profile": "yoloplug.cost.profiles",
     "register": "yoloplug.registry",
     "swap": "yoloplug.modelfile.swapped",
+    "transfer": "yoloplug.bridge.transfer",
 }
 
 boot.install()

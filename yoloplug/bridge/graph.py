@@ -11,9 +11,9 @@ from torch import nn
 
 from yoloplug.bridge.trace import BUILD_ERRORS, run_row
 from yoloplug.hosts import stock_class
-from yoloplug.weights.align import Alignment, GraphRow, RowPair, align
+from yoloplug.weights.align import INSERTED, Alignment, GraphRow, RowPair, align
 
-__all__ = ["aligned", "graph_rows", "has_rows"]
+__all__ = ["aligned", "graph_rows", "has_rows", "image_channels"]
 
 _SIDE = 256
 """Pixels of the image whose maps tell the levels, of every stride up to 64."""
@@ -22,7 +22,12 @@ _SIDE = 256
 def has_rows(network: object) -> bool:
     """Whether it is a network built from a model YAML, with `from` and number at each row."""
     rows = getattr(network, "model", None)
-    return isinstance(rows, nn.Sequential) and len(rows) > 0 and all(hasattr(row, "f") for row in rows)
+    return (
+        isinstance(getattr(network, "yaml", None), dict)
+        and isinstance(rows, nn.Sequential)
+        and len(rows) > 0
+        and all(hasattr(row, "f") for row in rows)
+    )
 
 
 def aligned(source: Any, target: Any) -> Alignment:
@@ -35,7 +40,7 @@ def aligned(source: Any, target: Any) -> Alignment:
 
 def graph_rows(network: Any) -> list[GraphRow]:
     """The rows of a network, one of `yolo train` or freshly built; nothing of it changes and nothing is computed."""
-    outputs: list[Any] = [torch.empty(1, _image_channels(network), _SIDE, _SIDE, device="meta")]
+    outputs: list[Any] = [torch.empty(1, image_channels(network), _SIDE, _SIDE, device="meta")]
     found = []
     for i, row in enumerate(network.model):
         inputs = [outputs[s + 1] for s in _sources(i, row)]
@@ -54,7 +59,7 @@ def _row(i: int, row: nn.Module, shape: tuple[int, int, int] | None, widths: tup
     return GraphRow(
         index=i,
         kind=kind.__name__,
-        stock="inserted" if is_inserted else stock_class(kind).__name__,
+        stock=INSERTED if is_inserted else stock_class(kind).__name__,
         sources=_sources(i, row),
         level=math.log2(_SIDE / shape[1]) if shape else None,
         width=shape[0] if shape else None,
@@ -86,6 +91,6 @@ def _map_shape(output: Any) -> tuple[int, int, int] | None:
     return None
 
 
-def _image_channels(network: Any) -> int:
-    yaml = getattr(network, "yaml", None) or {}
-    return int(yaml.get("channels") or yaml.get("ch") or 3)
+def image_channels(network: Any) -> int:
+    """Of the images that a network takes."""
+    return int(network.yaml.get("channels") or network.yaml.get("ch") or 3)

@@ -19,9 +19,24 @@ from yoloplug.bridge.yaml_files import locate
 from yoloplug.errors import YoloplugError
 from yoloplug.names import did_you_mean
 
-__all__ = ["built", "create", "fused", "load", "plain_conv", "task_of"]
+__all__ = ["built", "create", "fetched", "fused", "load", "network_class", "plain_conv", "task_of"]
 
-_TASKS = {"detect": "DetectionModel", "semantic": "SemanticSegmentationModel"}
+_TASKS = {
+    "classify": "ClassificationModel",
+    "depth": "DepthModel",
+    "detect": "DetectionModel",
+    "obb": "OBBModel",
+    "pose": "PoseModel",
+    "segment": "SegmentationModel",
+    "semantic": "SemanticSegmentationModel",
+}
+_HEADS = {
+    "RTDETRDecoder": "RTDETRDetectionModel",
+    "WorldDetect": "WorldModel",
+    "YOLOEDetect": "YOLOEModel",
+    "YOLOESegment": "YOLOESegModel",
+}
+"""Heads that have a network class of their own."""
 
 
 def create(file: str | Path, trust: bool = False) -> Any:
@@ -62,9 +77,29 @@ def built(model: Mapping[str, Any], task: str, classes: int, training: Mapping[s
 
     training: Ultralytics' training arguments that the loss reads; its own defaults for the others.
     """
-    network = getattr(tasks, _TASKS[task])(copy.deepcopy(dict(model)), nc=classes, verbose=False)
+    network: Any = getattr(tasks, _TASKS[task])(copy.deepcopy(dict(model)), nc=classes, verbose=False)
     network.args = get_cfg(overrides=dict(training or {}))
     return network
+
+
+def network_class(model: Mapping[str, Any]) -> Any:
+    """The class of Ultralytics that builds a model YAML's dict, by its head."""
+    return getattr(tasks, _HEADS.get(model["head"][-1][2]) or _TASKS[task_of(model)])
+
+
+def fetched(file: Path) -> Path:
+    """The file itself, or where it is missing the checkpoint of that name that Ultralytics offers, downloaded."""
+    from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
+
+    if file.is_file() or file.name not in GITHUB_ASSETS_NAMES:
+        return file
+    try:
+        found = Path(attempt_download_asset(file))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise YoloplugError(f"no checkpoint {str(file)!r} here, and no download ({error})") from error
+    if not found.is_file():
+        raise YoloplugError(f"no checkpoint {str(file)!r} here, and it could not be downloaded")
+    return found
 
 
 def task_of(model: Mapping[str, Any]) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor
@@ -14,14 +13,14 @@ from yoloplug.weights.outcome import outcome
 from yoloplug.weights.placement import Placement, placement
 from yoloplug.weights.table import Transferred
 
-__all__ = ["place"]
+__all__ = ["Renamed", "place"]
 
 
-def place(source: Any, target: Any, load: Callable[[Any], Any]) -> Transferred:
-    """Load `source` into `target` row by row. load: Ultralytics' loading of a network's weights into `target`."""
+def place(source: Any, target: Any, verbose: bool) -> Transferred:
+    """Load `source` into `target` row by row. verbose: Ultralytics says how much it loaded."""
     where = placement(aligned(source, target), source, target)
-    renamed = _Renamed(source, where)
-    load(renamed)
+    renamed = Renamed(source, where)
+    target.load(renamed, verbose=verbose)
     by_class = where.keys.keys() - renamed.state.keys()  # Ultralytics takes out what it loads by class names
     starts, refused = {}, {}
     for ours, theirs in where.starts.items():
@@ -30,16 +29,16 @@ def place(source: Any, target: Any, load: Callable[[Any], Any]) -> Transferred:
         except ValueError as error:
             refused[ours] = str(error)
     found = outcome(where, source, target, by_class, starts, refused)
-    file = Path(getattr(source, "pt_path", None) or _yaml_file(source)).name
+    file = str(getattr(source, "pt_path", None) or _yaml_file(source))
     return Transferred(found, file, _yaml_file(target), notes=tuple(_notes(source, target)))
 
 
 def _notes(source: Any, target: Any) -> Iterator[str]:
     """In what the networks differ as wholes."""
-    scales = [(getattr(network, "yaml", None) or {}).get("scale") or "" for network in (source, target)]
+    scales = [network.yaml.get("scale") or "" for network in (source, target)]
     if scales[0] != scales[1]:
         yield f"scale {scales[0] or '-'} into scale {scales[1] or '-'}: only layers of equal shape, nothing is cut"
-    tasks = [getattr(network, "task", None) or guess_model_task(network) for network in (source, target)]
+    tasks = [guess_model_task(dict(network.yaml)) for network in (source, target)]
     if tasks[0] != tasks[1]:
         yield f"task {tasks[0]} into {tasks[1]}: of the head what both have"
     classes = [len(getattr(network, "names", ())) for network in (source, target)]
@@ -48,17 +47,17 @@ def _notes(source: Any, target: Any) -> Iterator[str]:
 
 
 def _yaml_file(network: Any) -> str:
-    return str((getattr(network, "yaml", None) or {}).get("yaml_file") or type(network).__name__)
+    return str(network.yaml.get("yaml_file") or type(network).__name__)
 
 
-class _Renamed:
+class Renamed:
     """The trained network, whose state has the changed network's names."""
 
     def __init__(self, network: Any, where: Placement) -> None:
         self._network, self._where = network, where
         self.state: dict[str, Tensor] = {}
 
-    def float(self) -> _Renamed:
+    def float(self) -> Renamed:
         self._network.float()
         return self
 

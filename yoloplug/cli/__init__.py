@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from yoloplug.cli import check_command, look_command, profile_command, swap_command
+from yoloplug.cli import check_command, look_command, profile_command, swap_command, transfer_command
 from yoloplug.errors import YoloplugError
 from yoloplug.files import WriteError
 from yoloplug.terminal import add_debug, run
@@ -35,6 +35,12 @@ def _parser() -> argparse.ArgumentParser:
             swap_command.run,
             "put blocks into a model YAML, replacing rows or inserting them, at its budget if wished",
             "yoloplug swap yolov8n.yaml C2f=C2f_gnConv --where backbone --match params -o yolov8-gn.yaml",
+        ),
+        (
+            "transfer",
+            transfer_command.run,
+            "weights of a trained model into a changed one, row by row; its function kept if wished",
+            "yoloplug transfer yolov8n.pt yolov8n-C2f_gnConv.yaml -o init.pt --preserve",
         ),
         (
             "check",
@@ -68,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _ARGUMENTS = {
-    module.run: module.add_arguments for module in (swap_command, check_command, profile_command, look_command)
+    module.run: module.add_arguments
+    for module in (swap_command, transfer_command, check_command, profile_command, look_command)
 }
 
 

@@ -43,7 +43,9 @@ GROUPS = (
 )
 """Stock classes that stand at the same places of different models."""
 
-HEAD = "head"
+INSERTED = "inserted"
+"""Stock class of a row that says it stands in no stock row's place."""
+
 ROUNDS = 8
 
 

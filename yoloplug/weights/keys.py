@@ -59,7 +59,7 @@ def meet(source: nn.Module, target: nn.Module, inputs: Inputs | None = None) -> 
 
 
 def _meet(met: Met, source: nn.Module, target: nn.Module, s: str, t: str, inputs: Inputs | None = None) -> None:
-    if getattr(target, "preserves", False) and not getattr(source, "preserves", False):
+    if getattr(target, "preserves", False) and not isinstance(source, ConvLike):
         met.starts[t] = s
         return
     hosts = isinstance(source, ConvLike), isinstance(target, ConvLike)

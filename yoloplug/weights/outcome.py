@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from yoloplug.hosts import ConvLike
-from yoloplug.weights.align import GraphRow
+from yoloplug.weights.align import INSERTED, GraphRow
 from yoloplug.weights.placement import ROWS, Placement
 
 __all__ = ["Outcome", "PlacedRow", "outcome"]
@@ -20,13 +20,14 @@ class PlacedRow:
     """One row of the changed network.
 
     carried: of its parameters (`target.params`) those that are the source's. notes: what is fresh or of another shape,
-    and how preserved layers start.
+    and how preserved layers start. fresh_blocks: whether blocks of ours are among what is fresh.
     """
 
     target: GraphRow
     source: GraphRow | None
     carried: int
     notes: list[str]
+    fresh_blocks: bool
 
 
 @dataclass(frozen=True)
@@ -108,35 +109,47 @@ class _Count:
                 gave = _params(self.source.get_submodule(self.placement.starts[name]))
                 carried += min(gave, _params(self.target.get_submodule(name)))
         partner = self.placement.alignment.source_of(row.index)
-        return PlacedRow(row, partner, carried, self._notes(row, prefix, partner, carried))
+        hosts = self._fresh_hosts(prefix)
+        return PlacedRow(row, partner, carried, self._notes(row, prefix, partner, carried, hosts), bool(hosts))
 
-    def _notes(self, row: GraphRow, prefix: str, partner: GraphRow | None, carried: int) -> list[str]:
+    def _notes(
+        self, row: GraphRow, prefix: str, partner: GraphRow | None, carried: int, hosts: Collection[str]
+    ) -> list[str]:
         notes = [f"{name.removeprefix(prefix)}: {why}" for name, why in self.refused.items() if name.startswith(prefix)]
         for (block, how), count in Counter(
             (self._block(name), how) for name, how in self.starts.items() if f"{name}.".startswith(prefix)
         ).items():
             notes.append(f"{_times(count, block)} starts as trained ({how})")
         if partner is None:
-            return [*notes, "inserted: fresh"] if row.params and not carried else [*notes, "inserted"]
+            fresh = row.params and not carried
+            at_first = "passes its input on at first" if row.stock == INSERTED else "fresh" if fresh else ""
+            return [*notes, f"inserted: {at_first}" if at_first else "inserted"]
         if row.params and not carried:
             return [*notes, "another layer than before: fresh" if partner.kind != row.kind else "fresh"]
-        hosts: set[str] = set()
-        fresh: set[str] = set()
-        other: set[str] = set()
-        for name, value in self.ours.items():
-            if not name.startswith(prefix) or self.carried.get(name) or self._starts(name):
-                continue
+        other, rest = set(), set()
+        for name, value in self._fresh(prefix):
             given = self.theirs.get(self.placement.keys.get(name, ""))
             layer = name.removeprefix(prefix).rpartition(".")[0]
             if given is not None:
                 other.add(_change(layer, given, value))
-            elif host := self._host(name):
-                hosts.add(host)
-            else:
-                fresh.add(_layer(layer))
+            elif self._host(name) is None:
+                rest.add(layer.partition(".")[0])
         notes += [f"{_times(n, b)} fresh" for b, n in Counter(self._block(host) for host in hosts).items()]
         notes += [f"{', '.join(sorted(other))}: other width, fresh"] if other else []
-        return [*notes, f"{', '.join(sorted(fresh))}: fresh"] if fresh else notes
+        return [*notes, f"{', '.join(sorted(rest))}: fresh"] if rest else notes
+
+    def _fresh(self, prefix: str) -> Iterator[tuple[str, Tensor]]:
+        """Parameters of a row that are not the source's."""
+        for name, value in self.ours.items():
+            if name.startswith(prefix) and not self.carried.get(name) and not self._starts(name):
+                yield name, value
+
+    def _fresh_hosts(self, prefix: str) -> set[str]:
+        """Hosts in a row whose blocks are fresh in the place of a trained layer."""
+        if not self.placement.alignment.source_of(int(prefix.split(".")[1])):
+            return set()
+        given = self.placement.keys
+        return {h for name, _ in self._fresh(prefix) if (h := self._host(name)) and given.get(name) not in self.theirs}
 
     def _host(self, name: str) -> str | None:
         """The innermost of our hosts around a tensor."""
@@ -159,15 +172,10 @@ def _times(count: int, name: str) -> str:
     return f"{count} {name}" if count > 1 else name
 
 
-def _layer(name: str) -> str:
-    """`cv3` of `cv3.0.2`: what a reader looks for."""
-    return name.partition(".")[0]
-
-
 def _change(layer: str, given: Tensor, value: Tensor) -> str:
-    """`cv3 80 -> 6`: the layer, and the widths in which its tensors differ."""
-    differ = [f"{a} -> {b}" for a, b in zip(given.shape, value.shape, strict=False) if a != b]
-    return f"{_layer(layer)} {differ[0]}" if differ else _layer(layer)
+    """`cv3 80 -> 6`: the layer, and the first width in which its tensors differ."""
+    differ = [f" {a} -> {b}" for a, b in zip(given.shape, value.shape, strict=False) if a != b]
+    return layer.partition(".")[0] + "".join(differ[:1])
 
 
 def _common_rows(given: Tensor, value: Tensor) -> int:

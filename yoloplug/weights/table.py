@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+
+from yoloplug.names import printable
 from yoloplug.weights.outcome import Outcome, PlacedRow
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 __all__ = ["Transferred"]
 
@@ -28,12 +30,15 @@ class Transferred:
     notes: tuple[str, ...] = ()
 
     @property
+    def _name(self) -> str:
+        return Path(self.source).name
+
+    @property
     def placed(self) -> float:
         """Share of the source's parameters that are in the changed network."""
         return self.outcome.placed / max(self.outcome.params, 1)
 
     def __str__(self) -> str:
-        from rich.console import Console
 
         text = io.StringIO()
         self.print(Console(file=text, width=_WIDE, color_system=None))
@@ -42,7 +47,6 @@ class Transferred:
     def print(self, console: Console) -> None:
         """The whole table; colours and the terminal's width where the console has them."""
         from rich.table import Table
-        from rich.text import Text
 
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name, side in (
@@ -55,21 +59,28 @@ class Transferred:
             table.add_column(name, justify=side, no_wrap=name != "", overflow="fold")  # type: ignore[arg-type]
         for row in self.outcome.rows:
             style = "" if row.carried == row.target.params else "yellow" if row.source else "green"
-            table.add_row(*(Text(cell) for cell in _cells(row)), style=style)
-        wide = console.width if console.is_terminal else _WIDE
+            table.add_row(*(_text(cell) for cell in _cells(row)), style=style)
         for note in self.notes:
-            console.print(Text(note), width=wide)
-        console.print(table, width=wide)
+            console.print(_text(note))
+        console.print(table)
         for left in self.outcome.removed:
-            console.print(Text(f"left out: row {left.index} {left.kind} of {self.source}, {left.params:,} parameters"))
+            console.print(_text(f"left out: row {left.index} {left.kind} of {self._name}, {left.params:,} parameters"))
         console.print()
-        console.print(Text(self.summary), width=wide, style="bold")
+        console.print(_text(self.summary), style="bold")
+
+        if self.output is not None:
+            console.print(_text(f"wrote {self.output}; train it: yolo train model={self.output} …"))
+
+    @property
+    def fresh_blocks(self) -> bool:
+        """Whether a block of ours has started fresh."""
+        return any(row.fresh_blocks for row in self.outcome.rows)
 
     @property
     def summary(self) -> str:
         """`97.3 % of yolov8n.pt's parameters placed, 0 in another layer (by row number, …: 34 %, of these 7.4 % …)`"""
         found = self.outcome
-        text = f"{_share(found.placed, found.params)} of {self.source}'s parameters placed, 0 in another layer"
+        text = f"{_share(found.placed, found.params)} of {self._name}'s parameters placed, 0 in another layer"
         if (found.by_number, found.astray) == (found.placed, 0):
             return text
         astray = f", of these {_share(found.astray, found.params)} in another layer" if found.astray else ""
@@ -82,7 +93,8 @@ class Transferred:
         told = [f"row {', '.join(new)} inserted"] if new else []
         if partly:
             told.append(f"partly or all fresh: row {', '.join(str(row.target.index) for row in partly)}")
-        table = f"row by row: yoloplug transfer {self.source} {self.target} -o init.pt"
+        keep = ", and its function kept with --preserve -o init.pt" if self.fresh_blocks else ""
+        table = f"row by row{keep}: {shlex.join(['yoloplug', 'transfer', self.source, self.target])}"
         return [self.summary, *self.notes, "; ".join([*told, table])]
 
 
@@ -98,3 +110,8 @@ def _share(part: int, whole: int) -> str:
     if part in (0, whole):
         return f"{share:.0f} %"
     return f"{min(max(share, 0.1), 99.9):.1f} %"
+
+
+def _text(text: str) -> Text:
+    """Names of files may hold what a terminal would obey."""
+    return Text(printable(text))

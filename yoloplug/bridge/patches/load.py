@@ -29,7 +29,7 @@ def patch(tasks: ModuleType) -> None:
 
         from yoloplug.bridge.place import place
 
-        done = place(source, self, lambda given: stock(self, given, verbose))
+        done = place(source, self, verbose)
         if verbose:
             for line in done.short():
                 LOGGER.info(f"yoloplug: {line}")
@@ -38,9 +38,12 @@ def patch(tasks: ModuleType) -> None:
 
 
 def _network(weights: Any) -> Any:
-    """The trained network in what `load` is given; None where it has no rows."""
+    """The trained network in what `load` is given; None where it has no rows, or has its new names already."""
     from yoloplug.bridge.graph import has_rows
+    from yoloplug.bridge.place import Renamed
 
+    if isinstance(weights, Renamed):
+        return None
     found = (weights.get("ema") or weights.get("model")) if isinstance(weights, Mapping) else weights
     found = getattr(found, "_orig_mod", found)  # of torch.compile
     return found if has_rows(found) else None

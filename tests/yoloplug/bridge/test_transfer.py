@@ -1,0 +1,151 @@
+"""`yoloplug transfer`: from a trained checkpoint and a changed YAML to a checkpoint to start from."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from ultralytics import YOLO
+from ultralytics.nn.tasks import DetectionModel, PoseModel
+
+import yoloplug
+from tests.yoloplug.weights.networks import model
+from yoloplug.cli import main
+from yoloplug.errors import YoloplugError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A yolov8n of three classes whose norms have seen data, as `yolo train` leaves it, and a changed YAML."""
+    where = tmp_path_factory.mktemp("transfer")
+    torch.manual_seed(0)
+    network = DetectionModel(copy.deepcopy(model("yolov8n.yaml")), nc=3, verbose=False)
+    network.names = {0: "ant", 1: "bee", 2: "cat"}
+    for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
+        assert norm.running_var is not None and norm.running_mean is not None
+        nn.init.uniform_(norm.weight, 0.8, 1.2), nn.init.uniform_(norm.running_var, 0.5, 2), nn.init.normal_(norm.bias)
+    torch.save({"model": network.half(), "ema": None, "epoch": -1, "train_args": {}}, where / "best.pt")
+    yoloplug.swap("yolov8n.yaml", {"C2f": "C2f_DCNv2"}, "backbone", insert=[("SCConv", 4)], output=where / "my.yaml")
+    return where
+
+
+def changed(of: Path, to: Path, name: str) -> YOLO:
+    done = YOLO(str(to / name))
+    assert len(done.names) == 3 and done.names[1] == "bee", "with the source's classes"
+    assert done.model.yaml["backbone"][5][2] == "SCConv"
+    return done
+
+
+def test_the_command_writes_a_checkpoint_and_says_what_is_in_it(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["transfer", str(folder / "best.pt"), str(folder / "my.yaml"), "-o", str(tmp_path / "init.pt")]) == 0
+    said = capsys.readouterr().out
+    source, target = YOLO(str(folder / "best.pt")).model, changed(folder, tmp_path, "init.pt").model
+    ours, theirs = target.state_dict(), source.state_dict()
+    assert torch.equal(ours["model.23.cv3.1.2.weight"], theirs["model.22.cv3.1.2.weight"].float()), (
+        "the class layers too"
+    )
+    assert torch.equal(ours["model.4.m.1.cv1.conv.weight"], theirs["model.4.m.1.cv1.conv.weight"].float())
+    lines = said.splitlines()
+    assert any(line.split() == ["4", "C2f_DCNv2", "4", "C2f", "47.9", "%", "2", "DCNv2", "fresh"] for line in lines), (
+        said
+    )
+    assert any(line.split() == ["5", "SCConv", "-", "0", "%", "inserted:", "fresh"] for line in lines), said
+    assert any(line.split() == ["23", "Detect", "22", "Detect", "100", "%"] for line in lines), said
+    assert "of best.pt's parameters placed, 0 in another layer (by row number, as without yoloplug: " in said
+    assert f"wrote {tmp_path / 'init.pt'}; train it: yolo train model={tmp_path / 'init.pt'}" in said
+    assert "--preserve lets these blocks start" in said
+
+
+def test_preserve_keeps_what_the_model_computes(folder: Path, tmp_path: Path) -> None:
+    done = yoloplug.transfer(folder / "best.pt", folder / "my.yaml", tmp_path / "init.pt", preserve=True)
+    assert done.placed == 1 and not done.fresh_blocks
+    assert "DCNv2 starts as trained" in str(done) and "inserted: passes its input on at first" in str(done)
+    source, target = YOLO(str(folder / "best.pt")).model.float().eval(), changed(folder, tmp_path, "init.pt").model
+    image = torch.rand(2, 3, 96, 64)
+    with torch.no_grad():
+        a, b = source(image)[0], target.float().eval()(image)[0]
+    assert (a - b).abs().max() < 1e-4 * a.abs().max()
+
+
+def test_without_output_nothing_is_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["transfer", str(folder / "best.pt"), str(folder / "my.yaml")]) == 0
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["nothing.pt", "my.yaml"], "no checkpoint 'nothing.pt'"),
+        (["broken.pt", "my.yaml"], "cut off"),
+        (["foreign.pt", "my.yaml"], "--trust"),
+        (["best.pt", "mine.yaml"], "no model YAML 'mine.yaml'"),
+        (["best.pt", "my.yaml", "-o", "init.pth"], "ends in .pt"),
+        (["best.pt", "my.yaml", "-o", "best.pt"], "--force overwrites it"),
+        (["best.pt", "my.yaml", "-o", "nowhere/init.pt"], "there is no folder nowhere"),
+        (["best.pt", "my.yaml", "--scale", "q"], "no scale 'q'; it has n, s, m, l, x"),
+        (["best.pt", "wrong.yaml"], "wrong.yaml, row 1"),
+        (["best.pt", "wide.yaml", "--preserve"], "wide.yaml cannot be built"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    folder: Path, arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "broken.pt").write_bytes((folder / "best.pt").read_bytes()[:-1000])
+    torch.save({"model": _Calls()}, folder / "foreign.pt")
+    text = (folder / "my.yaml").read_text()
+    (folder / "wrong.yaml").write_text(text.replace("[-1, 1, Conv, [128, 3, 2]]", "[-1, 1, Cov, [128, 3, 2]]"))
+    (folder / "wide.yaml").write_text(text.replace("SCConv, []", "SCConv, [512]"))
+    assert main(["transfer", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1, error
+
+
+class _Calls:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return print, ("code of a checkpoint ran",)
+
+
+def test_the_scale_is_that_of_the_name_or_of_the_source(folder: Path, tmp_path: Path) -> None:
+    small = DetectionModel(copy.deepcopy(model("yolov8s.yaml")), verbose=False)
+    torch.save({"model": small, "ema": None}, tmp_path / "small.pt")
+    done = yoloplug.transfer(tmp_path / "small.pt", folder / "my.yaml")
+    assert "built at scale s, the source's" in done.notes
+    assert done.outcome.rows[0].target.params == sum(p.numel() for p in small.model[0].parameters())
+    other = yoloplug.transfer(tmp_path / "small.pt", folder / "my.yaml", scale="n")
+    assert any(note.startswith("scale s into scale n") for note in other.notes) and other.placed < 0.3
+
+
+def test_key_points_are_the_sources(tmp_path: Path) -> None:
+    pose = PoseModel(copy.deepcopy(model("yolov8n-pose.yaml")), data_kpt_shape=(5, 2), verbose=False)
+    torch.save({"model": pose, "ema": None}, tmp_path / "pose.pt")
+    yoloplug.swap("yolov8n-pose.yaml", {"C2f": "C2f_gnConv"}, output=tmp_path / "yolov8-gn-pose.yaml")
+    done = yoloplug.transfer(tmp_path / "pose.pt", tmp_path / "yolov8n-gn-pose.yaml")
+    assert done.outcome.rows[-1].carried == done.outcome.rows[-1].target.params
+
+
+def test_a_missing_file_of_ultralytics_is_downloaded(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ultralytics.utils import downloads
+
+    asked = []
+
+    def download(file: Path) -> str:
+        asked.append(str(file))
+        (tmp_path / "yolov8n.pt").write_bytes((folder / "best.pt").read_bytes())
+        return str(tmp_path / "yolov8n.pt")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(downloads, "attempt_download_asset", download)
+    yoloplug.transfer("yolov8n.pt", folder / "my.yaml")
+    assert asked[0] == "yolov8n.pt"
+    (tmp_path / "yolov8n.pt").unlink()
+    monkeypatch.setattr(downloads, "attempt_download_asset", lambda file: str(file))
+    with pytest.raises(YoloplugError, match=r"no checkpoint 'yolov8n.pt' here, and it could not be downloaded"):
+        yoloplug.transfer("yolov8n.pt", folder / "my.yaml")
