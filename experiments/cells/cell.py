@@ -3,12 +3,12 @@
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from experiments.errors import SpecError
 from experiments.spec.spec import Dataset, Model, Spec, file_name
 
-__all__ = ["Cell", "Data", "cell_keys"]
+__all__ = ["Cell", "Checkpoint", "Data", "cell_keys"]
 
 
 class Data(Protocol):
@@ -28,12 +28,20 @@ class Data(Protocol):
         """Names of the evaluation images that a text file lists. Raises SegplugError on one that is none of them."""
 
 
+class Checkpoint(NamedTuple):
+    """Weights to start from, and a hash of their file."""
+
+    path: Path
+    sha256: str
+
+
 @dataclass(frozen=True)
 class Cell:
     """One training and its evaluation: one model, one dataset, one seed.
 
     `data`: of the task's own class. `excluded`: subset of the spec -> names of the evaluation images that it omits.
-    `photos`: evaluation image -> the photo that it is a crop of; empty where the spec names no groups.
+    `photos`: evaluation image -> the photo that it is a crop of; empty where the spec names no groups. `init`: of its
+    model.
     """
 
     spec: Spec
@@ -45,6 +53,7 @@ class Cell:
     folder: Path
     excluded: dict[str, list[str]] = field(default_factory=dict)
     photos: dict[str, str] = field(default_factory=dict)
+    init: Checkpoint | None = None
 
     @property
     def key(self) -> str:
@@ -75,6 +84,7 @@ class Cell:
             "options": self.spec.train,
             **({"split": split} if self.source.val_share else {}),
             **({"excluded": self.excluded} if self.excluded else {}),
+            **({"init_sha256": self.init.sha256} if self.init else {}),
         }
 
 

@@ -34,7 +34,11 @@ class Method(TypedDict, total=False):
 
 
 class Result(TypedDict, total=False):
-    """What a trainer finds out. `metrics` is empty where training broke down; `files`: kind -> below the folder."""
+    """What a trainer finds out. `metrics` is empty where training broke down; `files`: kind -> below the folder.
+
+    matched: the budget that a scaled model was brought to. init: the checkpoint that training started from, and how
+    many of the model's parameters are none of it (`fresh` of `params`).
+    """
 
     metrics: dict[str, float | None]
     per_class: dict[str, float | None]
@@ -46,6 +50,7 @@ class Result(TypedDict, total=False):
     train: dict[str, Any]
     method: Method
     matched: dict[str, Any]
+    init: dict[str, Any]
     files: dict[str, Any]
 
 
@@ -67,6 +72,7 @@ class Row(Result, total=False):
     options: dict[str, Any]
     split: dict[str, Any]
     excluded: dict[str, list[str]]
+    init_sha256: str
     environment: dict[str, Any]
     cost_environment: dict[str, Any]
     started: str

@@ -129,11 +129,21 @@ class Comparison:
         return {label: verdict for (label, _), verdict in found.items()}
 
     @cached_property
-    def at_equal_size(self) -> dict[Pair, Verdict]:
-        """(model, the spec's stock model scaled to its size) -> of the first against the second, as `verdicts`."""
-        labels = {row["model"]["model"]: row["label"] for row in self.rows if not row["model"].get("matched_to")}
-        scaled = {row["label"]: row["model"].get("matched_to") for row in self.rows}
-        return self.judge([(labels[to], stock) for stock, to in scaled.items() if to in labels])
+    def controlled(self) -> dict[Pair, Verdict]:
+        """(model, a control of it) -> of the first against the second, as `verdicts`.
+
+        Controls: stock scaled to its budget, and the checkpoint's own model with as many fresh parameters.
+        """
+        models = {row["label"]: row["model"] for row in self.rows}
+        controls = {label: _controls(model) for label, model in models.items()}
+        return self.judge(
+            [
+                (label, control)
+                for control, of in controls.items()
+                for label, model in models.items()
+                if of and not controls[label] and (model["model"], model.get("init")) == of
+            ]
+        )
 
     @cached_property
     def every_pair(self) -> dict[Pair, Verdict]:
@@ -176,6 +186,12 @@ def _numbers(row: Row) -> dict[str, float]:
     """Metrics, and AP by class under the name `AP of <class>`, where they are defined."""
     classes = {CLASS_AP + name: value for name, value in row.get("per_class", {}).items()}
     return {name: float(value) for name, value in (classes | row["metrics"]).items() if value is not None}
+
+
+def _controls(model: dict[str, Any]) -> tuple[str, str | None] | None:
+    """YAML and checkpoint of the models that this one is a control of."""
+    of = model.get("matched_to") or model.get("fresh_as")
+    return (of, model.get("init")) if of else None
 
 
 def _part(row: Row, subset: str) -> Row:

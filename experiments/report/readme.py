@@ -64,7 +64,7 @@ def results_block(results: Path) -> str:
                         f"{results / 'table.csv'} does not belong to the rows ({part.title}: {label}); {again}"
                     )
                 lines.append(_line(part, label, line))
-    notes = "\n".join(f"- {_note(x)}{_drawn(x, found)}{_at_equal_size(x, found)}" for x in comparisons)
+    notes = "\n".join(f"- {_note(x)}{_drawn(x, found)}{_controlled(x, found)}" for x in comparisons)
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return (
         f"{table}\n\n{notes}\n\nLatency: fused, batch 1, median over seeds. Verdict: better or worse when p < 0.05 "
@@ -133,9 +133,9 @@ def _drawn(comparison: Comparison, found: _Lines) -> str:
     return f" Intervals drew {'; '.join(drawn)}." if drawn else ""
 
 
-def _at_equal_size(comparison: Comparison, found: _Lines) -> str:
+def _controlled(comparison: Comparison, found: _Lines) -> str:
     """Of models that have a stock model of their size beside them, how they do against it."""
-    lines = {pair: found.get(_key(comparison, *pair), {}) for pair in comparison.at_equal_size}
+    lines = {pair: found.get(_key(comparison, *pair), {}) for pair in comparison.controlled}
     parts = [f"{label} {_difference(line)}, {_verdict(comparison, line)}" for (label, _), line in lines.items() if line]
     metric = comparison.task.headline_name
     return f" {metric} against the stock model scaled to its size: {'; '.join(parts)}." if parts else ""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from experiments.cells.cell import Cell, Data, cell_keys
+from experiments.cells.cell import Cell, Checkpoint, Data, cell_keys
 from experiments.cells.ledger import State, read_state
-from experiments.cells.record import commit_time, read_json
+from experiments.cells.record import commit_time, hash_files, read_json
 from experiments.errors import SpecError
 from experiments.spec.budget import Engine
 from experiments.spec.photos import photos_by_list, photos_by_rule
@@ -54,10 +54,15 @@ def plan(
         keys = _chosen(list(every := cell_keys(asked)), only)
         _check_device(asked)
     wanted = {key: every[key] for key in keys}
+    started: dict[str, Checkpoint] = {}
     for index, model in enumerate(asked.models):
         if any(model is chosen for chosen, _, _ in wanted.values()):
             with file.at("models", index):
                 trainer_at(trainer_name(asked.task, model)).check_model(model)
+            if model.init is not None:
+                with file.at("models", index, "init"):
+                    path = _found(model.init, data_root)
+                    started[model.label] = Checkpoint(path, hash_files([path]))
     trainer = trainer_at(trainer_name(asked.task, asked.models[0]))
     with file.at("train"):
         trainer.check_options(asked.train, data_root)
@@ -77,7 +82,17 @@ def plan(
     excluded = _excluded(file, {name: opened for name, (opened, _) in data.items()}, data_root)
     photos = {name: _photos(file, name, opened, data_root) for name, (opened, _) in data.items()}
     cells = [
-        Cell(asked, model, name, *data[name], seed, _folder(out, key), excluded[name], photos[name])
+        Cell(
+            asked,
+            model,
+            name,
+            *data[name],
+            seed,
+            _folder(out, key),
+            excluded[name],
+            photos[name],
+            started.get(model.label),
+        )
         for key, (model, name, seed) in wanted.items()
     ]
     for cell in cells:
@@ -172,5 +187,5 @@ def _refuse_other_run(cell: Cell) -> None:
 
 
 def _said(value: object) -> object:
-    """Without keys that are None, which say nothing: specs gain keys, and folders outlive that."""
-    return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+    """Without keys that are None or False, which say nothing: specs gain keys, and folders outlive that."""
+    return {k: v for k, v in value.items() if v is not None and v is not False} if isinstance(value, dict) else value

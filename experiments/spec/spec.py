@@ -21,8 +21,11 @@ _MOST_LETTERS = 80  # of a name that becomes part of a file's
 class Model(Settings):
     """A YOLO YAML (detect, segment), or an architecture with the encoder that it needs (segment).
 
-    `matched_to`: another model of the spec, to whose parameters or FLOPs (`by`) this YAML's widths are scaled.
+    `matched_to`: another model of the spec, to whose parameters, FLOPs or latency (`by`) this YAML's widths are scaled.
     `imgsz`: px, network input of a YOLO YAML among segmentation models, in place of the budget's.
+    `init`: checkpoint below --data-root whose weights a YOLO YAML starts from; `preserve`: so that it computes at first
+    what the checkpoint's model does. `fresh_as`: another model of the spec that starts from the same checkpoint; what
+    that one cannot take from it starts at random here too, which makes a control of the checkpoint's own model.
     """
 
     shorthand: ClassVar[str] = "model"
@@ -31,8 +34,11 @@ class Model(Settings):
     encoder: str | None = None
     encoder_weights: str | None = None
     matched_to: str | None = None
-    by: Literal["params", "flops"] | None = None
+    by: Literal["params", "flops", "latency"] | None = None
     imgsz: int | None = number(32, 8192, None)
+    init: str | None = None
+    preserve: bool = False
+    fresh_as: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -41,6 +47,14 @@ class Model(Settings):
         if (self.matched_to is None) != (self.by is None):
             key = "by" if self.matched_to is None else "matched_to"
             raise SettingError("goes with the other: {model: a.yaml, matched_to: b.yaml, by: params}", (key,))
+        require(self.init is None or self.init.endswith(".pt"), "init", "a .pt file", self.init)
+        for key in changed(self, {"preserve", "fresh_as"} if self.init is None else set()):
+            raise SettingError(f"goes with init: {{model: a.yaml, init: yolov8n.pt, {key}: …}}", (key,))
+        if self.fresh_as is not None and (self.preserve or self.matched_to is not None):
+            raise SettingError("is a control of its own; leave preserve and matched_to out", ("fresh_as",))
+        if self.kind != "yaml":
+            for key in changed(self, {"init", "imgsz", "matched_to"}):
+                raise SettingError(f"is for YOLO models; {self.model} is none", (key,))
 
     @property
     def kind(self) -> Literal["yaml", "architecture"]:
@@ -54,6 +68,9 @@ class Model(Settings):
         if self.matched_to:
             match = f"as-{_stem(self.matched_to).removeprefix(f'{stem}-')}-{self.by}"
         parts = [stem, self.encoder, self.encoder_weights, match, f"{self.imgsz}px" if self.imgsz else None]
+        if self.init is not None:
+            parts += [f"from-{_stem(self.init).removesuffix('.pt')}", "preserve" if self.preserve else None]
+            parts += [f"fresh-as-{_stem(self.fresh_as).removeprefix(f'{stem}-')}" if self.fresh_as else None]
         return "-".join(file_name(part) for part in parts if part)
 
 
@@ -181,6 +198,12 @@ class Spec(Settings):
             if model.matched_to is not None and model.matched_to not in stock:
                 known = choices(model.matched_to, stock)
                 raise SettingError(f"no model {model.matched_to!r} to match{known}", ("models", index, "matched_to"))
+            started = [other.model for other in self.models if other.init == model.init and not other.fresh_as]
+            if model.fresh_as is not None and model.fresh_as not in started:
+                known = choices(model.fresh_as, started)
+                raise SettingError(
+                    f"no model {model.fresh_as!r} starts from {model.init}{known}", ("models", index, "fresh_as")
+                )
         count = len(self.models) * len(self.datasets) * len(self.seeds)
         require(count <= MOST_CELLS, "models", f"at most {MOST_CELLS} cells with datasets and seeds", count)
 

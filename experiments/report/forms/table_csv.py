@@ -59,7 +59,7 @@ def _quality_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:
 def _equal_size_lines(comparison: Comparison) -> Iterator[dict[str, Any]]:
     """Models against the stock models scaled to their size, which stand in `baseline`; by the headline metric alone."""
     metric = comparison.headline
-    for (label, stock), verdict in comparison.at_equal_size.items():
+    for (label, stock), verdict in comparison.controlled.items():
         values, apart = comparison.values(label, metric), comparison.differences(label, metric, stock)
         line = _shared(comparison, label, metric, unit_of(metric)) | {"baseline": csv_text(stock), "seeds": len(values)}
         line |= {"mean": mean(values.values())} if values else {}

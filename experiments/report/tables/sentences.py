@@ -20,7 +20,7 @@ def sentences(comparison: Comparison) -> list[str]:
         for part in (comparison, *comparison.subsets)
         for line in (
             *(_sentence(part, label, part.baseline, verdict) for label, verdict in part.verdicts.items()),
-            *(_sentence(part, *pair, verdict) for pair, verdict in part.at_equal_size.items()),
+            *(_sentence(part, *pair, verdict) for pair, verdict in part.controlled.items()),
         )
     ]
 

@@ -9,14 +9,14 @@ from experiments.report.tables.table import Table, number, seeds, span
 from experiments.statistics import Interval, Verdict
 from segplug.page.render import Entry
 
-__all__ = ["equal_size_table", "quality_tables", "verdict_table"]
+__all__ = ["control_table", "quality_tables", "verdict_table"]
 
 _JUDGED = ["Difference", "95 % interval", "p (Holm)", "Detectable", "Verdict"]
 
 
 def quality_tables(comparison: Comparison) -> list[Table]:
     """Verdicts and metrics, on all images and on every part of them that the spec names."""
-    parts = [(verdict_table(x), equal_size_table(x), quality_table(x)) for x in (comparison, *comparison.subsets)]
+    parts = [(verdict_table(x), control_table(x), quality_table(x)) for x in (comparison, *comparison.subsets)]
     return [table for tables in parts for table in tables if table]
 
 
@@ -28,30 +28,31 @@ def verdict_table(comparison: Comparison) -> Table:
     return Table(f"Verdict on {metric}, {comparison.split}", ["Model", metric, "95 % interval", *_JUDGED], lines, notes)
 
 
-def equal_size_table(comparison: Comparison) -> Table | None:
-    """One line a model that has a stock model scaled to its size beside it; None without any."""
-    if not comparison.at_equal_size:
+def control_table(comparison: Comparison) -> Table | None:
+    """One line a model and control of it (see `Comparison.controlled`); None without any."""
+    if not comparison.controlled:
         return None
     metric = comparison.headline
     lines = [
         [
             Entry(label),
             Entry(_mean(comparison, label, metric)),
-            Entry(stock, _size(comparison, stock)),
+            Entry(stock, _nearness(comparison, stock)),
             Entry(_mean(comparison, stock, metric)),
             *_judged(comparison.differences(label, metric, stock), verdict),
         ]
-        for (label, stock), verdict in comparison.at_equal_size.items()
+        for (label, stock), verdict in comparison.controlled.items()
     ]
-    caption = f"Verdict on {metric} at equal size, {comparison.split}"
-    columns = ["Model", metric, "Stock at its size", metric, *_JUDGED]
-    return Table(caption, columns, lines, _notes(comparison, comparison.at_equal_size.values()))
+    caption = f"Verdict on {metric} against controls, {comparison.split}"
+    columns = ["Model", metric, "Control", metric, *_JUDGED]
+    return Table(caption, columns, lines, _notes(comparison, comparison.controlled.values()))
 
 
 def _line(comparison: Comparison, label: str, metric: str) -> list[Entry]:
     own = comparison.statistics.interval(label, metric) if comparison.values(label, metric) else ""
     size = comparison.size_ratio(label)
     small = [seeds(comparison, label), *([f"{size:.2f} x the baseline's parameters"] if size else [])]
+    small += _start(comparison, label)
     entries = [
         Entry(label, "; ".join(small)),
         Entry(_mean(comparison, label, metric)),
@@ -79,10 +80,21 @@ def _mean(comparison: Comparison, label: str, metric: str) -> str:
     return number(mean(values), comparison.statistics.interval(label, metric)) if values else "-"
 
 
-def _size(comparison: Comparison, stock: str) -> str:
-    """How near the scaled model comes, as small print."""
-    matched = comparison.of(stock)[0].get("matched")
-    return f"{matched['by']} {matched['off']:+.1%}" if matched else ""
+def _nearness(comparison: Comparison, control: str) -> str:
+    """How near a control comes to its model, as small print."""
+    row = comparison.of(control)[0]
+    if matched := row.get("matched"):
+        return f"{matched['by']} {matched['off']:+.1%}"
+    return "; ".join(_start(comparison, control))
+
+
+def _start(comparison: Comparison, label: str) -> list[str]:
+    """The checkpoint that training started from, where it did."""
+    init = comparison.of(label)[0].get("init")
+    if init is None:
+        return []
+    preserved = ", function preserved" if init["preserve"] else ""
+    return [f"from {init['file']}, {init['fresh'] / init['params']:.1%} fresh{preserved}"]
 
 
 def _told_apart(comparison: Comparison) -> list[str]:

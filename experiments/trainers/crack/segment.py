@@ -51,10 +51,6 @@ open_data = open_cracks
 
 def check_model(model: Model) -> None:
     """Build the network once without pretrained weights."""
-    if model.matched_to:
-        raise SpecError(f"{model.label}: only detection models can be matched; remove matched_to and by")
-    if model.imgsz:
-        raise SpecError("of its own is for YOLO models; this one is trained on crops of budget.imgsz", ("imgsz",))
     if encoder_for(model.model, model.encoder, model.encoder_weights) and not model.encoder:
         raise SpecError(f"{model.model!r} needs an encoder: {{model: {model.model}, encoder: resnet18}}")
     create_model(model.model, model.encoder, None)

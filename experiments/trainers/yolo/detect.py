@@ -20,9 +20,10 @@ from experiments.metrics.tide import error_types
 from experiments.spec.spec import Dataset, Model
 from experiments.trainers.steps import placed, timed_steps
 from experiments.trainers.trainer import Steps
-from experiments.trainers.yolo.capacity_control import scaled, write_scaled
+from experiments.trainers.yolo.capacity_control import scaled
 from experiments.trainers.yolo.checks import check_options, check_yolo
 from experiments.trainers.yolo.detection_data import DetectionData, ground_truth, open_detection
+from experiments.trainers.yolo.start import Start, check_start, start_of
 from experiments.trainers.yolo.train import CURVES, measure_cost, train
 from yoloplug.bridge.model import built, create
 from yoloplug.bridge.training import quiet
@@ -53,21 +54,20 @@ def open_data(path: Path, dataset: Dataset, options: Mapping[str, Any], root: Pa
 
 
 def check_cell(cell: Cell) -> None:
-    """Find the widths of a matched model; SpecError where there are none."""
+    """Find the widths of a matched model and read the checkpoint; SpecError where there are none."""
     if cell.model.matched_to:
         scaled(cell.model, len(cell.data.names), cell.spec.budget.imgsz)
+    check_start(cell)
 
 
 def run_cell(cell: Cell, epochs: Epochs) -> Result:
     """Train (or go on training), predict, score."""
     data: DetectionData = cell.data
-    model, always = cell.model.model, Result(method=_method(cell, data))
-    if cell.model.matched_to:
-        path, always["matched"] = write_scaled(cell.model, len(data.names), cell.spec.budget.imgsz, cell.folder)
-        model = str(path)
     memory = PeakMemory(torch_device(cell.spec.budget.device))
     with quiet():
-        weights, diverged = train(cell, model, "detect", lambda: data.write_yaml(cell.folder), cell.spec.train, epochs)
+        start = start_of(cell, "detect", len(data.names))
+        always: Result = {"method": _method(cell, data, start), **start.row}
+        weights, diverged = train(cell, start, lambda: data.write_yaml(cell.folder), cell.spec.train, epochs)
         spent = epochs.summary(len(data.train)) | memory.summary()
         if weights is None:
             lost: Result = {"metrics": {}, "per_class": {}, "diverged": True, "cost": {}, "train": spent}
@@ -142,7 +142,7 @@ def _predict(weights: Path, data: DetectionData, cell: Cell) -> list[dict[str, A
     return found
 
 
-def _method(cell: Cell, data: DetectionData) -> Method:
+def _method(cell: Cell, data: DetectionData, start: Start) -> Method:
     protocol, source = cell.spec.protocol, cell.source
     scored, split = "val", f"val, {len(data.val)} images"
     if source.val_share is not None:
@@ -152,7 +152,7 @@ def _method(cell: Cell, data: DetectionData) -> Method:
             f"{source.split_seed}) and not trained on"
         )
     return {
-        "start": "random start",
+        "start": start.text,
         "chosen_on": None,
         "epoch": cell.spec.budget.epochs,
         "weights": "val is the only other split, so nothing is selected on it",

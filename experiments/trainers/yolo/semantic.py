@@ -27,6 +27,7 @@ from experiments.trainers.steps import placed, timed_steps
 from experiments.trainers.trainer import Steps
 from experiments.trainers.yolo.checks import check_yolo
 from experiments.trainers.yolo.masks import predict, write_data
+from experiments.trainers.yolo.start import Start, check_start, start_of
 from experiments.trainers.yolo.train import CURVES, measure_cost, read_curves, train
 from segplug.evaluation.run import evaluate_predictions
 from yoloplug.bridge.model import built
@@ -61,6 +62,7 @@ def check_cell(cell: Cell) -> None:
             f"{cell.model.model}: train.val_split is 0 and the data have no val split, but Ultralytics needs "
             "validation images; write val_split: 0.1, or leave the model out"
         )
+    check_start(cell)
 
 
 def run_cell(cell: Cell, epochs: Epochs) -> Result:
@@ -68,10 +70,11 @@ def run_cell(cell: Cell, epochs: Epochs) -> Result:
     images, side = len(_split(cell)[0]), _input_px(cell)
     memory = PeakMemory(torch_device(cell.spec.budget.device))
     with quiet():
-        last, diverged = train(cell, cell.model.model, "semantic", lambda: _data(cell), {"imgsz": side}, epochs)
+        start = start_of(cell, "semantic", 1)
+        last, diverged = train(cell, start, lambda: _data(cell), {"imgsz": side}, epochs)
         spent = epochs.summary(images)
         if last is None:
-            return broken_down("Ultralytics: loss NaN or infinite, epoch after epoch", spent)
+            return {**broken_down("Ultralytics: loss NaN or infinite, epoch after epoch", spent), **start.row}
         spent |= memory.summary()
         found = cell.folder / "found"
         shutil.rmtree(found, ignore_errors=True)  # of a run killed while it was predicting
@@ -82,10 +85,11 @@ def run_cell(cell: Cell, epochs: Epochs) -> Result:
     shutil.rmtree(_folder(cell), ignore_errors=True)  # a copy of the data set; every cell would keep one
     return {
         **scored,
+        **start.row,
         "diverged": diverged,
         "cost": measure_cost(cell.folder / WEIGHTS, cell.spec.budget, cell.spec.protocol),
         "train": spent,
-        "method": _method(cell, result),
+        "method": _method(cell, start, result),
         "files": {**FILES, "curves": CURVES, "weights": WEIGHTS, "pictures": pictures_of(cell)},
     }
 
@@ -139,9 +143,9 @@ def _best_epoch(cell: Cell) -> int:
     return max(rows, key=lambda epoch: (rows[epoch], epoch))
 
 
-def _method(cell: Cell, result: dict[str, Any]) -> Method:
+def _method(cell: Cell, start: Start, result: dict[str, Any]) -> Method:
     return {
-        "start": "random start",
+        "start": start.text,
         "chosen_on": cell.data.chosen_on(train_config(cell).val_split),
         "chosen_by": "crack IoU in Ultralytics' letterboxed frame",
         "epoch": _best_epoch(cell),

@@ -1,4 +1,4 @@
-"""A cell's training by stock Ultralytics from scratch, of any task: resumed at its last epoch, told to the ledger."""
+"""A cell's training by stock Ultralytics, of any task: resumed at its last epoch, told to the ledger."""
 
 import math
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from experiments.metrics.cost import cost
 from experiments.spec.budget import Budget, Protocol
 from experiments.tasks import TASKS
 from experiments.trainers.yolo.loggers import logging_to
+from experiments.trainers.yolo.start import Start
 from yoloplug.bridge.model import fused, load
 from yoloplug.bridge.training import (
     NonFiniteLoss,
@@ -31,7 +32,7 @@ CURVES = "train/results.csv"
 
 
 def train(
-    cell: Cell, model: str, task: str, data: Callable[[], Path], options: dict[str, Any], epochs: Epochs
+    cell: Cell, start: Start, data: Callable[[], Path], options: dict[str, Any], epochs: Epochs
 ) -> tuple[Path | None, bool]:
     """The last epoch's weights (None when training broke down to NaN) and whether a loss was ever not finite.
 
@@ -53,7 +54,9 @@ def train(
         if (cell.folder / CURVES).exists():
             read_curves(cell)  # damage is told before epochs are trained, not after
         saved.settle(data())
-    yolo = YOLO(str(last)) if resume else YOLO(model, task=task)
+    yolo = YOLO(str(last)) if resume else YOLO(start.model, task=start.task)
+    if start.weights and not resume:
+        yolo.load(str(start.weights))  # releases before 8.4 go by this, later ones by `pretrained`
     yolo.add_callback("on_train_start", _channels_last)
     yolo.add_callback("on_train_start", name_non_finite_loss)
     if budget.precision == "bf16":
@@ -64,7 +67,7 @@ def train(
     epochs.start(resumed=resume)
     try:
         with logging_to(cell):
-            yolo.train(**({"resume": True} if resume else {"data": str(data()), **_arguments(cell, options)}))
+            yolo.train(**({"resume": True} if resume else {"data": str(data()), **_arguments(cell, start, options)}))
     except NonFiniteLoss:
         return None, True
     saved.forget()
@@ -84,7 +87,7 @@ def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str,
         return cost(trained, fused(trained), budget, protocol)
 
 
-def _arguments(cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
+def _arguments(cell: Cell, start: Start, options: dict[str, Any]) -> dict[str, Any]:
     budget = cell.spec.budget
     return {
         "amp": budget.device != "cpu" and budget.precision is None,
@@ -97,7 +100,7 @@ def _arguments(cell: Cell, options: dict[str, Any]) -> dict[str, Any]:
         "workers": budget.workers,
         "seed": cell.seed,
         "deterministic": True,
-        "pretrained": False,
+        "pretrained": str(start.weights) if start.weights else False,
         "plots": False,
         "verbose": False,
         "project": str(cell.folder),

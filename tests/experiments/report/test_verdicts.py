@@ -21,7 +21,7 @@ from experiments.report.forms.table_csv import csv_table
 from experiments.report.rows import read_run
 from experiments.report.tables.quality import per_class
 from experiments.report.tables.sentences import sentences
-from experiments.report.tables.verdicts import equal_size_table, verdict_table
+from experiments.report.tables.verdicts import control_table, verdict_table
 from experiments.statistics.interval import image_samples
 from segplug.metrics import AllMetrics
 
@@ -111,7 +111,7 @@ def test_one_comparison_needs_no_correction(detections: Path) -> None:
 
 def test_a_model_is_also_judged_against_stock_at_its_size(detections: Path, make_row: MakeRow) -> None:
     """Better than the baseline, and insufficient against a stock model scaled to its size that finds as much."""
-    assert equal_size_table(only(detections)) is None
+    assert control_table(only(detections)) is None
     model = {"model": "base", "matched_to": "finder", "by": "params"}
     scaled = {"model": model, "matched": {"by": "params", "off": 0.004}}
     for seed in range(3):
@@ -119,7 +119,7 @@ def test_a_model_is_also_judged_against_stock_at_its_size(detections: Path, make
         row = json.loads((cell / "row.json").read_text()) | scaled
         (cell / "row.json").write_text(json.dumps(row))
     comparison = only(detections)
-    verdict = comparison.at_equal_size["finder", "base-as-finder-params"]
+    verdict = comparison.controlled["finder", "base-as-finder-params"]
     assert (
         comparison.verdicts["finder"].word == "better"
         and str(verdict) == "insufficient evidence (its interval includes 0)"
@@ -130,7 +130,7 @@ def test_a_model_is_also_judged_against_stock_at_its_size(detections: Path, make
         verdict.difference.value == pytest.approx(np.mean(apart))
         and verdict.difference.low < 0 < verdict.difference.high
     )
-    table = equal_size_table(comparison)
+    table = control_table(comparison)
     assert table and [cell.value for cell in table.rows[0]][:1] == ["finder"] and len(table.rows) == 1
     assert table.rows[0][2].small == "params +0.4%" and table.rows[0][-1].value == "insufficient evidence"
     assert sentences(comparison)[-1].startswith(
