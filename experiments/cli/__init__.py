@@ -11,6 +11,7 @@ from experiments.errors import SpecError
 from segplug.errors import SegplugError
 from yoloplug.errors import YoloplugError
 from yoloplug.files import WriteError
+from yoloplug.names import printable
 from yoloplug.terminal import add_debug, run
 
 __all__ = ["main"]
@@ -40,6 +41,14 @@ def _time(given: argparse.Namespace) -> int:
     from experiments.run.retime import retime
 
     retime(given.folder)
+    return 0
+
+
+def _keep(given: argparse.Namespace) -> int:
+    from experiments.run.keep import keep
+
+    size = keep(given.folder, given.to)
+    print(printable(f"{given.to}: {size / 2**20:.1f} MiB kept; now: python -m experiments report {given.to}"))
     return 0
 
 
@@ -90,6 +99,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("folder", type=Path, help="results of `run`, weights included")
     command.set_defaults(call=_time)
+    command = commands.add_parser(
+        "keep",
+        help="a finished run small enough to be committed: rows, curves, what each image adds to the metrics",
+        epilog="example: python -m experiments keep runs/experiments/bccd-blocks --to experiments/results/bccd-blocks",
+    )
+    command.add_argument("folder", type=Path, help="results of `run`, per-image files included")
+    command.add_argument("--to", type=Path, required=True, help="folder that is written")
+    command.set_defaults(call=_keep)
     command = commands.add_parser(
         "readme",
         help="write README's results table from the committed rows",

@@ -9,6 +9,7 @@ from PIL import ImageDraw
 
 from experiments.cells.record import read_json
 from experiments.cells.row import Row
+from experiments.evidence.compact import COMPACT, opened
 from experiments.evidence.pictures import RUN_AGAIN, enlarged, has_pictures, jpeg, kept, read_picture
 from experiments.metrics.box_matching import Items, box_iou, by_image, match_boxes, same_class
 from experiments.metrics.coco_ap import CocoImages
@@ -22,9 +23,10 @@ _SHOWN_CONFIDENCE = 0.25  # boxes of less are not drawn
 
 def open_images(row: Row, folder: Path) -> CocoImages | None:
     paths = [folder / name for name in row["files"].get("per_image", [])]
-    if len(paths) != 2 or not all(path.is_file() for path in paths):
-        return None
-    return CocoImages(*(read_json(path, RUN_AGAIN) for path in paths))
+    if len(paths) == 2 and all(path.is_file() for path in paths):
+        return CocoImages.of(*(read_json(path, RUN_AGAIN) for path in paths))
+    compact = folder / COMPACT
+    return opened(compact, CocoImages.load_compact) if compact.is_file() else None
 
 
 class BoxPanels:

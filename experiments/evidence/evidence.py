@@ -27,6 +27,10 @@ class ImageSet(Protocol):
         """(sets, images): how often each set holds each image -> metric -> (sets,)."""
         ...
 
+    def save_compact(self, path: Path) -> None:
+        """What scores of the task's metrics need, small enough to be committed. Raises WriteError."""
+        ...
+
 
 class Panels(Protocol):
     """Images of one cell that a report may show. scores: index of the image -> its score; names: of all images."""

@@ -17,6 +17,7 @@ from PIL import Image
 from experiments.cells.record import read_json
 from experiments.cells.row import Row
 from experiments.errors import SpecError
+from experiments.evidence.compact import COMPACT
 from experiments.evidence.pictures import (
     RUN_AGAIN,
     enlarged,
@@ -28,6 +29,7 @@ from experiments.evidence.pictures import (
     shrunk,
 )
 from segplug.metrics import Contributions
+from segplug.metrics.curve import AP_BINS, THRESHOLDS
 from segplug.page.palette import FALSE_ALARM, HIT, MISS, rgb
 
 __all__ = ["FILES", "CrackImages", "name_photos", "open_images", "open_panels", "save_masks", "save_target",
@@ -38,21 +40,37 @@ Mask = NDArray[np.bool_]
 
 
 class CrackImages:
-    """segplug's contributions."""
+    """segplug's contributions. `coarse`: as `save_compact` writes them; they give no AP and no scs_compat_*."""
 
-    def __init__(self, path: Path) -> None:
-        self._every = Contributions.load(path)
+    def __init__(self, path: Path, coarse: bool = False) -> None:
+        self._every, self._coarse = Contributions.load(path), coarse
         self.names = [str(name) for name in self._every.names]
         self.groups = None if self._every.groups is None else [str(group) for group in self._every.groups]
 
     def scores(self, multiplicities: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         sets = self._every.scores_of_sets(multiplicities)
-        return {name: np.array([scores[name] for scores in sets], dtype=np.float64) for name in sets[0]}
+        known = [name for name in sets[0] if not (self._coarse and (name == "ap" or name.startswith("scs_compat")))]
+        return {name: np.array([scores[name] for scores in sets], dtype=np.float64) for name in known}
+
+    def save_compact(self, path: Path) -> None:
+        """With histograms at the 100 thresholds of ODS and OIS alone: about 2 % of the size."""
+        every = self._every
+        step = AP_BINS // THRESHOLDS
+        image = np.repeat(np.arange(len(every.names)), np.diff(every.starts))
+        keys = image * 2 * THRESHOLDS + every.bins // step
+        places, which = np.unique(keys, return_inverse=True)
+        pixels = np.bincount(which, every.pixels.astype(np.float64)).astype(np.uint32)
+        starts = np.searchsorted(places, np.arange(len(every.names) + 1) * 2 * THRESHOLDS)
+        bins = (places % (2 * THRESHOLDS) * step).astype(np.uint16)
+        none = np.zeros_like(every.scs_f1)
+        replace(every, starts=starts, bins=bins, pixels=pixels, scs_f1=none, scs_miou=none).save(path)
 
 
 def open_images(row: Row, folder: Path) -> CrackImages | None:
-    path = folder / row["files"].get("contributions", "")
-    return CrackImages(path) if path.is_file() else None
+    path, compact = folder / row["files"].get("contributions", ""), folder / COMPACT
+    if path.is_file():
+        return CrackImages(path)
+    return CrackImages(compact, coarse=True) if compact.is_file() else None
 
 
 def name_photos(path: Path, photos: Mapping[str, str]) -> None:

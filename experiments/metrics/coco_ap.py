@@ -9,12 +9,14 @@ with new ids.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.metrics.box_matching import Items, box_iou, crowds, match_boxes
+from yoloplug.files import write
 
 __all__ = ["CLASS_AP", "METRICS", "CocoImages", "Matches", "average_precision", "over_recalls"]
 
@@ -51,26 +53,80 @@ class Matches:
 class CocoImages:
     """The matched images of one evaluation: `names` of images, `classes` by ascending id, `groups`: images' photos.
 
-    `truth` is a COCO annotation dictionary, `predictions` a COCO result list of boxes.
+    `matches`: of each class, area range -> Matches.
     """
 
-    def __init__(self, truth: dict[str, Any], predictions: Items) -> None:
-        images = sorted(truth["images"], key=lambda image: image["id"])
+    def __init__(
+        self, names: list[str], groups: list[str] | None, classes: list[str], matches: list[dict[str, Matches]]
+    ) -> None:
+        self.names, self.groups, self.classes, self._matches = names, groups, classes, matches
+
+    @staticmethod
+    def of(targets: dict[str, Any], predictions: Items) -> "CocoImages":
+        """From a COCO annotation dictionary and a COCO result list of boxes."""
+        images = sorted(targets["images"], key=lambda image: image["id"])
         place = {image["id"]: index for index, image in enumerate(images)}
-        self.names = [str(image["file_name"]) for image in images]
         groups = [image.get("group") for image in images]
-        self.groups = None if None in groups else [str(group) for group in groups]
-        categories = sorted(truth["categories"], key=lambda category: category["id"])
-        self.classes = [str(category["name"]) for category in categories]
-        self._matches = []
+        categories = sorted(targets["categories"], key=lambda category: category["id"])
+        matches = []
         for category in categories:
-            objects: list[Items] = [[] for _ in images]
-            found: list[Items] = [[] for _ in images]
-            for items, source in ((objects, truth["annotations"]), (found, predictions)):
+            by_image: tuple[list[Items], list[Items]] = [[] for _ in images], [[] for _ in images]
+            for items, source in zip(by_image, (targets["annotations"], predictions), strict=True):
                 for item in source:
                     if item["category_id"] == category["id"]:
                         items[place[item["image_id"]]].append(item)
-            self._matches.append(_match_class(objects, found))
+            matches.append(_match_class(*by_image))
+        return CocoImages(
+            [str(image["file_name"]) for image in images],
+            None if None in groups else [str(group) for group in groups],
+            [str(category["name"]) for category in categories],
+            matches,
+        )
+
+    def save_compact(self, path: Path) -> None:
+        """All that scores depend on in a compressed .npz: order of the scores, no boxes. Raises WriteError.
+
+        A detection after the last hit of its class changes no score of any set of images, and is left out.
+        """
+        parts = [_needed(matches[area]) for matches in self._matches for area in _AREAS_PX2]
+        arrays: dict[str, Any] = {
+            "names": np.array(self.names),
+            "classes": np.array(self.classes),
+            "objects": np.stack([matches[area].objects for matches in self._matches for area in _AREAS_PX2]),
+            "sizes": np.array([len(part.image) for part in parts]),
+            "image": np.concatenate([part.image for part in parts]).astype(np.uint32),
+            "rank": np.concatenate([part.rank for part in parts]).astype(np.uint8),
+            "place": np.concatenate([np.unique(-part.score, return_inverse=True)[1] for part in parts]).astype(
+                np.int32
+            ),
+            "right": np.packbits(np.concatenate([part.right for part in parts], axis=1), axis=0),
+            "taken": np.packbits(np.concatenate([part.taken for part in parts], axis=1), axis=0),
+            "inside": np.concatenate([part.inside for part in parts]),
+        }
+        if self.groups is not None:
+            arrays["groups"] = np.array(self.groups)
+        write(path, lambda part: np.savez_compressed(part, **arrays))
+
+    @staticmethod
+    def load_compact(path: Path) -> "CocoImages":
+        """What `save_compact` wrote; raises OSError, ValueError, KeyError or BadZipFile on anything else."""
+        with np.load(path, allow_pickle=False) as file:
+            a = dict(file)
+        cuts = np.cumsum(a["sizes"])[:-1]
+        right, taken = (np.unpackbits(a[name], axis=0, count=len(_IOUS)).astype(bool) for name in ("right", "taken"))
+        columns = [
+            a["image"].astype(np.int64),
+            a["rank"].astype(np.int64),
+            -a["place"].astype(np.float64),
+            right,
+            taken,
+        ]
+        split = [np.split(column, cuts, axis=-1) for column in (*columns, a["inside"])]
+        every = [Matches(*arrays, objects) for *arrays, objects in zip(*split, a["objects"], strict=True)]
+        count = len(_AREAS_PX2)
+        matches = [dict(zip(_AREAS_PX2, every[k : k + count], strict=True)) for k in range(0, len(every), count)]
+        groups = [str(group) for group in a["groups"]] if "groups" in a else None
+        return CocoImages([str(name) for name in a["names"]], groups, [str(name) for name in a["classes"]], matches)
 
     def scores(self, multiplicities: NDArray[np.integer]) -> dict[str, Floats]:
         """(sets, n): how often each set holds each image -> METRICS and `AP of <class>`, (sets,) each.
@@ -133,6 +189,17 @@ def over_recalls(tp: NDArray[Any], fp: NDArray[Any], objects: NDArray[Any], reca
     precision = np.maximum.accumulate((tp / (tp + fp + np.spacing(1)))[:, ::-1], axis=1)[:, ::-1]
     reached = np.searchsorted(recalls, _ratio(tp, objects), side="right")  # recalls up to this hit
     return np.asarray((np.diff(reached, axis=1, prepend=0) * precision).sum(axis=1) / len(recalls))
+
+
+def _needed(matches: Matches) -> Matches:
+    """Without the detections that change no score: neither counted nor a hit, or after the last hit."""
+    hit = matches.right.any(axis=0)
+    last = matches.score[hit].min() if hit.any() else np.inf
+    keep = (matches.inside | hit) & (matches.score >= last)
+    return Matches(
+        matches.image[keep], matches.rank[keep], matches.score[keep], matches.right[:, keep], matches.taken[:, keep],
+        matches.inside[keep], matches.objects,
+    )  # fmt: skip
 
 
 def _match_class(objects: list[Items], found: list[Items]) -> dict[str, Matches]:

@@ -77,7 +77,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> Result:
     write_json(cell.folder / TARGETS, truth, indent=1)
     write_json(cell.folder / PREDICTIONS, predictions, indent=1)
     save_pictures(cell.pictures, data.val)
-    images = CocoImages(truth, predictions)
+    images = CocoImages.of(truth, predictions)
     return {
         **score_images(images),  # type: ignore[typeddict-item]
         **always,

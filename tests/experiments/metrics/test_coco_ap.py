@@ -68,7 +68,9 @@ def oracle(truth: dict[str, Any], found: list[dict[str, Any]]) -> list[float]:
 
 def once(truth: dict[str, Any], found: list[dict[str, Any]]) -> dict[str, float]:
     """Of every image once."""
-    return {k: float(v[0]) for k, v in CocoImages(truth, found).scores(np.ones((1, len(truth["images"])), int)).items()}
+    return {
+        k: float(v[0]) for k, v in CocoImages.of(truth, found).scores(np.ones((1, len(truth["images"])), int)).items()
+    }
 
 
 def box_truth(*boxes: list[float]) -> dict[str, Any]:
@@ -143,7 +145,7 @@ def test_equal_to_pycocotools_on_copied_images(seed: int, ties: bool) -> None:
         found = [{**item, "score": round(item["score"], 1)} for item in found]
     rng = np.random.default_rng(seed)
     sets = np.stack([np.ones(12, int), *rng.multinomial(12, np.full(12, 1 / 12), size=2)])
-    scores = CocoImages(truth, found).scores(sets)
+    scores = CocoImages.of(truth, found).scores(sets)
     for index, times in enumerate(sets):
         assert values(scores, index) == pytest.approx(oracle(*repeated(truth, found, times)), abs=1e-12)
 
@@ -169,9 +171,9 @@ def test_many_sets_and_images_without_objects() -> None:
     truth = box_truth([0, 0, 40, 40])
     truth["images"].append({"id": 2, "width": 200, "height": 200, "file_name": "empty.jpg"})
     sets = np.tile([[1, 0], [0, 2], [1, 5]], (30, 1))
-    nothing = CocoImages(truth, []).scores(sets)
+    nothing = CocoImages.of(truth, []).scores(sets)
     assert np.array_equal(nothing["AP"], np.tile([0, np.nan, 0], 30), equal_nan=True)
     found = [detection(1, 1, np.array([0, 0, 40, 40]), 0.5), detection(2, 1, np.array([0, 0, 40, 40]), 0.9)]
-    scores = CocoImages(truth, found).scores(sets)
+    scores = CocoImages.of(truth, found).scores(sets)
     assert scores["AP50"][[0, 2, 87, 89]] == pytest.approx([1, 1 / 6, 1, 1 / 6])
     assert np.isnan(scores["AP_S"]).all() and scores["AR_M"][0] == 1

@@ -137,5 +137,5 @@ def test_equals_tidecv(seed: int) -> None:
     objects, predictions = random_set(seed)
     costs = error_types(objects, predictions)
     assert [costs[kind] for kind in ("AP50", *ERROR_TYPES)] == pytest.approx(TIDECV[seed], abs=1e-9)
-    (coco,) = CocoImages(objects, predictions).scores(np.ones((1, 12), int))["AP50"]
+    (coco,) = CocoImages.of(objects, predictions).scores(np.ones((1, 12), int))["AP50"]
     assert costs["AP50"] == pytest.approx(coco, abs=1e-3)  # another rule for crowds

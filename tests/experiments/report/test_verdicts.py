@@ -58,7 +58,7 @@ MakeRow = Callable[..., Path]
 def detection_cell(make_row: MakeRow, out: Path, label: str, seed: int, found: float) -> Path:
     truth, predictions = boxes(found, seed + 10 * len(label))
     files = {"per_image": ["ground_truth.json", "predictions.json"]}
-    cell = make_row(out, label, seed, changes={"files": files, **score_images(CocoImages(truth, predictions))})
+    cell = make_row(out, label, seed, changes={"files": files, **score_images(CocoImages.of(truth, predictions))})
     (cell / "ground_truth.json").write_text(json.dumps(truth))
     (cell / "predictions.json").write_text(json.dumps(predictions))
     return cell

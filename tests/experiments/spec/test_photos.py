@@ -74,9 +74,9 @@ def test_files_carry_the_photo_of_each_image(tmp_path: Path) -> None:
     assert CrackImages(path).scores(np.ones((1, 12), np.int64))["iou_crack"].shape == (1,)
     images = [{"id": k, "file_name": f"{k}.jpg", "group": "a"} for k in (1, 2)]
     truth: dict[str, Any] = {"images": images, "annotations": [], "categories": []}
-    assert CocoImages(truth, []).groups == ["a", "a"]
+    assert CocoImages.of(truth, []).groups == ["a", "a"]
     del images[1]["group"]
-    assert CocoImages(truth, []).groups is None
+    assert CocoImages.of(truth, []).groups is None
 
 
 @pytest.fixture
