@@ -52,13 +52,13 @@ def _keep(given: argparse.Namespace) -> int:
     return 0
 
 
-def _readme(given: argparse.Namespace) -> int:
-    from experiments.report.readme import update_readme
+def _results(given: argparse.Namespace) -> int:
+    from experiments.report.published.results import stale_files
 
-    same = update_readme(given.readme, given.results, given.check)
-    stale = f"{given.readme} does not show the rows of {given.results}; run: python -m experiments readme"
-    print("up to date" if same else stale if given.check else f"{given.readme}: results table written")
-    return int(given.check and not same)
+    stale = stale_files(given.results, given.page, given.readme, given.check)
+    said = f"not those of {given.results}; run: python -m experiments results" if given.check else "written"
+    print(printable("\n".join(f"{path}: {said}" for path in stale) or "up to date"))
+    return int(given.check and bool(stale))
 
 
 def _demo(given: argparse.Namespace) -> int:
@@ -108,14 +108,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--to", type=Path, required=True, help="folder that is written")
     command.set_defaults(call=_keep)
     command = commands.add_parser(
-        "readme",
-        help="write README's results table from the committed rows",
-        epilog="example: python -m experiments readme --check",
+        "results",
+        help="write docs/results.md, README's table and results/table.csv from the committed rows",
+        epilog="example: python -m experiments results --check",
     )
-    command.add_argument("--check", action="store_true", help="write nothing; exit code 1 when README differs")
-    command.add_argument("--readme", type=Path, default=_REPOSITORY / "README.md", help="default: this checkout's")
-    command.add_argument("--results", type=Path, default=_REPOSITORY / "experiments" / "results")
-    command.set_defaults(call=_readme)
+    command.add_argument("--check", action="store_true", help="write nothing; exit code 1 when one differs")
+    for name, place in (("readme", "README.md"), ("page", "docs/results.md"), ("results", "experiments/results")):
+        help_text = f"default: this checkout's {place}"
+        command.add_argument(f"--{name}", type=Path, default=_REPOSITORY / place, help=help_text)
+    command.set_defaults(call=_results)
     command = commands.add_parser(
         "demo",
         help="draw small data, train baseline and plug-in on it, write a report: minutes, no download",

@@ -122,7 +122,7 @@ class CocoImages:
             taken,
         ]
         split = [np.split(column, cuts, axis=-1) for column in (*columns, a["inside"])]
-        every = [Matches(*arrays, objects) for *arrays, objects in zip(*split, a["objects"], strict=True)]
+        every = [Matches(*parts) for parts in zip(*split, a["objects"], strict=True)]
         count = len(_AREAS_PX2)
         matches = [dict(zip(_AREAS_PX2, every[k : k + count], strict=True)) for k in range(0, len(every), count)]
         groups = [str(group) for group in a["groups"]] if "groups" in a else None

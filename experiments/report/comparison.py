@@ -75,6 +75,11 @@ class Comparison:
     def _resampled(self) -> Resampled:
         return Resampled(self._part["excluded"] if self.subset else (), self.rows[0].get("groups"))
 
+    @cached_property
+    def has_images(self) -> bool:
+        """Whether every cell's per-image files are there."""
+        return all(self._images(row) is not None for row in self.rows if not row["diverged"])
+
     def _images(self, row: Row) -> ImageSet | None:
         return evidence_of(self.task).open_images(row, self.folders[row["cell"]])
 
@@ -134,16 +139,22 @@ class Comparison:
 
         Controls: stock scaled to its budget, and the checkpoint's own model with as many fresh parameters.
         """
-        models = {row["label"]: row["model"] for row in self.rows}
-        controls = {label: _controls(model) for label, model in models.items()}
+        models = {row["label"]: row["model"] for row in self.rows if row["label"] not in self.controls}
         return self.judge(
             [
                 (label, control)
-                for control, of in controls.items()
+                for control, of in self.controls.items()
                 for label, model in models.items()
-                if of and not controls[label] and (model["model"], model.get("init")) == of
+                if (model["model"], model.get("init")) == of
             ]
         )
+
+    @cached_property
+    def controls(self) -> dict[str, tuple[str, str | None]]:
+        """Models that are a control -> YAML and checkpoint of the models that they are one of."""
+        models = {row["label"]: row["model"] for row in self.rows}
+        of = {label: model.get("matched_to") or model.get("fresh_as") for label, model in models.items()}
+        return {label: (yaml, models[label].get("init")) for label, yaml in of.items() if yaml}
 
     @cached_property
     def every_pair(self) -> dict[Pair, Verdict]:
@@ -186,12 +197,6 @@ def _numbers(row: Row) -> dict[str, float]:
     """Metrics, and AP by class under the name `AP of <class>`, where they are defined."""
     classes = {CLASS_AP + name: value for name, value in row.get("per_class", {}).items()}
     return {name: float(value) for name, value in (classes | row["metrics"]).items() if value is not None}
-
-
-def _controls(model: dict[str, Any]) -> tuple[str, str | None] | None:
-    """YAML and checkpoint of the models that this one is a control of."""
-    of = model.get("matched_to") or model.get("fresh_as")
-    return (of, model.get("init")) if of else None
 
 
 def _part(row: Row, subset: str) -> Row:

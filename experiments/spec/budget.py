@@ -38,11 +38,16 @@ class Budget(Settings):
 
 @dataclass(frozen=True)
 class Protocol(Settings):
-    """How a trained model is measured. `conf`, `iou`, `max_det`: thresholds of YOLO's prediction."""
+    """How a trained model is measured. `conf`, `iou`, `max_det`: thresholds of YOLO's prediction.
+
+    `threshold`: probability from which a pixel is crack; none: the one of best F1 on the validation images, where there
+    are any, else 0.5.
+    """
 
     conf: float = number(0, 1, 0.001)
     iou: float = number(0, 1, 0.7)
     max_det: int = number(100, _MOST, 300)  # COCOeval keeps 100 per image
+    threshold: float | None = number(0, 1, None)
     latency_runs: int = number(50, _MOST, 50)
     latency_warmup: int = number(1, _MOST, 10)
 
@@ -50,6 +55,7 @@ class Protocol(Settings):
         super().__post_init__()
         require(self.conf < 1, "conf", "below 1", self.conf)
         require(self.iou > 0, "iou", "above 0", self.iou)
+        require(self.threshold is None or 0 < self.threshold < 1, "threshold", "between 0 and 1", self.threshold)
 
 
 @dataclass(frozen=True)

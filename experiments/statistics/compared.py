@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.statistics.aggregate import Runs
 from experiments.statistics.interval import LEAST_SEEDS, Interval, SeedSpread, interval, seed_spread
 
 __all__ = ["NO_FILE", "CellKey", "Sampled", "Statistics"]
@@ -44,6 +45,14 @@ class Statistics:
     def difference(self, label: str, against: str, metric: str) -> Interval | str:
         """Of the mean, over the seeds that both have, of one model less the other; or the reason why there is none."""
         return self._interval(label, against, self._seeds(label, metric) & self._seeds(against, metric), metric)
+
+    def runs(self, label: str, against: str, metric: str) -> Runs | None:
+        """Values and samples of both over the seeds they share; None with too few of these, or without files."""
+        seeds = self._seeds(label, metric) & self._seeds(against, metric)
+        own, base = (
+            self._table(name, seeds, metric) if len(seeds) >= LEAST_SEEDS else None for name in (label, against)
+        )
+        return None if own is None or base is None else Runs(own[0], base[0], own[1], base[1])
 
     def _interval(self, label: str, against: str | None, seeds: set[int], metric: str) -> Interval | str:
         if len(seeds) < LEAST_SEEDS:

@@ -85,10 +85,10 @@ def _judge(answer: Interval, p: float, p_beyond: float, comparisons: int, margin
 
 def _why(answer: Interval, comparisons: int) -> str:
     if answer.low <= 0 <= answer.high:
-        return "its interval includes 0"
+        return "it may be chance: 0 lies inside its interval"
     if answer.p >= 1 - LEVEL:
-        return "other models differ as much from seed to seed"
-    return f"among {comparisons} comparisons chance finds as much"
+        return "it may be chance: one model trained again differs as much"
+    return f"it may be chance: the largest of {comparisons} differences is often as large"
 
 
 def detectable(answer: Interval, comparisons: int) -> float:

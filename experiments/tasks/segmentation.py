@@ -11,10 +11,12 @@ SEGMENTATION = Task(
         "architecture": "experiments.trainers.crack.segment",
     },
     evidence="experiments.evidence.masks",
-    metrics=("iou_crack", "miou", "f1", "precision", "recall", "iou_per_image", "ods_f1", "ois_f1"),
+    metrics=("iou_crack", "miou", "f1", "precision", "recall", "iou_per_image", "ods_f1", "ois_f1", "ap"),
+    thresholds=frozenset({"threshold"}),
     definition="Fractions from 0 to 1 from crack pixels, 0 px tolerance. iou_crack = TP/(TP+FP+FN), miou = mean of it "
     "and the background's IoU, f1 = 2TP/(2TP+FP+FN), precision, recall: counts summed over the whole test set at "
-    "threshold 0.5. iou_per_image: mean over images. ods_f1: at the one best threshold; ois_f1: at each image's best.",
+    "the threshold named under Predictions. iou_per_image: mean over images. ods_f1: at the one best on test; "
+    "ois_f1: at each image's best; ap: area under precision over recall of pixels.",
     names={"iou_crack": "crack IoU", "f1": "F1"},
     monitor=("val_iou_crack", "metrics/mIoU"),  # Ultralytics' mIoU of one class is that class's IoU
     watched="val crack IoU",

@@ -9,6 +9,7 @@ from experiments.report.figures.draw import PLOTS, Drawn
 from experiments.report.rows import Run
 from experiments.report.tables.cost import cost_table
 from experiments.report.tables.errors import error_table
+from experiments.report.tables.overall import overall_tables
 from experiments.report.tables.quality import per_class
 from experiments.report.tables.sentences import expectations, sentences
 from experiments.report.tables.table import Table
@@ -51,11 +52,17 @@ class Origin:
 @dataclass(frozen=True)
 class Document:
     sections: list[Section]
+    overall: list[Table]
     origins: list[Origin]
 
     @property
     def title(self) -> str:
         return " and ".join(dict.fromkeys(section.title for section in self.sections))
+
+    @property
+    def titled_tables(self) -> list[tuple[str, list[Table]]]:
+        overall = [("Over all data sets", self.overall)] if self.overall else []
+        return overall + [(section.title, section.tables) for section in self.sections]
 
     @property
     def captions(self) -> dict[str, str]:
@@ -65,7 +72,8 @@ class Document:
 
 def document(runs: list[Run], comparisons: list[Comparison], drawn: list[Drawn]) -> Document:
     """`drawn` holds the plots of each comparison."""
-    return Document(list(map(_section, comparisons, drawn)), list(map(_origin, runs)))
+    sections = list(map(_section, comparisons, drawn))
+    return Document(sections, overall_tables(comparisons), list(map(_origin, runs)))
 
 
 def _section(comparison: Comparison, drawn: Drawn) -> Section:

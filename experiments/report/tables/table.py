@@ -7,7 +7,11 @@ from experiments.report.comparison import Comparison
 from experiments.statistics import Interval
 from segplug.page.render import Entry
 
-__all__ = ["Table", "decimals", "number", "seeds", "span", "unit_of"]
+__all__ = ["UNEQUAL", "Table", "decimals", "number", "seeds", "size_text", "span", "unit_of"]
+
+
+UNEQUAL = 0.1
+"""A model that is off the baseline's parameters by more than this share is not on an equal budget."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,12 @@ def seeds(comparison: Comparison, label: str) -> str:
     """Small print below a model's name."""
     listed = "seed " + ", ".join(f"{row['seed']}{' (NaN)' * row['diverged']}" for row in comparison.of(label))
     return f"baseline, {listed}" if label == comparison.baseline else listed
+
+
+def size_text(ratio: float) -> str:
+    """Of a model that is not of the baseline's size: how much of it; above a tenth off, that the budget is unequal."""
+    unequal = "unequal budget: " if abs(ratio - 1) > UNEQUAL else ""
+    return f"{unequal}{ratio:.2f} x the baseline's parameters"
 
 
 def decimals(low: float | None, high: float | None) -> int:

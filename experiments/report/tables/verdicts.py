@@ -5,7 +5,7 @@ from statistics import mean
 
 from experiments.report.comparison import Comparison
 from experiments.report.tables.quality import quality_table
-from experiments.report.tables.table import Table, number, seeds, span
+from experiments.report.tables.table import Table, number, seeds, size_text, span
 from experiments.statistics import Interval, Verdict
 from segplug.page.render import Entry
 
@@ -51,7 +51,7 @@ def control_table(comparison: Comparison) -> Table | None:
 def _line(comparison: Comparison, label: str, metric: str) -> list[Entry]:
     own = comparison.statistics.interval(label, metric) if comparison.values(label, metric) else ""
     size = comparison.size_ratio(label)
-    small = [seeds(comparison, label), *([f"{size:.2f} x the baseline's parameters"] if size else [])]
+    small = [seeds(comparison, label), *([size_text(size)] if size else [])]
     small += _start(comparison, label)
     entries = [
         Entry(label, "; ".join(small)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from PIL import Image
@@ -26,7 +26,7 @@ from experiments.trainers.crack.options import check_options, train_config
 from experiments.trainers.steps import placed, timed_steps
 from experiments.trainers.trainer import Steps
 from segplug.errors import NonFiniteLoss
-from segplug.evaluation.run import evaluate
+from segplug.evaluation.run import OnImage, evaluate
 from segplug.inference.checkpoint import load_model
 from segplug.inference.probability import normalise
 from segplug.losses import LossSum
@@ -73,17 +73,20 @@ def run_cell(cell: Cell, epochs: Epochs) -> Result:
         return broken_down(str(error), _training(folder, images))
     spent = _training(folder, images) | memory.summary()
     torch.set_num_threads(cell.spec.budget.threads)
-    checkpoint = folder / "best.ckpt"
-    result, scored = crack_row(
-        cell,
-        lambda on_image, out: evaluate(checkpoint, cell.data.found, "test", config.device, on_image=on_image, out=out),
-    )
+    checkpoint, threshold = folder / "best.ckpt", cell.spec.protocol.threshold
+    chosen_on = cell.data.chosen_on(config.val_split)
+
+    def judge(on_image: OnImage, out: Path) -> dict[str, Any]:
+        used: float | Literal["auto"] = threshold or ("auto" if chosen_on else 0.5)
+        return evaluate(checkpoint, cell.data.found, "test", config.device, used, on_image=on_image, out=out)
+
+    result, scored = crack_row(cell, judge)
     return {
         **scored,
         "diverged": False,
         "cost": measure_cost(checkpoint, cell.spec.budget, cell.spec.protocol),
         "train": spent,
-        "method": _method(cell, result, cell.data.chosen_on(config.val_split)),
+        "method": _method(cell, result, chosen_on),
         "files": {**FILES, "curves": "train/metrics.csv", "weights": "train/best.ckpt", "pictures": pictures_of(cell)},
     }
 
@@ -135,6 +138,7 @@ def _method(cell: Cell, result: dict[str, Any], chosen_on: str | None) -> Method
         "checkpoint": "best on validation" if chosen_on else "last",
         "scored": "test",
         "split": f"test, {result['images']} images",
-        "predictions": f"whole images at their own size, threshold {result['threshold']} unless the metric has its own",
+        "predictions": "whole images at their own size, threshold "
+        f"{result['threshold']:g} ({result['threshold_from']}) unless the metric has its own",
         "metric": METRIC,
     }

@@ -57,7 +57,7 @@ def test_costs_are_said_in_per_cent_of_the_baseline(tmp_path: Path, make_row: An
 
 
 @pytest.mark.parametrize(
-    ("params", "said"), [(750_000, "seed 0; 0.25 x the baseline's parameters"), (3_030_000, "seed 0")]
+    ("params", "said"), [(750_000, "seed 0; unequal budget: 0.25 x the baseline's parameters"), (3_030_000, "seed 0")]
 )
 def test_an_unequal_size_is_said_in_the_line(tmp_path: Path, make_row: Any, params: int, said: str) -> None:
     table = verdict_table(made(tmp_path, make_row, params, 1))

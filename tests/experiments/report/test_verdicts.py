@@ -16,7 +16,7 @@ from experiments.metrics.coco_ap import CocoImages
 from experiments.report.comparison import Comparison, compare
 from experiments.report.figures.intervals import intervals
 from experiments.report.forms.document import document
-from experiments.report.forms.render import markdown
+from experiments.report.forms.render import html, latex, markdown
 from experiments.report.forms.table_csv import csv_table
 from experiments.report.rows import read_run
 from experiments.report.tables.quality import per_class
@@ -82,7 +82,7 @@ def test_detections_are_judged_from_their_files(detections: Path) -> None:
     comparison = only(detections)
     verdicts = comparison.verdicts
     assert verdicts["finder"].word == "better" and verdicts["finder"].reason == ""
-    assert str(verdicts["same_as_base"]) == "insufficient evidence (its interval includes 0)"
+    assert str(verdicts["same_as_base"]) == "insufficient evidence (it may be chance: 0 lies inside its interval)"
     found, other = verdicts["finder"].difference, verdicts["same_as_base"].difference
     assert found and other and found.value == pytest.approx(np.mean(comparison.differences("finder", "AP")))
     assert verdicts["finder"].p_holm == pytest.approx(2 * found.p)
@@ -122,7 +122,7 @@ def test_a_model_is_also_judged_against_stock_at_its_size(detections: Path, make
     verdict = comparison.controlled["finder", "base-as-finder-params"]
     assert (
         comparison.verdicts["finder"].word == "better"
-        and str(verdict) == "insufficient evidence (its interval includes 0)"
+        and str(verdict) == "insufficient evidence (it may be chance: 0 lies inside its interval)"
     )
     apart = comparison.differences("finder", "AP", "base-as-finder-params")
     assert verdict.difference and verdict.p_holm == verdict.difference.p
@@ -168,7 +168,9 @@ def test_a_missing_file_is_said_and_stops_nothing(detections: Path) -> None:
         path.unlink()
     runs = [read_run(detections)]
     text = markdown(document(runs, compare(runs), [{}]))
-    assert "insufficient evidence (per-image file missing)" in text and "its interval includes 0" in text
+    assert (
+        "insufficient evidence (per-image file missing)" in text and "may be chance: 0 lies inside its interval" in text
+    )
 
 
 def cracks(seed: int, shift: int) -> AllMetrics:
@@ -201,3 +203,22 @@ def test_cracks_and_the_part_of_them_that_a_spec_names(tmp_path: Path, make_row:
     assert text.startswith("plug_in is better than base: crack IoU") and "\nOn fresh: plug_in is better than" in text
     csv = csv_table([comparison])
     assert ",fresh,plug_in,base,iou_crack,fraction,3," in csv and ",,plug_in,base,hd95_px,px,3," in csv
+
+
+def test_two_data_sets_have_one_answer_beside_those_of_each(tmp_path: Path, make_row: MakeRow) -> None:
+    for folder in ("first", "second"):
+        for label, found in (("base", 0.5), ("finder", 0.9)):
+            for seed in range(3):
+                cell = detection_cell(make_row, tmp_path / folder, label, seed, found)
+                row = json.loads((cell / "row.json").read_text())
+                (cell / "row.json").write_text(json.dumps(row | {"dataset": folder}))
+    runs = [read_run(tmp_path / folder) for folder in ("first", "second")]
+    content = document(runs, compare(runs), [{}, {}])
+    (table,) = content.overall
+    ((model, change, better),) = table.rows
+    assert (model.value, model.small, better.value) == ("finder", "2 data sets", "1.000")
+    assert change.value.startswith("+") and change.value.endswith(" %") and change.small.startswith("[+")
+    assert "over first, second" in table.notes[0]
+    assert "# Over all data sets" in markdown(content) and "made-detect over all data sets" in html(content)
+    assert r"\caption{Over all data sets. made-detect over all data sets.}" in latex(content)
+    assert document(runs[:1], compare(runs[:1]), [{}]).overall == []

@@ -29,7 +29,8 @@ def test_words(apart: float, word: str) -> None:
     statistics = cells(base=0.5, model=0.5 + apart)
     verdict = verdicts(statistics, [("model", "base")], "AP")["model", "base"]
     assert verdict.word == word and verdict.resolved == (apart != 0)
-    assert verdict.reason == ("" if apart else "its interval includes 0") and str(verdict).startswith(word)
+    assert verdict.reason == ("" if apart else "it may be chance: 0 lies inside its interval")
+    assert str(verdict).startswith(word)
 
 
 def test_equivalence_takes_a_margin_that_was_named() -> None:
@@ -94,7 +95,7 @@ def test_why_an_interval_without_0_is_not_enough() -> None:
     pair = ("lucky", "base")
     found = verdicts(statistics, [pair], "AP")[pair]
     assert found.difference is not None and found.difference.low > 0
-    assert str(found) == "insufficient evidence (other models differ as much from seed to seed)"
+    assert str(found) == "insufficient evidence (it may be chance: one model trained again differs as much)"
 
 
 def test_a_small_p_among_many_comparisons_is_not_enough() -> None:
@@ -103,7 +104,7 @@ def test_a_small_p_among_many_comparisons_is_not_enough() -> None:
     alone = verdicts(statistics, pairs[:1], "AP")["model", "base"]
     assert alone.word == "better" and alone.p_holm is not None and 0.05 / 6 < alone.p_holm < 0.05
     found = verdicts(statistics, pairs, "AP")["model", "base"]
-    assert str(found) == "insufficient evidence (among 6 comparisons chance finds as much)"
+    assert str(found) == "insufficient evidence (it may be chance: the largest of 6 differences is often as large)"
 
 
 class Given(Statistics):

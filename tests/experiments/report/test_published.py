@@ -10,8 +10,10 @@ from experiments.cli import main
 from experiments.errors import SpecError
 from experiments.report.comparison import compare
 from experiments.report.forms.table_csv import csv_table
-from experiments.report.readme import BEGIN, END, results_block
+from experiments.report.published.results import BEGIN, END, MOST_ROWS, stale_files
 from experiments.report.rows import read_run
+from experiments.run.keep import keep
+from tests.experiments.report.test_verdicts import detection_cell
 
 
 @pytest.fixture
@@ -28,11 +30,20 @@ def write_table(results: Path) -> None:
 
 
 def arguments(readme: Path, results: Path) -> list[str]:
-    return ["readme", "--readme", str(readme), "--results", str(results)]
+    return ["results", "--readme", str(readme), "--results", str(results), "--page", str(results / "results.md")]
+
+
+def results_block(results: Path) -> str:
+    """The page, of a repository whose README has the markers."""
+    readme, page = results / "README.md", results / "results.md"
+    if not readme.exists():
+        readme.write_text(f"{BEGIN}\n{END}\n")
+    stale_files(results, page, readme, check=False)
+    return page.read_text()
 
 
 def test_this_repository_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["readme", "--check"]) == 0, capsys.readouterr()
+    assert main(["results", "--check"]) == 0, capsys.readouterr()
 
 
 def test_values_cost_and_verdict(results: Path) -> None:
@@ -79,19 +90,19 @@ budget: {epochs: 2, imgsz: 64, batch: 4}
         results_block(results)
 
 
-def test_stock_at_equal_size_stands_below(results: Path, make_row: Any) -> None:
+def test_controls_stand_below(results: Path, make_row: Any) -> None:
     model = {"model": "base", "matched_to": "plug_in", "by": "params"}
     make_row(results / "a", "base-as-plug_in-params", AP=0.41, changes={"model": model})
     write_table(results)
-    said = "COCO AP against the stock model scaled to its size: plug_in +0.020, insufficient evidence"
+    said = "COCO AP against controls: plug_in against base-as-plug_in-params +0.020, insufficient evidence"
     assert said in results_block(results)
 
 
 def test_check_writes_nothing(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    readme = tmp_path / "README.md"
+    readme = tmp_path / "TOP.md"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     assert main([*arguments(readme, results), "--check"]) == 1 and "old" in readme.read_text()
-    assert "run: python -m experiments readme" in capsys.readouterr().out
+    assert "run: python -m experiments results" in capsys.readouterr().out
     assert main(arguments(readme, results)) == 0
     text = readme.read_text()
     assert text.startswith(f"before\n{BEGIN}\n\n| Data") and text.endswith(f"\n{END}\nafter\n") and "old" not in text
@@ -101,7 +112,7 @@ def test_check_writes_nothing(results: Path, tmp_path: Path, capsys: pytest.Capt
 
 def test_a_table_that_does_not_belong_to_the_rows(results: Path, make_row: Any) -> None:
     make_row(results / "a", "third", AP=0.5)
-    with pytest.raises(SpecError, match=r"does not belong to the rows .*third.*experiments report"):
+    with pytest.raises(SpecError, match=r"does not belong to the rows .*third.*experiments keep"):
         results_block(results)
     write_table(results)
     assert "third" in results_block(results)
@@ -109,7 +120,7 @@ def test_a_table_that_does_not_belong_to_the_rows(results: Path, make_row: Any) 
     with pytest.raises(SpecError, match="not a table that `report` writes"):
         results_block(results)
     (results / "table.csv").unlink()
-    with pytest.raises(SpecError, match="is missing; write it again: python -m experiments report"):
+    with pytest.raises(SpecError, match="is missing, and some rows have no per-image files; commit what"):
         results_block(results)
 
 
@@ -125,3 +136,29 @@ def test_nothing_to_show(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="holds no results"):
         results_block(tmp_path)
     assert main(arguments(tmp_path / "absent.md", tmp_path)) == 2
+
+
+def test_rows_with_their_files_need_no_table(tmp_path: Path, make_row: Any) -> None:
+    """A table.csv that says otherwise is written again."""
+    for label, found in (("base", 0.5), ("finder", 0.9)):
+        for seed in range(3):
+            detection_cell(make_row, tmp_path / "run", label, seed, found)
+    results = tmp_path / "results"
+    keep(tmp_path / "run", results / "a")
+    text, table = results_block(results), results / "table.csv"
+    assert "| better |" in text and table.read_text() == csv_table(compare([read_run(results / "a")]))
+    table.write_text("name,better\na,0\n")
+    assert stale_files(results, results / "results.md", results / "README.md", check=True) == [table]
+
+
+def test_readme_has_few_rows_by_rule(tmp_path: Path, make_row: Any) -> None:
+    """The baseline, the model furthest above and the one furthest below; of one data set the longest training."""
+    for name, epochs in (("a", 2), ("b", 9)):
+        for label, value in (("base", 0.4), ("high", 0.6), ("middle", 0.5), ("low", 0.3)):
+            budget = {"epochs": epochs, "imgsz": 64, "batch": 4, "device": "cpu", "workers": 0, "threads": 1}
+            make_row(tmp_path / name, label, AP=value + epochs / 1000, changes={"name": name, "budget": budget})
+    (tmp_path / "table.csv").write_text(csv_table(compare([read_run(tmp_path / name) for name in "ab"])))
+    results_block(tmp_path)
+    rows = [line for line in (tmp_path / "README.md").read_text().splitlines() if line.startswith("|")][2:]
+    assert [row.split("|")[2].strip() for row in rows] == ["base (baseline)", "high", "low"]
+    assert "COCO AP 0.409" in rows[0] and len(rows) <= MOST_ROWS
