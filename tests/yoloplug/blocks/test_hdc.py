@@ -59,6 +59,7 @@ def test_largest_gap_is_the_papers(rates, gap):
         ({"rates": (5, 9, 17)}, "leave gaps of M_2=9 > k=3"),
         ({"rates": (2, 2)}, "have the common factor 2; use for example 1-2 or 1-3"),
         ({"k": 1}, "leave gaps of M_2=2 > k=1; use for example 1-1-1"),
+        ({"rates": (2, 4, 8, 16)}, "have the common factor 2; use for example 1-2-5-9 or 1-2-3-4 or 1-3-9-27"),
         ({"rates": (2,)}, r"two or more dilations of at least 1, got \[2\]"),
         ({"rates": (0, 1)}, r"two or more dilations of at least 1, got \[0, 1\]"),
         ({"k": 2}, "k must be odd"),
