@@ -56,6 +56,8 @@ class DataSource(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.mask_rules()
+        if self.class_list() == ():
+            raise SettingError("is empty; name what is crack or leave it out", ("classes",))
         for name in ("ignore", "groups"):
             if getattr(self, name) is not None and not getattr(self, name).strip():
                 raise SettingError("is empty; name one or leave it out", (name,))

@@ -1,7 +1,7 @@
 """One-place changes of a source file: mutmut's operators, or every number literal, each a `Mutant`.
 
-Left out are what no test should hold: wording for people (strings with a space), docstrings, annotations, and calls
-that only build messages (`raise`).
+Left out is what no test should hold: wording for people (strings with a space), docstrings, annotations, `raise`, and
+the `strict` of a `zip`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from mutmut.mutation.file_mutation import deep_replace
 from mutmut.mutation.mutators import mutation_operators, operator_string
 
 Operators = list[tuple[type[cst.CSTNode], Callable[[cst.CSTNode], Iterable[cst.CSTNode]]]]
+
+
+def code(node: cst.CSTNode) -> str:
+    return cst.Module([]).code_for_node(node)
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Mutant:
         return None if changed == self.module.code else changed
 
     def __str__(self) -> str:
-        before, after = (" ".join(cst.Module([]).code_for_node(node).split()) for node in (self.old, self.new))
+        before, after = (" ".join(code(node).split()) for node in (self.old, self.new))
         return f"{self.path}:{self.line}: {before} -> {after}"
 
 
@@ -69,6 +73,12 @@ def _public_names(node: cst.CSTNode) -> bool:
     return matches(node, Assign(targets=[AssignTarget(target=Name("__all__"))]))
 
 
+def _strict(node: cst.CSTNode) -> list[str]:
+    """What a call says of `strict`: zip's, of lengths that are equal by construction."""
+    arguments = node.args if isinstance(node, cst.Call) else [node] if isinstance(node, cst.Arg) else ()
+    return [code(a.value) for a in arguments if a.keyword is not None and a.keyword.value == "strict"]
+
+
 class _Visitor(cst.CSTVisitor):
     METADATA_DEPENDENCIES = (PositionProvider,)
 
@@ -78,7 +88,7 @@ class _Visitor(cst.CSTVisitor):
         self.found: list[tuple[cst.CSTNode, cst.CSTNode, int, tuple[int, int]]] = []
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        if isinstance(node, LEFT_OUT) or _public_names(node):
+        if isinstance(node, LEFT_OUT) or _public_names(node) or (isinstance(node, cst.Arg) and _strict(node)):
             return False
         place = self.get_metadata(PositionProvider, node, None)
         if isinstance(node, cst.FunctionDef) and len(self.functions) == 1:
@@ -86,7 +96,8 @@ class _Visitor(cst.CSTVisitor):
         for kind, operator in self.operators if place else ():
             if isinstance(node, kind):
                 for new in operator(node):
-                    self.found.append((node, new, place.start.line, self.functions[-1]))
+                    if _strict(node) == _strict(new):
+                        self.found.append((node, new, place.start.line, self.functions[-1]))
         return True
 
     def on_leave(self, node: cst.CSTNode) -> None:

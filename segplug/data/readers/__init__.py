@@ -39,6 +39,18 @@ READERS: dict[str, Reader] = {
 }
 
 
+MASKS_ONLY = ("mask_values", "crack_values", "ignore_value")
+WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {  # of settings about labels, on data that have no such labels
+    "folders": ("classes",),
+    "csv": ("classes",),
+    "cfd": ("classes", "mask_values", "ignore_value"),
+    "yolo": MASKS_ONLY,
+    "coco": MASKS_ONLY,
+    "labelme": MASKS_ONLY,
+    "semantic": MASKS_ONLY,
+}
+
+
 @dataclass(frozen=True)
 class CrackData:
     """What `source` holds, opened once and passed on to all that read it.
@@ -83,6 +95,8 @@ def open_data(source: CrackData | DataSource | Path | str) -> CrackData:
         raise SegplugError(f"{root}: no such data folder")
     name = source.data_format if source.data_format != "auto" else _recognise(root)
     found = READERS[name].read(root, source)
+    idle = [key for key in WITHOUT_EFFECT[name] if getattr(source, key) is not None]
+    found.notes += [f"{key} has no effect on {READERS[name].wanted}" for key in idle]
     for split, samples in found.splits.items():
         names = unique_names([sample.image for sample in samples])
         named = (replace(sample, name=name) for sample, name in zip(samples, names, strict=True))

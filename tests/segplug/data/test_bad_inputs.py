@@ -249,7 +249,7 @@ for flag, values in {
     "--source-rule": ("(", "[", "*", "(?P<", "a{99999999999}"),
     "--classes": ("", ",", "x" * 10_000),
     "--data-format": ("cfd", "yolo", "coco", "csv", "semantic", "labelme"),
-    "--json": ("/no/such/x.json", "/dev/full", "/"),
+    "--json": ("/dev/null/x.json", "/dev/full", "/"),
 }.items():
     for value in values:
         CASES[f"{flag} {value[:12]!r}"] = lambda root, flag=flag, value=value: [*pair(root), flag, value]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -122,3 +123,26 @@ def test_training_and_scoring_take_the_same_flags(
     row = json.loads((tmp_path / "scores.json").read_text())["per_image"][0]
     assert sum(row[k] for k in ("tp", "fp", "fn", "tn")) == 56 * 64
     assert main(["eval", str(run / "last.ckpt"), "--data", str(cracks / "list.csv"), "--device", "cpu"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("build", "settings", "said"),
+    [
+        ("folders", {"classes": "crack"}, "classes has no effect on images/ + masks/"),
+        ("csv_list", {"classes": "crack", "mask_values": "0/255"}, "classes has no effect on a .csv list"),
+        ("yolo", {"classes": "0", "mask_values": "0/255"}, "mask_values has no effect on images/ + labels/*.txt"),
+        ("coco", {"ignore_value": 9}, "ignore_value has no effect on a COCO .json"),
+        ("cfd", {"classes": "1", "crack_values": "2"}, "classes has no effect on images + groundTruth/*.mat"),
+    ],
+)
+def test_a_setting_without_effect_is_said(
+    layouts: SimpleNamespace, tmp_path: Path, build: str, settings: dict[str, Any], said: str
+) -> None:
+    getattr(layouts, build)(tmp_path)
+    assert [note for note in open_data(DataSource(str(tmp_path), **settings)).notes if "effect" in note] == [said]
+
+
+@pytest.mark.parametrize("classes", ["", " , "])
+def test_no_class_at_all_is_refused(tmp_path: Path, classes: str) -> None:
+    with pytest.raises(SegplugError, match="classes is empty; name what is crack or leave it out"):
+        DataSource(str(tmp_path), classes=classes)
