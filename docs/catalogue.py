@@ -28,6 +28,7 @@ import ultralytics
 
 import yoloplug
 from yoloplug import BLOCKS
+from yoloplug.cli import listing
 from yoloplug.cli.block_page import page
 from yoloplug.registry import Block
 
@@ -63,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
             rows |= measure(names, args.threads)
             write_rows(CSV, {name: row for name, row in rows.items() if name in BLOCKS})
         write_pages(DOCS / "blocks", BLOCKS.values())
+        write_listing(listing.TABLE, BLOCKS.values())
         (DOCS / "catalogue.md").write_text(catalogue(rows, BLOCKS.values()), encoding="utf-8")
     except Incomplete as error:
         print(f"catalogue: {error}", file=sys.stderr)
@@ -168,6 +170,11 @@ def write_pages(folder: Path, blocks: Iterable[Block]) -> None:
             old.unlink()
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
+
+
+def write_listing(file: Path, blocks: Iterable[Block]) -> None:
+    """What `yoloplug blocks` prints."""
+    file.write_text(listing.rows(blocks), encoding="utf-8")
 
 
 def catalogue(rows: dict[str, Row], blocks: Iterable[Block]) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from yoloplug import BLOCKS
-from yoloplug.cli import main
+from yoloplug.cli import listing, main
 from yoloplug.cli.block_page import formula_value, page
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -82,6 +84,23 @@ def test_pages_of_gone_blocks_are_removed(tmp_path):
     (tmp_path / "Gone.md").write_text("old")
     catalogue.write_pages(tmp_path, [BLOCKS["gnConv"]])
     assert [file.name for file in tmp_path.iterdir()] == ["gnConv.md"]
+
+
+def test_the_listing_is_what_the_registry_says():
+    assert listing.TABLE.read_text(encoding="utf-8") == listing.rows(BLOCKS.values()), REMEDY
+
+
+@pytest.mark.parametrize("words", ["--help", "blocks", "show gnConv", "models", "swap --help"])
+def test_listing_needs_neither_torch_nor_ultralytics(words):
+    """In a process of its own, whose processor time stays below half a second."""
+    code = f"""import resource, sys; from yoloplug.cli import listing, main
+try: main({words.split()})
+except SystemExit: pass
+heavy = {{"torch", "numpy", "ultralytics", "yoloplug.blocks"}} & set(sys.modules)
+print(heavy or "light", resource.getrusage(resource.RUSAGE_SELF).ru_utime, file=sys.stderr)"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    light, seconds = run.stderr.split()
+    assert light == "light" and float(seconds) <= 0.5 and run.stdout
 
 
 def test_unknown_block_is_refused(capsys):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from yoloplug import BLOCKS
 from yoloplug.bridge.yaml_files import model_yamls
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +48,7 @@ def test_wheel_holds_packages_yamls_pages_and_start_up_files(names: list[str]) -
     assert {f"segplug/page/{name}" for name in ("page.html", "parts.html", "style.css")} <= set(names)
     assert "segplug/measurement/report/report.html" in names
     assert {f"yoloplug/model_yamls/{name}" for name in model_yamls()} <= set(names)
+    assert {"yoloplug/cli/blocks.json", *(f"yoloplug/block_pages/{name}.md" for name in BLOCKS)} <= set(names)
 
 
 def test_wheel_holds_nothing_else(names: list[str]) -> None:

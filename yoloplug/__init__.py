@@ -14,6 +14,7 @@ The command `yoloplug` does the same. Importing this package imports neither tor
 """
 
 from yoloplug import boot
+from yoloplug.version import __version__
 
 TYPE_CHECKING = False  # as typing's, without importing typing at start-up
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from yoloplug.modelfile.swapped import swap
     from yoloplug.registry import BLOCKS, register
 
-__version__ = "0.1.0"
 __all__ = [
     "BLOCKS",
     "Inspection",
@@ -53,7 +53,7 @@ _HOMES = {
     "transfer": "yoloplug.bridge.transfer",
 }
 
-boot.install()
+boot.install("yoloplug.bridge")
 
 
 def __getattr__(name: str) -> object:

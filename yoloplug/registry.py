@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
 from yoloplug.errors import YoloplugError
 from yoloplug.names import did_you_mean
 
-__all__ = ["BLOCKS", "Block", "Kind", "Place", "Tail", "UnknownBlock", "block", "register"]
+__all__ = ["BLOCKS", "Block", "Kind", "Place", "Tail", "UnknownBlock", "block", "register", "unknown"]
 
 Kind = Literal["conv", "keep"]
 """`conv`: cls(c1, c2, k, s, **options) sets width and stride. `keep`: cls(c, **options) keeps both."""
@@ -102,7 +102,12 @@ def register(
 def block(name: str) -> Block:
     """The catalogue row of a name. Raises UnknownBlock with the nearest names, or with all of them if none is near."""
     if name not in BLOCKS:
-        hosted = [row.name for row in BLOCKS.values() if name in row.hosts]
-        hint = f"; did you mean {hosted[0]}?" if hosted else did_you_mean(name, BLOCKS)
-        raise UnknownBlock(f"unknown block {name!r}" + (hint or f"; known: {', '.join(sorted(BLOCKS))}"))
+        raise unknown(name, {row.name: row.hosts for row in BLOCKS.values()})
     return BLOCKS[name]
+
+
+def unknown(name: str, hosts: Mapping[str, Iterable[str]]) -> UnknownBlock:
+    """The error of a name that is none of `hosts`, block -> its YAML names."""
+    hosted = [known for known, names in hosts.items() if name in names]
+    hint = f"; did you mean {hosted[0]}?" if hosted else did_you_mean(name, hosts)
+    return UnknownBlock(f"unknown block {name!r}" + (hint or f"; known: {', '.join(sorted(hosts))}"))

@@ -25,6 +25,7 @@ import yoloplug.blocks  # noqa: F401  (fills the registry)
 from yoloplug.bridge.patches.restricted import is_layer, restricted
 from yoloplug.errors import YoloplugError
 from yoloplug.registry import BLOCKS
+from yoloplug.version import __version__
 
 __all__ = ["CheckpointError", "layer", "missing_of_ours", "read_checkpoint"]
 
@@ -93,13 +94,11 @@ def _refusal(file: Path, names: list[str]) -> CheckpointError:
 
 def missing_of_ours(names: Iterable[str]) -> str | None:
     """Why this yoloplug cannot build a class of ours that a checkpoint names; None where it can build all."""
-    import yoloplug
-
     for name in sorted(names):
         module, _, attribute = name.rpartition(".")
         if name.startswith("yoloplug.") and _resolved(module, attribute) is None:
             return (
-                f"it names {name}, which yoloplug {yoloplug.__version__} does not have; it was made with another "
+                f"it names {name}, which yoloplug {__version__} does not have; it was made with another "
                 "version: pip install -U yoloplug; if the block is your own, import the module that registers it first"
             )
     return None

@@ -85,23 +85,15 @@ def _blocks(args: argparse.Namespace) -> None:
 
         print(native.status())
         return
-    from yoloplug import BLOCKS
-    from yoloplug.cli.block_page import KINDS
+    from yoloplug.cli import listing
 
-    for block in sorted(BLOCKS.values(), key=lambda b: b.name.lower()):
-        print(f"{block.name}: {block.summary}")
-        print(f"    paper        {block.paper}")
-        print(f"    kind         {block.kind} ({KINDS[block.kind]})")
-        print(f"    YAML names   {', '.join(block.hosts)}")
-        print(f"    constraints  {block.constraints}")
+    print(listing.listed())
 
 
 def _show(args: argparse.Namespace) -> None:
-    from yoloplug import blocks  # noqa: F401
-    from yoloplug.cli.block_page import page
-    from yoloplug.registry import block
+    from yoloplug.cli import listing
 
-    print(page(block(args.name)), end="")
+    print(listing.shown(args.name), end="")
 
 
 def _models(args: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """The page of a block, made from its docstrings and its row in the registry; nothing is typed twice.
 
-`yoloplug show NAME` prints it, docs/catalogue.py writes it to docs/blocks/NAME.md.
+docs/catalogue.py writes it to docs/blocks/NAME.md, which `yoloplug show NAME` prints.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import torch
 import yaml
 
 from yoloplug.bridge.yaml_files import model_yamls
+from yoloplug.cli.listing import KINDS
 from yoloplug.registry import Block
 
-__all__ = ["KINDS", "formula_value", "page", "yamls_with"]
+__all__ = ["formula_value", "page", "yamls_with"]
 
-KINDS = {"conv": "sets width and stride itself", "keep": "keeps width and stride; a Conv before it sets them"}
 _TAILS = {
     "norm+act": "BatchNorm and the YAML's activation",
     "act": "the YAML's activation (it ends in its own normalisation)",

@@ -19,6 +19,7 @@ import torch
 from yoloplug.bridge.patches.restricted import is_restricted, refuse_code
 from yoloplug.names import did_you_mean
 from yoloplug.registry import BLOCKS
+from yoloplug.version import __version__
 
 __all__ = ["UnsupportedUltralytics", "patch"]
 
@@ -207,11 +208,10 @@ def _arguments(
 def _install_refusals(tasks: ModuleType, reason: str) -> None:
     import ultralytics
 
-    import yoloplug
     from yoloplug.hosts import host_names
 
     message = (
-        f"yoloplug {yoloplug.__version__} cannot add its blocks to ultralytics {ultralytics.__version__}: {reason}. "
+        f"yoloplug {__version__} cannot add its blocks to ultralytics {ultralytics.__version__}: {reason}. "
         f"Tested releases: {TESTED}; install one of them, or a newer yoloplug. Stock models are not affected."
     )
 
