@@ -1,0 +1,224 @@
+"""Does segplug keep the pace of a bare loop? `python -m experiments.speed.segmentation`.
+
+training: images a second of `segplug.train` beside a loop of forward, loss, backward and AdamW over the same loader,
+epochs by turns. thresholds: ODS, OIS and AP beside the evaluation loop of the crack literature, which compares all
+pixels at each threshold, once for ODS and once for OIS (as DeepSegmentor's eval/prf_metrics.py and its descendants).
+raster: a georeferenced TIFF, predicted window by window, beside the network's own share of that time on the same tiles,
+and the most memory above what the network needs. One process, one thread, CPU time, so that other work on the machine
+counts little. Writes experiments/results/speed/segmentation.json and the table of docs/speed.md.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+
+from experiments.speed.results import record
+from segplug.data.dataset import CrackDataset
+from segplug.data.drawn import draw_folder, draw_scene
+from segplug.data.mixed import MixedDataset
+from segplug.data.readers import open_data
+from segplug.inference.memory import keep_freed_memory
+from segplug.inference.predictor import Predictor, load
+from segplug.inference.probability import fast_layout, normalise
+from segplug.losses import LossSum
+from segplug.metrics.counts import Counts, count, f1
+from segplug.metrics.curve import CurveSum
+from segplug.models.create import create_model
+from segplug.models.preprocessing import preprocessing_of
+from segplug.prediction import run as prediction
+from segplug.training.config import TrainConfig
+from segplug.training.crops.crop import TrainCrop
+from segplug.training.loaders import train_loader
+from segplug.training.run import train
+
+__all__ = ["main", "raster", "thresholds", "training"]
+
+BATCH, CROP = 8, 256
+Row = dict[str, Any]
+
+
+def training(images: int, rounds: int, folder: Path) -> Row:
+    """Epochs of `images` drawn scenes; the first of each kind warms up and does not count."""
+    draw_folder(folder / "scenes", images, size=320)
+    config = TrainConfig(str(folder / "scenes"), val_split=0, batch=BATCH, crop=CROP, epochs=rounds + 1, device="cpu")
+    samples = open_data(config).samples("train")
+    dataset = MixedDataset([CrackDataset(samples, TrainCrop(CROP), 0)])
+    model = fast_layout(create_model("gbcnet").train(), torch.device("cpu"))
+    optimizer, loss_of = torch.optim.AdamW(model.parameters(), lr=1e-3), LossSum(config.loss)
+
+    def bare(epoch: int) -> float:
+        loader = train_loader(dataset, config, 0, pin=False)
+        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        begin = time.process_time()
+        for pixels, masks in loader:
+            loss = loss_of(model(normalise(pixels, preprocessing_of(model))), masks)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return time.process_time() - begin
+
+    class Clock(L.Callback):
+        """CPU seconds of each epoch of segplug, and of a bare one after it."""
+
+        def __init__(self) -> None:
+            self.ours: list[float] = []
+            self.theirs: list[float] = []
+
+        def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+            self.begin = time.process_time()
+
+        def on_train_batch_end(self, trainer: L.Trainer, *args: Any, **more: Any) -> None:
+            if trainer.is_last_batch:
+                self.ours.append(time.process_time() - self.begin)
+
+        def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+            self.theirs.append(bare(trainer.current_epoch))
+
+    clock = Clock()
+    train(replace(config, out=str(folder / "run")), [clock])
+    shares = [theirs / ours for ours, theirs in zip(clock.ours[1:], clock.theirs[1:], strict=True)]
+    steps = len(samples) // BATCH
+    return {
+        "question": "training",
+        "what": f"gbcnet, {steps} steps of {BATCH} crops of {CROP} px an epoch",
+        "ratio": round(statistics.median(shares), 3),
+        "ratios": [round(share, 3) for share in shares],
+        "images_s": round(steps * BATCH / statistics.median(clock.ours[1:]), 2),
+    }
+
+
+def thresholds(side: int, images: int) -> Row:
+    """Both on the same maps; the scores are compared."""
+    rng = np.random.default_rng(0)
+    maps = []
+    for _ in range(images):
+        target = rng.random((side, side)) < 0.05
+        maps.append(
+            (rng.beta(0.3, 3, (side, side)).astype(np.float32) * np.where(target, 1, 0.7).astype(np.float32), target)
+        )
+    begin = time.process_time()
+    total = CurveSum()
+    for probability, target in maps:
+        total.add(probability.ravel(), target.ravel())
+    found = total.scores()
+    ours = time.process_time() - begin
+    begin = time.process_time()
+    ods = max(f1(sum((loop_counts(p, t, level) for p, t in maps), Counts())) for level in _LEVELS)
+    best = [max((loop_counts(p, t, level) for level in _LEVELS), key=f1) for p, t in maps]
+    theirs = time.process_time() - begin
+    np.testing.assert_allclose([found["ods_f1"], found["ois_f1"]], [ods, f1(sum(best, Counts()))], rtol=1e-12)
+    begin = time.process_time()
+    for probability, target in maps:
+        for level in _LEVELS:
+            count(probability >= level, target)
+    lean = time.process_time() - begin
+    return {
+        "question": "thresholds",
+        "what": f"{images} maps of {side} x {side} px, 99 thresholds",
+        "ratio": round(theirs / ours, 1),
+        "lean_ratio": round(lean / ours, 1),
+        "ms_an_image": round(1e3 * ours / images, 2),
+    }
+
+
+_LEVELS = [k / 100 for k in range(1, 100)]
+
+
+def loop_counts(probability: np.ndarray, target: np.ndarray, level: float) -> Counts:
+    """One step of the loop: both pictures as uint8, four comparisons of all pixels."""
+    predicted, labelled = (probability >= level).astype(np.uint8), target.astype(np.uint8)
+    return Counts(
+        int(np.sum((predicted == 1) & (labelled == 1))),
+        int(np.sum((predicted == 1) & (labelled == 0))),
+        int(np.sum((predicted == 0) & (labelled == 1))),
+    )
+
+
+def raster(side: int, folder: Path) -> Row:
+    """An image of drawn scenes, (side, side) px; masks and overlays are written."""
+    source = folder / "wall.tif"
+    _write_raster(source, side)
+    spent, model = [0.0], load("cracks-drawn", "cpu")
+
+    def clocked(network: Callable[..., Any]) -> Callable[..., Any]:
+        def run(image: np.ndarray) -> np.ndarray:
+            begin = time.process_time()
+            found = network(image)
+            spent[0] += time.process_time() - begin
+            return found
+
+        return run
+
+    def load_clocked(path: Path | str, device: str) -> Predictor:
+        return replace(model, network=clocked(model.network))
+
+    keep_freed_memory()
+    model(draw_scene(0, 1024)[0])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    prediction.load = load_clocked  # type: ignore[attr-defined]
+    try:
+        begin = time.process_time()
+        prediction.predict("cracks-drawn", source, folder / "found", device="cpu")
+        whole = time.process_time() - begin
+    finally:
+        prediction.load = load  # type: ignore[attr-defined]
+    above = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return {
+        "question": "raster",
+        "what": f"{side} x {side} px, tiles of 1024 px, masks and overlays",
+        "ratio": round(spent[0] / whole, 3),
+        "mib_above_the_network": round(above),
+        "mpx_s": round(side**2 / whole / 1e6, 3),
+    }
+
+
+def _write_raster(path: Path, side: int) -> None:
+    import rasterio
+
+    scene = draw_scene(1, 512)[0].transpose(2, 0, 1)
+    place = rasterio.transform.from_origin(500_000, 5_000_000, 0.001, 0.001)
+    shape = {"width": side, "height": side, "count": 3, "dtype": "uint8"}
+    blocks = {"tiled": True, "blockxsize": 512, "blockysize": 512}
+    with rasterio.open(path, "w", driver="GTiff", crs="EPSG:25832", transform=place, **shape, **blocks) as file:
+        for top in range(0, side, 512):
+            for left in range(0, side, 512):
+                h, w = min(512, side - top), min(512, side - left)
+                file.write(scene[:, :h, :w], window=rasterio.windows.Window(left, top, w, h))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=["training", "thresholds", "raster"], metavar="QUESTION")
+    parser.add_argument("--side", type=int, default=20_000, help="of the raster, px")
+    parser.add_argument("--images", type=int, default=64, help="scenes of a training epoch")
+    parser.add_argument("--rounds", type=int, default=5, help="epochs that count")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for question in args.only or ("training", "thresholds", "raster"):
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
+            if question == "training":
+                rows.append(training(args.images, args.rounds, folder))
+            elif question == "thresholds":
+                rows.append(thresholds(1024, 4))
+            else:
+                rows.append(raster(args.side, folder))
+        rows[-1]["load"] = round(os.getloadavg()[0], 1)
+        print(rows[-1], flush=True)
+    record("segmentation", rows, lambda row: row["question"])
+
+
+if __name__ == "__main__":
+    main()
