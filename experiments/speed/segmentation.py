@@ -160,19 +160,19 @@ def raster(side: int, folder: Path) -> Row:
 
         return run
 
-    def load_clocked(path: Path | str, device: str) -> Predictor:
+    def load_clocked(path: Path | str, device: str = "auto") -> Predictor:
         return replace(model, network=clocked(model.network))
 
     keep_freed_memory()
     model(draw_scene(0, 1024)[0])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    prediction.load = load_clocked  # type: ignore[attr-defined]
+    prediction.load = load_clocked
     try:
         begin = time.process_time()
         prediction.predict("cracks-drawn", source, folder / "found", device="cpu")
         whole = time.process_time() - begin
     finally:
-        prediction.load = load  # type: ignore[attr-defined]
+        prediction.load = load
     above = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     return {
         "question": "raster",

@@ -53,12 +53,12 @@ class CurveSum:
 def histogram(probability: NDArray[np.floating], target: Mask) -> NDArray[np.int64]:
     """(pixels,) probabilities in [0, 1] and labels -> (2, AP_BINS) pixels of background and crack by floor(10000 p)."""
     # In float64: a float32 product would round some values just below a threshold up to it.
-    pixels = np.zeros(2 * (AP_BINS + 1), dtype=np.int64)
+    flat = np.zeros(2 * (AP_BINS + 1), dtype=np.int64)
     for start in range(0, probability.size, AT_ONCE):
         part = slice(start, start + AT_ONCE)
         bins = np.multiply(probability[part], AP_BINS, dtype=np.float64).astype(np.int64)
-        pixels += np.bincount(bins + (AP_BINS + 1) * target[part], minlength=len(pixels))
-    pixels = pixels.reshape(2, -1)
+        flat += np.bincount(bins + (AP_BINS + 1) * target[part], minlength=len(flat))
+    pixels = flat.reshape(2, -1)
     pixels[:, -2] += pixels[:, -1]  # a probability of 1 belongs to the last bin
     return np.ascontiguousarray(pixels[:, :-1])
 
