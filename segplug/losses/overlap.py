@@ -20,12 +20,7 @@ def dice(logits: Tensor, mask: Tensor, smooth: float = 1.0, per_image: bool = Fa
 
 
 def tversky(
-    logits: Tensor,
-    mask: Tensor,
-    alpha: float = 0.3,
-    beta: float = 0.7,
-    smooth: float = 1.0,
-    per_image: bool = False,
+    logits: Tensor, mask: Tensor, alpha: float = 0.3, beta: float = 0.7, smooth: float = 1.0, per_image: bool = False
 ) -> Tensor:
     """1 - (TP + s) / (TP + alpha·FP + beta·FN + s); beta above alpha makes a missed crack dearer than a false alarm.
 

@@ -34,11 +34,7 @@ class Scale:
     px_only: bool = False
 
     def __post_init__(self) -> None:
-        ways = (
-            ("mm_per_px",),
-            ("reference_px", "reference_mm"),
-            ("focal_mm", "sensor_width_mm", "distance_mm"),
-        )
+        ways = (("mm_per_px",), ("reference_px", "reference_mm"), ("focal_mm", "sensor_width_mm", "distance_mm"))
         for name in sum(ways, ()):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):

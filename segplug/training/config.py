@@ -65,9 +65,7 @@ class TrainConfig(DataSource):
     warmup_epochs: float = setting(1.0, "optimisation", "epochs of linear rise to lr", 0, MOST)
     weight_decay: float = setting(1e-2, "optimisation", "AdamW decay of weights; biases and norms are spared", 0, 1000)
     ema: float | None = setting(
-        None,
-        "optimisation",
-        "decay of an EMA of the weights, such as 0.999, which is then validated and saved",
+        None, "optimisation", "decay of an EMA of the weights, such as 0.999, which is then validated and saved"
     )
     patience: int | None = setting(
         None, "optimisation", "stop when validation has not improved for so many epochs; none: never", 1, MOST

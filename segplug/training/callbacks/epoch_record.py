@@ -11,17 +11,7 @@ from yoloplug.files import write_csv
 
 __all__ = ["EpochRecord", "best_row"]
 
-COLUMNS = (
-    "epoch",
-    "lr",
-    "train_loss",
-    "val_loss",
-    "val_iou_crack",
-    "val_miou",
-    "val_f1",
-    "val_ods_f1",
-    "seconds",
-)
+COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "val_iou_crack", "val_miou", "val_f1", "val_ods_f1", "seconds")
 Row = dict[str, float]
 
 
