@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from yoloplug.names import choices
 
-__all__ = ["FilesFailed", "NonFiniteLoss", "SegplugError", "UnreadableError", "unknown_name"]
+__all__ = ["FilesFailed", "NonFiniteLoss", "SegplugError", "UnreadableError", "first_line", "one_line", "unknown_name"]
 
 
 class SegplugError(ValueError):
@@ -52,3 +52,13 @@ class NonFiniteLoss(SegplugError):
 def unknown_name(kind: str, name: str, known: Iterable[str], limit: int = 40) -> SegplugError:
     """The error for a name outside `known`: the near misses, then the valid names, of more than `limit` the nearest."""
     return SegplugError(f"unknown {kind} {name!r}{choices(name, known, limit)}")
+
+
+def first_line(error: object) -> str:
+    """Of what a library says; the lines after it are for its developers."""
+    return str(error).strip().split("\n")[0]
+
+
+def one_line(error: object) -> str:
+    """All that a library says."""
+    return " ".join(str(error).split())

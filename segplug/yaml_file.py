@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from segplug.errors import SegplugError
+from segplug.errors import SegplugError, one_line
 from segplug.settings import Key, SettingError
 from yoloplug.limits import check_yaml
 
@@ -106,5 +106,5 @@ def _walk(node: yaml.Node, at: Key, lines: dict[Key, int], path: Path) -> None:
 
 
 def _unreadable(path: Path, error: Exception) -> SegplugError:
-    said = " ".join(str(error).split())
+    said = one_line(error)
     return SegplugError(f"{path}: not readable as YAML or JSON: {said[:300]}")

@@ -9,7 +9,7 @@ import torch
 from lightning.fabric.plugins.io import CheckpointIO
 from torch import Tensor, nn
 
-from segplug.errors import SegplugError
+from segplug.errors import SegplugError, first_line
 from segplug.inference.stored import TORCH_REFUSES, check_archive, require
 from segplug.models.create import create_model
 from segplug.models.encoders.depth import without_cut_stages
@@ -59,7 +59,7 @@ def read_checkpoint(path: Path, to_resume: bool = False) -> dict[str, Any]:
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except TORCH_REFUSES as error:
         raise SegplugError(
-            f"{path}: not a readable checkpoint ({_first_line(error)}); train again or use another"
+            f"{path}: not a readable checkpoint ({first_line(error)}); train again or use another"
         ) from error
     if not isinstance(contents, dict) or "segplug" not in contents:
         raise SegplugError(f"{path}: not a segplug checkpoint; use last.ckpt or best.ckpt of a segplug run")
@@ -110,7 +110,7 @@ def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:  # tensors that are no weights: sparse, quantised
-        raise SegplugError(f"{path}: its weights cannot be loaded ({_first_line(error)}); use another") from error
+        raise SegplugError(f"{path}: its weights cannot be loaded ({first_line(error)}); use another") from error
     saved = about.get("preprocessing")  # files from before it was kept were all trained with ImageNet's
     try:
         model.preprocessing = IMAGENET if saved is None else Preprocessing.of(saved)  # type: ignore[assignment]
@@ -141,10 +141,6 @@ def _refuse_other_weights(path: Path, name: str, wanted: dict[str, Tensor], give
             f"{path}: weights of another version of {name} ({'; '.join(wrong)}); train again, or use the segplug that "
             "wrote the file"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
 
 
 class AtomicCheckpointIO(CheckpointIO):

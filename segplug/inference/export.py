@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from segplug.errors import SegplugError
+from segplug.errors import SegplugError, first_line
 from segplug.inference.checkpoint import load_model
 from segplug.inference.half import save_half
 from segplug.inference.onnx_model import PREFIX, OnnxModel, import_export_extra
@@ -242,4 +242,4 @@ def _silent_stdout() -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    return shorten(str(error).strip().split("\n")[0], 160, placeholder=" …")
+    return shorten(first_line(error), 160, placeholder=" …")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from segplug.arrays import Floats, Pixels
-from segplug.errors import SegplugError
+from segplug.errors import SegplugError, first_line
 from segplug.inference.stored import check_about, check_seal
 
 __all__ = ["PREFIX", "OnnxModel", "import_export_extra"]
@@ -31,7 +31,7 @@ class OnnxModel:
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=_providers(onnxruntime, device))
         except self._errors as error:
-            reason = str(error).strip().split("\n")[0]
+            reason = first_line(error)
             raise SegplugError(f"{path}: not a readable ONNX model ({reason}); export it again") from error
         entries = self._session.get_modelmeta().custom_metadata_map
         try:
@@ -50,7 +50,7 @@ class OnnxModel:
         try:
             return self._session.run(["logits"], {"images": images})[0]
         except self._errors as error:
-            reason = str(error).strip().split("\n")[0]
+            reason = first_line(error)
             raise SegplugError(f"{self._path}: onnxruntime fails on images {images.shape}: {reason}") from error
 
     def probability(self, image: Pixels) -> Floats:

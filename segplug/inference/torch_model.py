@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from segplug.arrays import Floats, Pixels
-from segplug.errors import SegplugError
+from segplug.errors import SegplugError, first_line
 from segplug.inference.stored import TORCH_REFUSES, check_about, check_archive
 from segplug.models.padding import crop_to, pad_to_multiple
 
@@ -52,7 +52,7 @@ def load_exported(path: Path) -> tuple[ExportedModel, dict[str, Any]]:
                 warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated; users of it know
                 network = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
     except TORCH_REFUSES as error:
-        reason = str(error).strip().split("\n")[0]
+        reason = first_line(error)
         raise SegplugError(f"{path}: not a readable model ({reason}); export it again") from error
     if not extra[ABOUT]:
         raise SegplugError(f"{path}: no model of `segplug export` (it holds no {ABOUT}); export the checkpoint")

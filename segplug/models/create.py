@@ -9,7 +9,7 @@ import segmentation_models_pytorch as smp
 import timm
 from torch import nn
 
-from segplug.errors import SegplugError, unknown_name
+from segplug.errors import SegplugError, one_line, unknown_name
 from segplug.models.architectures import ARCHITECTURES
 from segplug.models.baselines import BASELINES
 from segplug.models.encoders import efficientnet_lite, load_encoder_weights
@@ -142,4 +142,4 @@ def _build(name: str, cls: type[nn.Module], settings: dict[str, Any]) -> nn.Modu
     except _REFUSED as error:
         on = f" on {settings['encoder_name']}" if "encoder_name" in settings else ""
         given = ", ".join(f"{key}={value!r}" for key, value in settings.items() if key != "encoder_name")
-        raise SegplugError(f"cannot build {name}{on} with {given}: {' '.join(str(error).split())}") from error
+        raise SegplugError(f"cannot build {name}{on} with {given}: {one_line(error)}") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from segplug.errors import SegplugError
+from segplug.errors import SegplugError, one_line
 from segplug.training.config import TrainConfig
 
 __all__ = ["check_shared_memory", "check_sizes"]
@@ -63,5 +63,5 @@ def _refusal(model: nn.Module, images: int, height: int, width: int) -> str | No
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             deepcopy(model)(torch.zeros(images, 3, height, width))
     except _REFUSED as error:
-        return " ".join(str(error).split())[:160] or type(error).__name__
+        return one_line(error)[:160] or type(error).__name__
     return None

@@ -15,7 +15,7 @@ from segplug.data.mixed import MixedDataset
 from segplug.data.readers import CrackData
 from segplug.data.sample import Sample
 from segplug.data.split import train_val_samples
-from segplug.errors import SegplugError
+from segplug.errors import SegplugError, one_line
 from segplug.inference.checkpoint import AtomicCheckpointIO
 from segplug.inference.probability import fast_layout, pick_device
 from segplug.models.create import parameters
@@ -87,7 +87,7 @@ def _train(start: Start, callbacks: Sequence[L.Callback], data: CrackData | None
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             if last is None or record.begun:
                 raise
-            reason = " ".join(str(error).split())[:160]
+            reason = one_line(error)[:160]
             raise SegplugError(
                 f"{last}: its state of training is damaged ({reason})", "start from it with --init"
             ) from error

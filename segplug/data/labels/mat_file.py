@@ -7,7 +7,7 @@ import numpy as np
 
 from segplug.arrays import Pixels
 from segplug.data.labels.size import sized
-from segplug.errors import SegplugError
+from segplug.errors import SegplugError, one_line
 
 __all__ = ["MatFile"]
 
@@ -28,7 +28,7 @@ class MatFile:
         except NotImplementedError as error:  # scipy's word for HDF5
             raise SegplugError(f'{self.path}: MATLAB 7.3 file; save it again with save(…, "-v7")') from error
         except (KeyError, IndexError, ValueError, TypeError, OSError, EOFError, MatReadError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise SegplugError(
                 f"{self.path}: not a .mat file with groundTruth.Segmentation ({reason}); restore or remove it"
             ) from error

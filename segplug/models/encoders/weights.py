@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from segmentation_models_pytorch.encoders import TimmUniversalEncoder
 from torch import Tensor, nn
 
-from segplug.errors import SegplugError
+from segplug.errors import SegplugError, first_line, one_line
 
 __all__ = ["fill_encoder", "load_encoder_weights", "network_of", "read_weights"]
 
@@ -46,7 +46,7 @@ def fill_encoder(encoder: nn.Module, weights: dict[str, Tensor], path: Path) -> 
     try:
         network_of(encoder).load_state_dict(weights)
     except RuntimeError as error:
-        raise SegplugError(f"{path}: not this encoder's weights: {' '.join(str(error).split())}") from error
+        raise SegplugError(f"{path}: not this encoder's weights: {one_line(error)}") from error
 
 
 def read_weights(path: Path, safe_types: tuple[type, ...] = ()) -> dict[str, Tensor]:
@@ -63,7 +63,7 @@ def read_weights(path: Path, safe_types: tuple[type, ...] = ()) -> dict[str, Ten
             with _allowed(safe_types):
                 contents = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
-        reason = str(error).strip().split("\n")[0]
+        reason = first_line(error)
         raise SegplugError(f"{path}: not a readable weights file ({reason})") from error
     for key in ("model", "state_dict"):
         if isinstance(contents, dict) and isinstance(contents.get(key), dict):

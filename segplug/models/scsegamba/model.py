@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segplug.errors import SegplugError
+from segplug.errors import SegplugError, one_line
 from segplug.models.encoders.weights import read_weights
 from segplug.models.padding import crop_to, pad_to_multiple
 from segplug.models.scsegamba.mfs import MFS
@@ -57,7 +57,7 @@ class SCSegamba(nn.Module):
             # Beside the weights they keep the command line's arguments, a plain Namespace.
             model.load_state_dict(read_weights(Path(path), safe_types=(argparse.Namespace,)))
         except RuntimeError as error:
-            raise SegplugError(f"{path}: not SCSegamba's weights: {' '.join(str(error).split())}") from error
+            raise SegplugError(f"{path}: not SCSegamba's weights: {one_line(error)}") from error
         return model.eval()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from segplug.arrays import Floats, Mask, Pixels
 from segplug.draw import draw_overlay
-from segplug.errors import UnreadableError
+from segplug.errors import UnreadableError, one_line
 from segplug.inference.tiling import ALIGN_PX, probability_strips, tile_count
 from segplug.notes import Progress
 from segplug.prediction.formats.geojson import feature_collection
@@ -98,7 +98,7 @@ def _opened(path: Path) -> Iterator[DatasetReader]:
             with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), rasterio.open(path) as raster:
                 yield raster
         except RasterioIOError as error:
-            raise UnreadableError(f"{path}: {' '.join(str(error).split())}; restore or remove the file") from error
+            raise UnreadableError(f"{path}: {one_line(error)}; restore or remove the file") from error
 
 
 def _strips(raster: DatasetReader, bands: list[int], job: Job, source: Source) -> Iterator[Floats]:

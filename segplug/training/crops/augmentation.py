@@ -15,7 +15,7 @@ import numpy as np
 from albumentations.augmentations.crops.transforms import CropSizeError
 
 from segplug.data.labels import NO_LABEL
-from segplug.errors import SegplugError, unknown_name
+from segplug.errors import SegplugError, one_line, unknown_name
 from segplug.yaml_file import read_yaml
 
 __all__ = ["DEFAULT", "build_transforms", "read_augment"]
@@ -90,7 +90,7 @@ def _build(item: Any) -> A.BasicTransform | A.BaseCompose:
             warnings.simplefilter("error")  # an argument that albumentations would ignore
             return KNOWN[name](**settings)
     except (TypeError, ValueError, Warning) as error:
-        raise SegplugError(f"{name}: {' '.join(str(error).split())}") from error
+        raise SegplugError(f"{name}: {one_line(error)}") from error
 
 
 def _try(item: Any, transform: A.BasicTransform | A.BaseCompose, size: int) -> None:
@@ -101,7 +101,7 @@ def _try(item: Any, transform: A.BasicTransform | A.BaseCompose, size: int) -> N
         try:
             out = A.Compose([transform], seed=seed)(image=photo, mask=mask)
         except (TypeError, ValueError, KeyError, CropSizeError) as error:
-            raise SegplugError(f"{item!r} fails on a {size} x {size} crop: {' '.join(str(error).split())}") from error
+            raise SegplugError(f"{item!r} fails on a {size} x {size} crop: {one_line(error)}") from error
         if out["image"].shape != photo.shape or out["mask"].shape != mask.shape:
             raise SegplugError(
                 f"{item!r} changes the crop's size to {out['image'].shape[:2]}; the crop is set by `crop`"
