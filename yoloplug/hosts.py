@@ -31,8 +31,8 @@ from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNo
 from yoloplug.names import did_you_mean
 from yoloplug.options import Options, build_block, split_options, take_preserve
 from yoloplug.preserve.beside import GAMMA, Beside, Preserve, conv_and_norm, settled, stock_norm
-from yoloplug.preserve.exact import EXACT, exact
-from yoloplug.preserve.start import alike, described, place, take_norm
+from yoloplug.preserve.kernels import exact, preserving_options
+from yoloplug.preserve.source import alike, described, place, take_norm
 from yoloplug.registry import BLOCKS
 
 __all__ = ["HOSTS", "ConvLike", "Inserted", "host", "host_names", "placed", "stock_class"]
@@ -65,8 +65,8 @@ class ConvLike(nn.Module):
         row = BLOCKS[self.block_name]
         positional, given = split_options(options)
         preserve, named = take_preserve(given)
-        if preserve is True and self.block_name in EXACT:
-            named = {**EXACT[self.block_name].options, **named}
+        if preserve:
+            named = {**preserving_options(self.block_name, preserve), **named}
         sets_width = row.kind == "keep" and (c1 != c2 or s != 1)
         self.pre = stock.Conv(c1, c2, k, s) if sets_width else nn.Identity()
         self.block = build_block(row, ((c2,) if row.kind == "keep" else (c1, c2, k, s)) + positional, named)

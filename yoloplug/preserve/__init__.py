@@ -5,7 +5,7 @@ place of a stock module, and `preserve: inserted` where there was none. That dec
 builds again from the YAML when it resumes, on every rank and for the average (EMA). The values come once, from the
 pretrained module (`start`).
 
-Exact (`yoloplug.preserve.exact`): a block that can be a plain convolution becomes the source's one; its gates, masks,
+Exact (`yoloplug.preserve.kernels`): a block that can be a plain convolution becomes the source's one; its gates, masks,
 offsets and other branches start where they do nothing. No new parameters.
     Chen, Goodfellow, Shlens 2016 (Net2Net), https://arxiv.org/abs/1511.05641, sections 2.2 and 2.4: the larger network
     starts as the same function, with noise that breaks the symmetry of what was copied.
@@ -14,8 +14,8 @@ Beside (`yoloplug.preserve.beside`): every other block is added to the source's 
     https://arxiv.org/abs/2002.10444; Bachlechner et al. 2020 (ReZero), https://arxiv.org/abs/2003.04887.
 """
 
-from yoloplug.preserve.beside import Beside, Preserve, settled, stock_norm
-from yoloplug.preserve.exact import EXACT, Exact, exact
-from yoloplug.preserve.start import start, take_norm
+from yoloplug.preserve.beside import GAMMA, Beside, Preserve
+from yoloplug.preserve.kernels import EXACT
+from yoloplug.preserve.source import start, take_norm
 
-__all__ = ["EXACT", "Beside", "Exact", "Preserve", "exact", "settled", "start", "stock_norm", "take_norm"]
+__all__ = ["EXACT", "GAMMA", "Beside", "Preserve", "start", "take_norm"]

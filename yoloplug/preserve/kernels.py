@@ -36,7 +36,7 @@ from yoloplug.blocks.parts.deformable.deform_conv2d import DeformablePack
 from yoloplug.blocks.parts.experts.expert_conv import Experts
 from yoloplug.blocks.rep_vgg_block import RepVGGBlock, RepVGGSEBlock
 
-__all__ = ["EXACT", "Exact", "exact"]
+__all__ = ["EXACT", "Exact", "exact", "preserving_options"]
 
 NOISE = 0.5
 """Standard deviation of the experts' noise over that of the kernel that they share."""
@@ -233,3 +233,13 @@ EXACT: dict[str, Exact] = {
     ),
 }
 """Name of a block -> how it becomes a convolution. Blocks that are not here, or do not fit, stand beside it."""
+
+
+def preserving_options(name: str, preserve: object) -> Mapping[str, Any]:
+    """Of a row that preserves, unless it says otherwise.
+
+    HorBlock's own factors of 1e-6 behind gamma would keep its weights still for thousands of steps.
+    """
+    if name == "HorBlock":
+        return {"layer_scale": 0.0}
+    return EXACT[name].options if preserve is True and name in EXACT else {}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from yoloplug.preserve.exact import Exact
+from yoloplug.preserve.kernels import Exact
 
 __all__ = ["alike", "described", "place", "start", "take_norm"]
 
