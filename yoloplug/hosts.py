@@ -31,7 +31,7 @@ from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNo
 from yoloplug.names import did_you_mean
 from yoloplug.options import Options, build_block, split_options, take_preserve
 from yoloplug.preserve.beside import GAMMA, Beside, Preserve, conv_and_norm, settled, stock_norm
-from yoloplug.preserve.kernels import exact, preserving_options
+from yoloplug.preserve.kernels import EXACT, exact, preserving_options
 from yoloplug.preserve.source import alike, described, place, take_norm
 from yoloplug.registry import BLOCKS
 
@@ -102,6 +102,12 @@ class ConvLike(nn.Module):
         self.block = Beside(main, settled(self.block), self.bn, self.act, c2)
         self.bn, self.act = nn.Identity(), nn.Identity()
 
+    @property
+    def mechanism(self) -> str:
+        """How a row that preserves starts, in a few words."""
+        beside = isinstance(self.block, Beside) or isinstance(self.pre, stock.Conv)
+        return GAMMA if beside else EXACT[self.block_name].mechanism
+
     @torch.no_grad()
     def start_as(self, source: nn.Module) -> str:
         """Start as the stock module in whose place this row stands; returns how. Raises ValueError: it does not fit."""
@@ -112,7 +118,7 @@ class ConvLike(nn.Module):
             if not alike(main, source):
                 raise ValueError(f"{self.block_name} stands beside {described(main)}, not {described(source)}")
             main.load_state_dict(source.state_dict())
-            return GAMMA
+            return self.mechanism
         if not isinstance(source, stock.Conv) or type(source.act) is not type(self.act) or not hasattr(source, "bn"):
             raise ValueError(f"{self.block_name} starts as a Conv of the row's activation, not {described(source)}")
         if main is None:
@@ -120,14 +126,14 @@ class ConvLike(nn.Module):
             if rule is None:
                 raise ValueError(f"{self.block_name} with these arguments cannot be {described(source.conv)}")
             place(rule, self.block, self.bn, source.conv.weight, source.bn)
-            return rule.mechanism
+            return self.mechanism
         conv, norm = main.children()
         assert isinstance(norm, nn.BatchNorm2d)
         if not alike(conv, source.conv):
             raise ValueError(f"{self.block_name} stands beside {described(conv)}, not {described(source.conv)}")
         conv.load_state_dict(source.conv.state_dict())
         take_norm(norm, source.bn)
-        return GAMMA
+        return self.mechanism
 
     def forward(self, x: Tensor | list[Tensor]) -> Tensor:
         x, *condition = x if isinstance(x, list | tuple) else (x,)

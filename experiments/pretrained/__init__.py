@@ -1,0 +1,1 @@
+"""What a trained network is worth after its rows were changed, before any training."""
