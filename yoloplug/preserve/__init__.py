@@ -3,7 +3,7 @@
 A row says `preserve: true` among its options by name, `[256, True, {preserve: true}]`, where its block stands in the
 place of a stock module, and `preserve: inserted` where there was none. That decides the structure, which Ultralytics
 builds again from the YAML when it resumes, on every rank and for the average (EMA). The values come once, from the
-pretrained module (`start`).
+pretrained module (`start_as` of the rows of `yoloplug.hosts`), in stock loading or `yoloplug transfer`.
 
 Exact (`yoloplug.preserve.kernels`): a block that can be a plain convolution becomes the source's one; its gates, masks,
 offsets and other branches start where they do nothing. No new parameters.
@@ -16,6 +16,6 @@ Beside (`yoloplug.preserve.beside`): every other block is added to the source's 
 
 from yoloplug.preserve.beside import GAMMA, Beside, Preserve
 from yoloplug.preserve.kernels import EXACT
-from yoloplug.preserve.source import start, take_norm
+from yoloplug.preserve.source import take_norm
 
-__all__ = ["EXACT", "GAMMA", "Beside", "Preserve", "start", "take_norm"]
+__all__ = ["EXACT", "GAMMA", "Beside", "Preserve", "take_norm"]

@@ -9,25 +9,7 @@ from torch import Tensor, nn
 
 from yoloplug.preserve.kernels import Exact
 
-__all__ = ["alike", "described", "place", "start", "take_norm"]
-
-
-def start(target: nn.Module, source: nn.Module) -> dict[str, str]:
-    """Let every `preserve: true` in `target`, a row or a whole network, start as its namesake in `source`.
-
-    Returns the name of each source module placed -> how. Names of submodules must agree, as in C2f and C2f_X: what
-    else of a row has its namesake is the caller's to copy. Raises ValueError where a module does not fit its place.
-    """
-    placed = {}
-    modules = dict(source.named_modules())
-    for name, module in target.named_modules():
-        begin = getattr(module, "start_as", None)
-        if begin is not None and module.preserves and name in modules:
-            try:
-                placed[name] = begin(modules[name])
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}" if name else str(error)) from None
-    return placed
+__all__ = ["alike", "described", "place", "take_norm"]
 
 
 @torch.no_grad()

@@ -13,7 +13,6 @@ from ultralytics.cfg import get_cfg
 from ultralytics.nn.tasks import DetectionModel
 
 from yoloplug import BLOCKS
-from yoloplug.preserve import start
 
 SMALL: dict[str, Any] = {
     "nc": 6,
@@ -63,15 +62,12 @@ def swapped(name: str, options: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def preserved(stock: DetectionModel) -> Callable[..., DetectionModel]:
-    """preserved(name, **options): the changed network, started as the stock one."""
+    """preserved(name, **options): the changed network, loaded from the stock one as users do."""
 
     def make(name: str, **options: Any) -> DetectionModel:
         torch.manual_seed(2)
         model = DetectionModel(swapped(name, {"preserve": True, **options}), verbose=False)
-        own = model.state_dict()
-        same = {k: v for k, v in stock.state_dict().items() if k in own and own[k].shape == v.shape}
-        model.load_state_dict(same, strict=False)
-        assert start(model, stock)
+        model.load(stock, verbose=False)
         model.args = get_cfg()
         return model
 

@@ -14,7 +14,7 @@ from ultralytics.utils.torch_utils import initialize_weights
 from yoloplug import BLOCKS, hosts
 from yoloplug.blocks.parts.experts.expert_conv import Experts
 from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNorm2d
-from yoloplug.preserve import EXACT, Beside, kernels, start
+from yoloplug.preserve import EXACT, Beside, kernels
 
 STEPS = 20
 
@@ -34,7 +34,9 @@ def pair(name: str, **options: Any) -> nn.Module:
             nn.init.uniform_(norm.weight, 0.5, 1.5)
             nn.init.uniform_(norm.running_var, 0.05, 0.6)
     initialize_weights(row)
-    assert start(row, source)
+    for path, module in row.named_modules():
+        if getattr(module, "preserves", False):
+            module.start_as(source.get_submodule(path))
     return row
 
 
