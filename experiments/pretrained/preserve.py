@@ -20,12 +20,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import cv2
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from experiments.evidence.scores import score_images
 from experiments.metrics.coco_ap import CocoImages
+from experiments.trainers.yolo.detect import coco_boxes
 from experiments.trainers.yolo.detection_data import ground_truth, open_detection
 from yoloplug import BLOCKS
 from yoloplug.bridge.model import built, create
@@ -68,7 +70,7 @@ def measure(cell: Path, data: Path, names: Sequence[str]) -> None:
 
     def ap(network: nn.Module) -> float:
         found = predicted(cell, network, opened.val, row)
-        return float(score_images(CocoImages(truth, found))["metrics"]["AP"] or 0)
+        return float(score_images(CocoImages.of(truth, found))["metrics"]["AP"] or 0)
 
     told = {
         "cell": row["cell"], "images": len(opened.val), "epochs": row["budget"]["epochs"], "imgsz": sight,
@@ -130,28 +132,17 @@ def maps(network: nn.Module, x: Tensor) -> dict[str, list[Tensor]]:
 
 def pixels(images: Sequence[Path], side: int) -> Tensor:
     """(N, 3, side, side) of RGB in [0, 1]."""
-    read = [cv2.resize(cv2.imread(str(image)), (side, side))[..., ::-1].copy() for image in images]
-    return torch.stack([torch.from_numpy(image).permute(2, 0, 1).float() / 255 for image in read])
+    read = [np.asarray(Image.open(image).convert("RGB").resize((side, side)), np.float32) for image in images]
+    return torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2) / 255
 
 
 def predicted(cell: Path, network: nn.Module, images: Sequence[Path], row: Row) -> list[dict[str, Any]]:
-    """COCO result list, as the cell's own evaluation makes it (experiments/trainers/yolo/detect.py)."""
+    """COCO result list, by the cell's own protocol."""
     yolo = create(cell / "train/weights/last.pt")
     yolo.model = network
-    protocol = {name: row["protocol"][name] for name in ("conf", "iou", "max_det")}
-    answers: Any = yolo.predict(
-        [str(image) for image in images], imgsz=row["budget"]["imgsz"], device="cpu", batch=BATCH, verbose=False,
-        save=False, stream=True, **protocol,
-    )  # fmt: skip
-    found = []
-    for image_id, result in enumerate(answers, start=1):
-        boxes = result.boxes
-        for (x1, y1, x2, y2), score, cls in zip(
-            boxes.xyxy.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), strict=True
-        ):
-            box = [x1, y1, x2 - x1, y2 - y1]
-            found.append({"image_id": image_id, "category_id": int(cls) + 1, "bbox": box, "score": score})
-    return found
+    options: Row = {name: row["protocol"][name] for name in ("conf", "iou", "max_det")}
+    options |= {"imgsz": row["budget"]["imgsz"], "device": "cpu", "verbose": False, "save": False}
+    return coco_boxes(yolo.predict([str(image) for image in images], batch=BATCH, stream=True, **options))
 
 
 def record(source: Row, row: Row) -> None:

@@ -1,7 +1,7 @@
 """A detection cell: train by stock Ultralytics from scratch, then COCO AP of the model's own predictions on val."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ __all__ = [
     "check_cell",
     "check_model",
     "check_options",
+    "coco_boxes",
     "measure_cost",
     "open_data",
     "run_cell",
@@ -121,19 +122,15 @@ def _predict(weights: Path, data: DetectionData, cell: Cell) -> list[dict[str, A
     """COCO result list: box x, y, w, h in original pixels, category class + 1, image ids in the order of `data.val`."""
     budget, protocol = cell.spec.budget, cell.spec.protocol
     yolo = create(weights)
+    options: dict[str, Any] = {"conf": protocol.conf, "iou": protocol.iou, "max_det": protocol.max_det}
+    options |= {"imgsz": budget.imgsz, "device": budget.device, "verbose": False, "save": False}
+    return coco_boxes(yolo.predict(str(image), **options)[0] for image in data.val)
+
+
+def coco_boxes(answers: Iterable[Any]) -> list[dict[str, Any]]:
+    """COCO result list of Ultralytics' results, one an image: ids from 1 on, category class + 1, original pixels."""
     found = []
-    for image_id, image in enumerate(data.val, start=1):
-        answer: Any = yolo.predict(
-            str(image),
-            conf=protocol.conf,
-            iou=protocol.iou,
-            max_det=protocol.max_det,
-            imgsz=budget.imgsz,
-            device=budget.device,
-            verbose=False,
-            save=False,
-        )
-        result = answer[0]
+    for image_id, result in enumerate(answers, start=1):
         for (x1, y1, x2, y2), score, cls in zip(
             result.boxes.xyxy.tolist(), result.boxes.conf.tolist(), result.boxes.cls.tolist(), strict=True
         ):
