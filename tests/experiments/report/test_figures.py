@@ -72,6 +72,7 @@ def test_classes_that_differ_most(tmp_path: Path, make_row: Any) -> None:
     assert figure is not None
     shown = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert shown == [f"c{i}" for i in range(5, count)]
+    assert 0.2 * MOST_CLASSES < figure.get_figheight() < 0.3 * MOST_CLASSES + 2  # inches: bands of two dots at most
 
 
 def test_errors_are_means_over_seeds(tmp_path: Path, make_row: Any) -> None:

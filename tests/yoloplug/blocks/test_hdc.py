@@ -44,10 +44,10 @@ def test_default_has_norm_and_relu_between_as_the_papers_layers():
 
 
 @pytest.mark.parametrize(
-    ("rates", "gap"), [((1, 2, 5), 2), ((1, 2, 9), 5), ((2, 4, 8), 4), ((5, 9, 17), 9), ((1, 2), 2)]
+    ("rates", "gap"), [((1, 2, 5), 2), ((1, 2, 9), 5), ((2, 4, 8), 4), ((5, 9, 17), 9), ((1, 2), 2), ((1, 5, 2), 8)]
 )
 def test_largest_gap_is_the_papers(rates, gap):
-    """1-2-5 and 1-2-9 are the paper's examples: M_2 = 2 and M_2 = 5 > 3."""
+    """1-2-5 and 1-2-9 are the paper's examples: M_2 = 2 and M_2 = 5 > 3. In 1-5-2 it is 2 r_2 - M_3."""
     assert largest_gap(rates) == gap
 
 

@@ -39,6 +39,7 @@ def test_latex_has_no_live_command() -> None:
     assert latex(r"\input{/etc/passwd} 5 % a_b^2 ~#$&") == (
         r"\textbackslash{}input\{/etc/passwd\} 5 \% a\_b\textasciicircum{}2 \textasciitilde{}\#\$\&"
     )
+    assert latex('a<b>c|"`±²') == r"a$<$b$>$c\textbar{}''\textasciigrave{}$\pm$$^2$"
     assert latex("\x1b[31m") == r"\textbackslash{}x1b[31m"
 
 
