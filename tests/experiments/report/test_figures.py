@@ -62,6 +62,7 @@ def test_differences_and_their_intervals(tmp_path: Path, make_row: Any) -> None:
     assert figure is not None
     segments = [tuple(path.vertices[:, 0]) for path in figure.axes[0].collections[0].get_paths()]
     assert segments == [pytest.approx((-0.01, 0.06))]
+    assert figure.axes[0].get_ylim() == (0.5, -0.5)  # one band, the first on top
 
 
 def test_classes_that_differ_most(tmp_path: Path, make_row: Any) -> None:
