@@ -64,8 +64,8 @@ def _run(args: argparse.Namespace) -> None:
     bias = None if args.bias is None else ModelBias.read(args.bias)
     rules = MaskRules.parse(args.mask_values, args.crack_values, args.ignore_value)
     run = called(measure_folder, args, source=args.masks, scale=scale, rules=rules, bias=bias, note=note)
-    cracks = sum(len(mask.cracks) for _, mask in run.measured)
-    print(f"{cracks} cracks in {len(run.measured)} masks; open {args.out / 'report.html'}")
+    cracks, masks = sum(len(mask.cracks) for _, mask in run.measured), len(run.measured)
+    print(f"{cracks} crack{'s' * (cracks != 1)} in {masks} mask{'s' * (masks != 1)}; open {args.out / 'report.html'}")
     if run.failed:
         reasons = "; ".join(reason for _, reason in run.failed)
         total = len(run.measured) + len(run.failed)

@@ -57,6 +57,7 @@ class Report:
         self._source, self._date, self._scale = source, date, scale
         self._min_length_px, self._join_px = min_length_px, join_px
         self._images: list[_Image] = []
+        self._length_error = math.hypot(LENGTH_ERROR, 0.0 if bias is None else bias.length.error)
 
     def add(self, name: str, measured: MaskMeasurement, picture: str) -> None:
         """`picture`: data URI."""
@@ -116,7 +117,7 @@ class Report:
             self._width(m.mean_width_px, m.mean_width_mm, "mean_width"),
             self._width(m.max_width_px, m.max_width_mm, "max_width"),
             Entry(f"{100 * m.crack_share:.2f} %"),
-            NONE if m.density_mm_per_mm2 is None else Entry(f"{1000 * m.density_mm_per_mm2:.3g}"),
+            self._density(m.density_mm_per_mm2),
         ]
 
     def _width(self, px: float | None, mm: float | None, which: Literal["mean_width", "max_width"]) -> Entry:
@@ -124,8 +125,12 @@ class Report:
         return _both(px, mm, math.hypot(ERROR_PX, share * (px or 0)))
 
     def _length(self, px: float, mm: float | None) -> Entry:
-        share = 0.0 if self._bias is None else self._bias.length.error
-        return _both(px, mm, math.hypot(LENGTH_ERROR, share) * px)
+        return _both(px, mm, self._length_error * px)
+
+    def _density(self, mm_per_mm2: float | None) -> Entry:
+        """Metres a square metre, with the digits of a length."""
+        density = 1000 * (mm_per_mm2 or 0)
+        return NONE if mm_per_mm2 is None else Entry(f"{density:.{_decimals(self._length_error * density)}f}")
 
     def _totals(self) -> list[dict[str, str]]:
         masks = [image.measured for image in self._images]

@@ -28,7 +28,7 @@ def test_folder_with_photos(found: Path, tmp_path: Path, capsys: pytest.CaptureF
     out = tmp_path / "report"
     assert measure(found, "--images", tmp_path / "photos", "--mm-per-px", 0.4, "--out", out) == 0
     shown = capsys.readouterr()
-    assert shown.out == f"1 cracks in 2 masks; open {out / 'report.html'}\n"
+    assert shown.out == f"1 crack in 2 masks; open {out / 'report.html'}\n"
     assert "1/2 wall 2.png: no crack" in shown.err and "2/2 wall <1>.png: 1 crack, 48 mm long" in shown.err
     (crack,) = rows(out / "measurements.csv")
     assert crack["image"] == "wall <1>" and float(crack["length_mm"]) == pytest.approx(48, rel=0.03)
@@ -68,7 +68,7 @@ def test_a_bad_mask_does_not_stop_the_rest(found: Path, tmp_path: Path, capsys: 
     assert cv2.imwrite(str(found / "masks" / "ids.png"), np.arange(9, dtype=np.uint8).reshape(3, 3))
     assert measure(found, "--px-only", "--out", tmp_path / "report") == 1
     shown = capsys.readouterr()
-    assert "1 cracks in 2 masks" in shown.out and "2 of 4 masks failed, the rest is in" in shown.err
+    assert "1 crack in 2 masks" in shown.out and "2 of 4 masks failed, the rest is in" in shown.err
     assert "broken.png: not a readable image" in shown.err and "ids.png: mask values" in shown.err
     assert len(rows(tmp_path / "report" / "images.csv")) == 2
     stored = json.loads((tmp_path / "report" / "measurements.json").read_text(encoding="utf-8"))
