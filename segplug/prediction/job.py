@@ -48,7 +48,7 @@ class Job:
             progress.tick()
             return found
 
-        return replace(self.predictor, network=network)(image, self.tile)
+        return replace(self.predictor, network=network, scales=(1,))(image, self.tile)
 
 
 @dataclass(frozen=True)

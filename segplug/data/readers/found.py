@@ -76,6 +76,6 @@ def split_folders(root: Path, labels: str, images: str = "images") -> dict[str, 
 
 
 def split_dirs(path: Path) -> dict[str, Path]:
-    """Split -> its folder; "all": `path` itself."""
+    """Split -> its folder; "all": `path` itself, if that is one."""
     named = ((split, path / name) for split, names in SPLIT_NAMES.items() for name in names)
-    return {split: folder for split, folder in named if folder.is_dir()} or {"all": path}
+    return {split: folder for split, folder in named if folder.is_dir()} or ({"all": path} if path.is_dir() else {})

@@ -275,3 +275,13 @@ def test_half_written_files_of_a_killed_run_are_removed(find: Find, tmp_path: Pa
 def test_a_name_like_a_formula_is_none_in_the_table(find: Find, tmp_path: Path) -> None:
     find(save(tmp_path / "=1+1.png", draw()[0]))
     assert (tmp_path / "found/predictions.csv").read_text().splitlines()[1].startswith("'=1+1,'=1+1.png,")
+
+
+def test_a_photo_is_seen_once_at_each_scale(find: Find, tmp_path: Path) -> None:
+    """And its probabilities are those of the predictor itself, as `segplug.load` and rasters give them."""
+    photo, _ = draw()
+    find(save(tmp_path / "wall.png", photo), save=["probabilities"], scales=(1, 0.5))
+    assert find.seen == [(60, 80, 3), (30, 40, 3)]  # type: ignore[attr-defined]
+    written = cv2.imread(str(tmp_path / "found/probabilities/wall.png"), cv2.IMREAD_UNCHANGED)
+    expected = Predictor(Path("dark"), "", 0.5, darkness, (1, 0.5))(photo)
+    assert abs(written / 65535 - expected).max() < 1e-4
