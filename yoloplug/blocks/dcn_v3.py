@@ -11,12 +11,10 @@ positions in float64 for float64 input (there: always float32).
 
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from yoloplug.blocks.parts.checks import at_least_one, divides, finite, one_of
-from yoloplug.blocks.parts.deformable.aggregate import deform_aggregate
+from yoloplug.blocks.parts.checks import one_of
+from yoloplug.blocks.parts.deformable.aggregate import DeformableAggregation
 from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
@@ -35,7 +33,7 @@ Norm = Literal["LN", "BN"]
     params="c * ((dw_k or k)**2 + 3) + 3 * groups * k**2 * (c + 1) + 2 * (c**2 + c)",
     macs="P * c * ((dw_k or k)**2 + 3 * groups * k**2 + 2 * c + 4 * k**2)",
 )
-class DCNv3(AbsorbsAffine):
+class DCNv3(DeformableAggregation, AbsorbsAffine):
     """Every pixel collects k x k values of its group at predicted places, with weights that sum to 1.
 
     Shape: (N, c, H, W) -> same. offset_scale multiplies the taps' grid and the predicted offsets, in pixels.
@@ -58,17 +56,9 @@ class DCNv3(AbsorbsAffine):
         norm: Norm = "LN",
         act: type[nn.Module] = nn.GELU,
     ) -> None:
-        super().__init__()
-        at_least_one("DCNv3", c=c)
-        finite("DCNv3", offset_scale=offset_scale)
-        divides("DCNv3", "groups", groups, c=c)
+        super().__init__(c, k, groups, d, offset_scale, center_feature_scale, remove_center)
         one_of("DCNv3", get_args(Norm), norm=norm)
-        if remove_center and k == 1:
-            raise ValueError("DCNv3: remove_center leaves no tap of k=1; use k=3")
-        autopad(k, d)
-        self.k, self.d, self.groups = k, d, groups
-        self.offset_scale, self.remove_center = offset_scale, remove_center
-        taps = groups * (k * k - remove_center)
+        taps = groups * self.taps
         dw_k = k if dw_k is None else dw_k
         normalise = (
             [_ChannelsLast(), nn.LayerNorm(c, eps=1e-6)] if norm == "LN" else [nn.BatchNorm2d(c), _ChannelsLast()]
@@ -80,9 +70,6 @@ class DCNv3(AbsorbsAffine):
         self.mask = nn.Linear(c, taps)
         self.input_proj = nn.Linear(c, c)
         self.output_proj = nn.Linear(c, c)
-        shares = groups if center_feature_scale else None
-        self.center_feature_scale_proj_weight = nn.Parameter(torch.zeros(shares, c)) if shares else None
-        self.center_feature_scale_proj_bias = nn.Parameter(torch.zeros(shares)) if shares else None
         for layer in (self.input_proj, self.output_proj):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -91,19 +78,14 @@ class DCNv3(AbsorbsAffine):
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.dw_conv(x)
-        value = self.input_proj(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        value = self.input_proj(x.permute(0, 2, 3, 1))
         n, _, h, w = x.shape
         offset = self.offset(features).reshape(n, h, w, self.groups, -1, 2).permute(5, 0, 3, 4, 1, 2)
         weights = self.mask(features).reshape(n, h, w, self.groups, -1).softmax(-1).permute(0, 3, 4, 1, 2)
         across, down = watched(self, "offset", offset).unbind()
         watched(self, "modulation", weights)
-        y = deform_aggregate(value, across, down, weights, self.k, self.d, self.offset_scale, self.remove_center)
-        if self.center_feature_scale_proj_weight is not None:
-            weight, bias = self.center_feature_scale_proj_weight, self.center_feature_scale_proj_bias
-            share = F.linear(features, weight, bias).sigmoid().permute(0, 3, 1, 2)
-            share = share.repeat_interleave(x.shape[1] // self.groups, dim=1)
-            y = y * (1 - share) + value * share
-        return self.output_proj(y.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        y = self.blended(self.aggregate(value, across, down, weights), value, features)
+        return self.output_proj(y).permute(0, 3, 1, 2)
 
 
 class _ChannelsLast(nn.Module):

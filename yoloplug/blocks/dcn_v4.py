@@ -12,10 +12,8 @@ the output is 0 and value_proj gets no gradient in the first step.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from yoloplug.blocks.parts.checks import at_least_one, divides, finite
-from yoloplug.blocks.parts.deformable.aggregate import deform_aggregate
+from yoloplug.blocks.parts.deformable.aggregate import DeformableAggregation
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
@@ -32,7 +30,7 @@ __all__ = ["DCNv4"]
     params="(c + 1) * 8 * ceil(3 * groups * k**2 / 8) + 2 * (c**2 + c)",
     macs="P * (c * 8 * ceil(3 * groups * k**2 / 8) + 2 * c**2 + 4 * k**2 * c)",
 )
-class DCNv4(nn.Module):
+class DCNv4(DeformableAggregation):
     """Every pixel collects k x k values of its group at predicted places, with predicted weights of any size.
 
     Shape: (N, c, H, W) -> same. d: dilation. offset_scale multiplies the taps' grid and the offsets, in pixels.
@@ -54,52 +52,33 @@ class DCNv4(nn.Module):
         output_bias: bool = True,
         without_pointwise: bool = False,
     ) -> None:
-        super().__init__()
-        at_least_one("DCNv4", c=c)
-        finite("DCNv4", offset_scale=offset_scale)
-        divides("DCNv4", "groups", groups, c=c)
-        autopad(k, d)
-        if remove_center and k == 1:
-            raise ValueError("DCNv4: remove_center leaves no tap of k=1; use k=3")
-        self.k, self.d, self.groups, self.taps = k, d, groups, k * k - remove_center
-        self.offset_scale, self.remove_center = offset_scale, remove_center
+        super().__init__(c, k, groups, d, offset_scale, center_feature_scale, remove_center)
         self.offset_mask_dw = nn.Identity() if dw_k is None else nn.Conv2d(c, c, dw_k, padding=autopad(dw_k), groups=c)
         # The authors' kernel reads rows of a multiple of 8; what exceeds 3 * groups * taps is not used.
         self.offset_mask = nn.Linear(c, -(-3 * groups * self.taps // 8) * 8)
         self.value_proj = nn.Identity() if without_pointwise else nn.Linear(c, c)
         self.output_proj: nn.Module = nn.Identity() if without_pointwise else nn.Linear(c, c, bias=output_bias)
-        shares = groups if center_feature_scale else None
-        self.center_feature_scale_proj_weight = nn.Parameter(torch.zeros(shares, c)) if shares else None
-        self.center_feature_scale_proj_bias = nn.Parameter(torch.zeros(shares)) if shares else None
-        self._initialise()
-
-    @torch.no_grad()
-    def _initialise(self) -> None:
         for layer in (self.value_proj, self.output_proj):
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
-        nn.init.zeros_(self.offset_mask.weight)
-        nn.init.zeros_(self.offset_mask.bias)
-        of_groups = self.offset_mask.bias[: 3 * self.groups * self.taps].view(self.groups, 3 * self.taps)
-        of_groups[:, 2 * self.taps :] = 1 / self.taps
+        with torch.no_grad():
+            nn.init.zeros_(self.offset_mask.weight)
+            nn.init.zeros_(self.offset_mask.bias)
+            of_groups = self.offset_mask.bias[: 3 * groups * self.taps].view(groups, 3 * self.taps)
+            of_groups[:, 2 * self.taps :] = 1 / self.taps
 
     def forward(self, x: Tensor) -> Tensor:
-        n, c, h, w = x.shape
-        value = self.value_proj(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        n, _, h, w = x.shape
+        value = self.value_proj(x.permute(0, 2, 3, 1))
         predicted = self.offset_mask(self.offset_mask_dw(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         predicted = predicted[:, : 3 * self.groups * self.taps].reshape(n, self.groups, 3 * self.taps, h, w)
         offset, weights = predicted.split([2 * self.taps, self.taps], dim=2)
         across, down = watched(self, "offset", offset)[:, :, 0::2], offset[:, :, 1::2]
         watched(self, "modulation", weights)
-        y = deform_aggregate(value, across, down, weights, self.k, self.d, self.offset_scale, self.remove_center)
-        y = y.permute(0, 2, 3, 1)
-        if self.center_feature_scale_proj_weight is not None:
-            weight, bias = self.center_feature_scale_proj_weight, self.center_feature_scale_proj_bias
-            share = F.linear(y, weight, bias).sigmoid().repeat_interleave(c // self.groups, dim=-1)
-            y = y * (1 - share) + value.permute(0, 2, 3, 1) * share
-        return self.output_proj(y).permute(0, 3, 1, 2)
+        y = self.aggregate(value, across, down, weights)
+        return self.output_proj(self.blended(y, value, y)).permute(0, 3, 1, 2)
 
     def fold_affine(self, scale: Tensor, shift: Tensor) -> None:
         if isinstance(self.output_proj, nn.Linear):

@@ -106,8 +106,8 @@ def test_kernel_takes_half_precision_under_autocast():
     narrow = [tensor.bfloat16() for tensor in (x, offset, module.weight)]
     pairs = [(1, 1)] * 3
     with torch.autocast("cpu", torch.bfloat16):
-        kernel = deform_op.by_kernel(*narrow, None, *pairs, 1, mask.bfloat16())
-        sampling = deform_op.by_sampling(*narrow, None, *pairs, 1, mask.bfloat16())
+        kernel = deform_op.by_kernel(*narrow, None, mask.bfloat16(), deform_op.Taps(*pairs, 1))
+        sampling = deform_op.by_sampling(*narrow, None, mask.bfloat16(), deform_op.Taps(*pairs, 1))
     assert kernel.dtype == sampling.dtype == torch.bfloat16
     torch.testing.assert_close(kernel, sampling, rtol=0.02, atol=0.02)
 

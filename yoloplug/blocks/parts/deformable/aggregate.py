@@ -5,12 +5,52 @@ https://arxiv.org/abs/2401.06197, equation 1.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from yoloplug.blocks.parts.checks import at_least_one, divides, finite
 from yoloplug.blocks.parts.deformable.deform_conv2d import sample, tap_offsets
 from yoloplug.blocks.parts.padding import autopad
 
-__all__ = ["deform_aggregate"]
+__all__ = ["DeformableAggregation", "deform_aggregate"]
+
+
+class DeformableAggregation(nn.Module):
+    """Where the taps of DCNv3 and DCNv4 lie, and their blend with the unmoved value (center_feature_scale)."""
+
+    center_feature_scale_proj_weight: nn.Parameter | None
+    center_feature_scale_proj_bias: nn.Parameter | None
+
+    def __init__(
+        self, c: int, k: int, groups: int, d: int, offset_scale: float, center_feature_scale: bool, remove_center: bool
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        at_least_one(name, c=c)
+        finite(name, offset_scale=offset_scale)
+        divides(name, "groups", groups, c=c)
+        autopad(k, d)
+        if remove_center and k == 1:
+            raise ValueError(f"{name}: remove_center leaves no tap of k=1; use k=3")
+        self.k, self.d, self.groups, self.taps = k, d, groups, k * k - remove_center
+        self.offset_scale, self.remove_center = offset_scale, remove_center
+        shares = groups if center_feature_scale else None
+        self.center_feature_scale_proj_weight = nn.Parameter(torch.zeros(shares, c)) if shares else None
+        self.center_feature_scale_proj_bias = nn.Parameter(torch.zeros(shares)) if shares else None
+
+    def aggregate(self, value: Tensor, across: Tensor, down: Tensor, weights: Tensor) -> Tensor:
+        """deform_aggregate for a value (N, H, W, c), which it returns."""
+        value = value.permute(0, 3, 1, 2)
+        y = deform_aggregate(value, across, down, weights, self.k, self.d, self.offset_scale, self.remove_center)
+        return y.permute(0, 2, 3, 1)
+
+    def blended(self, y: Tensor, value: Tensor, features: Tensor) -> Tensor:
+        """y, or shares of y and of the value that are computed from the features; all (N, H, W, c)."""
+        weight, bias = self.center_feature_scale_proj_weight, self.center_feature_scale_proj_bias
+        if weight is None:
+            return y
+        share = F.linear(features, weight, bias).sigmoid().repeat_interleave(y.shape[-1] // self.groups, dim=-1)
+        return y * (1 - share) + value * share
 
 
 def deform_aggregate(

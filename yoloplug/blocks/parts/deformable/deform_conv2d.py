@@ -8,7 +8,7 @@ instead, about twice as fast again. Positions are always computed in float32 or 
 """
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,15 @@ from yoloplug.blocks.parts.padding import autopad
 __all__ = ["DeformablePack", "deform_conv2d", "sample", "tap_offsets"]
 
 Pair = tuple[int, int]
+
+
+class Taps(NamedTuple):
+    """Where the taps of a deformable convolution lie before they are moved, and how many groups of channels move."""
+
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    offset_groups: int
 
 
 class DeformablePack(AbsorbsAffine):
@@ -84,54 +93,36 @@ def deform_conv2d(
     elif x.device.type == "cpu" and not (torch.jit.is_tracing() or torch.compiler.is_compiling()):
         wide = x.shape[1] // offset_groups >= _BAG_WIDTH and x.shape[1] == weight.shape[1]
         operation = by_bags if wide else by_sampling
-    y = operation(x, offset, weight, bias, stride, padding, dilation, offset_groups, mask)
+    y = operation(x, offset, weight, bias, mask, Taps(stride, padding, dilation, offset_groups))
     return y.contiguous(memory_format=torch.channels_last) if memory_format(x) is torch.channels_last else y
 
 
-def by_kernel(
-    x: Tensor,
-    offset: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    offset_groups: int,
-    mask: Tensor | None,
-) -> Tensor:
+def by_kernel(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None, mask: Tensor | None, at: Taps) -> Tensor:
     """deform_conv2d by torchvision's kernel, which reads offset_groups from the shape of `offset`."""
     from torchvision.ops import deform_conv2d as kernel
 
     exact = _exact(x)
     bias, mask = (None if given is None else given.to(exact) for given in (bias, mask))
-    y = kernel(x.to(exact), offset.to(exact), weight.to(exact), bias, stride, padding, dilation, mask)
+    y = kernel(x.to(exact), offset.to(exact), weight.to(exact), bias, at.stride, at.padding, at.dilation, mask)
     return y.to(x.dtype)
 
 
 def by_sampling(
-    x: Tensor,
-    offset: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    offset_groups: int,
-    mask: Tensor | None,
+    x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None, mask: Tensor | None, at: Taps
 ) -> Tensor:
     """deform_conv2d by `sample` and a 1x1 convolution over channels and taps."""
     n, c1 = x.shape[:2]
     c2, depth, kh, kw = weight.shape
     taps = kh * kw
     h, w = offset.shape[-2:]
-    moved = offset.to(_exact(x)).reshape(n * offset_groups, taps, 2, h, w)
-    down, across = tap_offsets((kh, kw), dilation, moved)
-    rows = torch.arange(h, dtype=moved.dtype, device=x.device)[:, None] * stride[0] - padding[0]
-    columns = torch.arange(w, dtype=moved.dtype, device=x.device) * stride[1] - padding[1]
-    groups = x.reshape(n * offset_groups, c1 // offset_groups, *x.shape[-2:])
+    moved = offset.to(_exact(x)).reshape(n * at.offset_groups, taps, 2, h, w)
+    down, across = tap_offsets((kh, kw), at.dilation, moved)
+    rows = torch.arange(h, dtype=moved.dtype, device=x.device)[:, None] * at.stride[0] - at.padding[0]
+    columns = torch.arange(w, dtype=moved.dtype, device=x.device) * at.stride[1] - at.padding[1]
+    groups = x.reshape(n * at.offset_groups, c1 // at.offset_groups, *x.shape[-2:])
     seen = sample(groups, moved[:, :, 0] + rows + down, moved[:, :, 1] + columns + across)
     if mask is not None:
-        seen = seen * mask.reshape(n * offset_groups, 1, taps, h, w)
+        seen = seen * mask.reshape(n * at.offset_groups, 1, taps, h, w)
     seen = seen.reshape(n, c1 * taps, h, w).to(weight.dtype)
     return F.conv2d(seen, weight.reshape(c2, depth * taps, 1, 1), bias, groups=c1 // depth)
 
@@ -141,33 +132,24 @@ def by_sampling(
 _BAG_WIDTH = 64
 
 
-def by_bags(
-    x: Tensor,
-    offset: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    offset_groups: int,
-    mask: Tensor | None,
-) -> Tensor:
+def by_bags(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None, mask: Tensor | None, at: Taps) -> Tensor:
     """deform_conv2d, not grouped, by `embedding_bag`: each value is four weighted rows of x, channels last."""
     n, c1, high, wide = x.shape
     c2, _, kh, kw = weight.shape
-    taps, width = kh * kw, c1 // offset_groups
+    taps, groups = kh * kw, at.offset_groups
+    width = c1 // groups
     h, w = offset.shape[-2:]
-    moved = offset.to(_exact(x)).reshape(n, offset_groups, taps, 2, h, w).permute(3, 0, 4, 5, 1, 2)
-    down, across = (tap.flatten() for tap in tap_offsets((kh, kw), dilation, moved))
-    rows = torch.arange(h, dtype=moved.dtype)[:, None, None, None] * stride[0] - padding[0] + moved[0] + down
-    columns = torch.arange(w, dtype=moved.dtype)[:, None, None] * stride[1] - padding[1] + moved[1] + across
-    scale = 1 if mask is None else mask.reshape(n, offset_groups, taps, h, w).permute(0, 3, 4, 1, 2)
-    group = torch.arange(n, dtype=torch.int32)[:, None] * (high * wide * offset_groups) + torch.arange(
-        offset_groups, dtype=torch.int32
+    moved = offset.to(_exact(x)).reshape(n, groups, taps, 2, h, w).permute(3, 0, 4, 5, 1, 2)
+    down, across = (tap.flatten() for tap in tap_offsets((kh, kw), at.dilation, moved))
+    rows = torch.arange(h, dtype=moved.dtype)[:, None, None, None] * at.stride[0] - at.padding[0] + moved[0] + down
+    columns = torch.arange(w, dtype=moved.dtype)[:, None, None] * at.stride[1] - at.padding[1] + moved[1] + across
+    scale = 1 if mask is None else mask.reshape(n, groups, taps, h, w).permute(0, 3, 4, 1, 2)
+    group = torch.arange(n, dtype=torch.int32)[:, None] * (high * wide * groups) + torch.arange(
+        groups, dtype=torch.int32
     )
     group = group[:, None, None, :, None]
     corners = [
-        (group + (row * wide + column) * offset_groups, of_row * of_column * scale)
+        (group + (row * wide + column) * groups, of_row * of_column * scale)
         for row, of_row in _neighbours(rows, high)
         for column, of_column in _neighbours(columns, wide)
     ]
@@ -178,7 +160,7 @@ def by_bags(
         per_sample_weights=torch.stack([share for _, share in corners], -1).reshape(-1, 4).to(moved.dtype),
     )
     seen = seen.reshape(n, h, w, taps * c1).to(weight.dtype)
-    matrix = weight.reshape(c2, offset_groups, width, taps).transpose(2, 3).reshape(c2, taps * c1)
+    matrix = weight.reshape(c2, groups, width, taps).transpose(2, 3).reshape(c2, taps * c1)
     return F.linear(seen, matrix, bias).permute(0, 3, 1, 2)
 
 
