@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import statistics
 from collections.abc import Callable, Iterable
@@ -132,5 +133,31 @@ def segmentation_table(rows: list[Row]) -> list[str]:
     return lines
 
 
-TABLES: dict[str, Callable[[list[Row]], list[str]]] = {"blocks": blocks_table, "segmentation": segmentation_table}
+def models_table(rows: list[Row]) -> list[str]:
+    """Both comparisons of experiments/speed/models.py."""
+    lines = []
+    for table, key, other in (("bf16", "bf16", "float32"), ("fused", "block", "stock")):
+        lines += ["", f"| model | {key}, ms | {other}, ms | ratio |", "|---|---|---|---|"]
+        own = [row for row in rows if row["table"] == table]
+        lines += [f"| {row['model']} | {row[f'{key}_ms']} | {row[f'{other}_ms']} | {row['ratio']:.2f} |" for row in own]
+    return lines[1:]
+
+
+def growth_table(rows: list[Row]) -> list[str]:
+    """One sentence a plot; the exponent over all sizes and between the last two."""
+    lines = []
+    for row in rows:
+        (*_, size, largest), (*_, ms, most) = row["sizes"], row["ms"]
+        last = math.log(most / ms) / math.log(largest / size)
+        measured = f"exponent {row['exponent']:.2f}, {last:.2f} at the end; it should be {row['expected']}"
+        lines.append(f"- **{row['what']}** ({row['sizes'][0]} to {largest}): {measured}: {row['why']}.")
+    return lines
+
+
+TABLES: dict[str, Callable[[list[Row]], list[str]]] = {
+    "blocks": blocks_table,
+    "models": models_table,
+    "growth": growth_table,
+    "segmentation": segmentation_table,
+}
 """Name of a result file -> the lines of its table."""
