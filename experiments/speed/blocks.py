@@ -31,7 +31,7 @@ SHAPES = ((64, 80), (256, 20))
 """Channels, and side of the square map, of an early and a late layer of a detector; batch 4."""
 
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
-LONG_S = 6.0
+LONG_S = 3.0
 """CPU seconds after which a case has rounds enough (three at least)."""
 
 
@@ -49,28 +49,27 @@ def build(name: str, c: int) -> nn.Module:
     return block
 
 
-def measure(names: list[str], runs: int) -> Iterator[dict[str, Any]]:
-    """One row for each block, shape, layout and mode. Raises AssertionError where results differ by more than 1e-4."""
-    for name in names:
-        for c, size in SHAPES:
-            for layout, memory_format in LAYOUTS.items():
-                block = build(name, c).to(memory_format=memory_format)
-                other = copy.deepcopy(block)
-                conv = nn.Sequential(nn.Conv2d(c, c, 3, padding=1, bias=False), nn.BatchNorm2d(c), nn.SiLU())
-                x = torch.randn(4, c, size, size).to(memory_format=memory_format)
-                passes: dict[str, Pass] = {"block": block, "formulation": partial(FORMULATIONS[name], other)}
-                passes["conv"] = conv.to(memory_format=memory_format)
-                for mode in ("forward", "forward + backward"):
-                    steps = {key: partial(step, run, x, mode) for key, run in passes.items()}
-                    close(name, steps["block"](), steps["formulation"]())
-                    seconds = take_turns(steps, runs)
-                    row = {"block": name, "c": c, "size": size, "layout": layout, "mode": mode}
-                    for key in ("formulation", "conv"):
-                        pairs = zip(seconds["block"], seconds[key], strict=True)
-                        row[f"of_{key}"] = round(statistics.median(ours / theirs for ours, theirs in pairs), 3)
-                    row |= {f"{key}_ms": round(1e3 * statistics.median(values), 2) for key, values in seconds.items()}
-                    row |= {f"{key}_mib": round(peak_mib(call), 1) for key, call in steps.items()}
-                    yield row
+def measure(name: str, runs: int) -> Iterator[dict[str, Any]]:
+    """One row for each shape, layout and mode. Raises AssertionError where results differ by more than 1e-4."""
+    for c, size in SHAPES:
+        for layout, memory_format in LAYOUTS.items():
+            block = build(name, c).to(memory_format=memory_format)
+            other = copy.deepcopy(block)
+            conv = nn.Sequential(nn.Conv2d(c, c, 3, padding=1, bias=False), nn.BatchNorm2d(c), nn.SiLU())
+            x = torch.randn(4, c, size, size).to(memory_format=memory_format)
+            passes: dict[str, Pass] = {"block": block, "formulation": partial(FORMULATIONS[name], other)}
+            passes["conv"] = conv.to(memory_format=memory_format)
+            for mode in ("forward", "forward + backward"):
+                steps = {key: partial(step, run, x, mode) for key, run in passes.items()}
+                close(name, steps["block"](), steps["formulation"]())
+                seconds = take_turns(steps, runs)
+                row = {"block": name, "c": c, "size": size, "layout": layout, "mode": mode}
+                for key in ("formulation", "conv"):
+                    pairs = zip(seconds["block"], seconds[key], strict=True)
+                    row[f"of_{key}"] = round(statistics.median(ours / theirs for ours, theirs in pairs), 3)
+                row |= {f"{key}_ms": round(1e3 * statistics.median(values), 2) for key, values in seconds.items()}
+                row |= {f"{key}_mib": round(peak_mib(call), 1) for key, call in steps.items()}
+                yield row
 
 
 def step(run: Pass, x: Tensor, mode: str) -> Tensor:
@@ -118,16 +117,20 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", metavar="BLOCK", choices=sorted(BLOCKS), help="keep the other blocks' rows"
     )
-    parser.add_argument("--runs", type=int, default=9, help="rounds of a case (default 9)")
+    parser.add_argument("--runs", type=int, default=5, help="rounds of a case (default 5)")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    names, rows = options.only or sorted(BLOCKS), []
-    for row in measure(names, options.runs):
-        rows.append(row)
-        case = f"{row['block']:18s} {row['c']:4d} x {row['size']}² {row['layout']:13s} {row['mode']:18s}"
-        times = f"{row['of_formulation']:5.2f} of {row['formulation_ms']:.0f} ms, {row['of_conv']:5.2f} of a Conv"
-        print(f"{case} {times}, {row['block_mib']:.0f} of {row['formulation_mib']:.0f} MiB", flush=True)
-    record("blocks", rows, key=lambda row: row["block"])
+    for name in options.only or sorted(BLOCKS):
+        rows = list(measure(name, options.runs))
+        for row in rows:
+            print(described(row), flush=True)
+        record("blocks", rows, key=lambda row: row["block"])
+
+
+def described(row: dict[str, Any]) -> str:
+    case = f"{row['block']:18s} {row['c']:4d} x {row['size']}² {row['layout']:13s} {row['mode']:18s}"
+    times = f"{row['of_formulation']:5.2f} of {row['formulation_ms']:.0f} ms, {row['of_conv']:5.2f} of a Conv"
+    return f"{case} {times}, {row['block_mib']:.0f} of {row['formulation_mib']:.0f} MiB"
 
 
 if __name__ == "__main__":

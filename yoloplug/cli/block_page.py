@@ -31,7 +31,7 @@ _PLACES = {
     "conv": "the second convolution of every bottleneck",
     "bottleneck": "every bottleneck as a whole",
 }
-_SECTIONS = ("Papers?:", "Mathematics:", "Mathematics(?=,)", "Use it when", "Departs:")
+_SECTIONS = ("Papers?:", "Mathematics:", "Mathematics(?=,)", "Use it when", "Measured:", "Departs:")
 
 
 def page(block: Block) -> str:
@@ -43,6 +43,7 @@ def page(block: Block) -> str:
     parts += (
         ["## When to use it", _prose("Use it when " + sections["Use it when"])] if "Use it when" in sections else []
     )
+    parts += ["## What was measured", _prose(sections["Measured"])] if "Measured" in sections else []
     parts += [
         "## In a model YAML",
         *_rows(block),

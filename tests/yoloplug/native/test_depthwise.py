@@ -1,0 +1,86 @@
+"""The depthwise convolution with the kernel's weight gradient equals torch's, and gnConv trains by it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from yoloplug.blocks import gnConv
+from yoloplug.native import library
+from yoloplug.native.depthwise import depthwise
+
+Given = tuple[Tensor, Tensor, Tensor | None]
+
+
+def plain(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2, groups=len(weight))
+
+
+def with_gradients(operation: object, inputs: list[Tensor]) -> list[Tensor]:
+    inputs = [x.detach().requires_grad_() for x in inputs]
+    y = operation(*inputs)  # type: ignore[operator]
+    cotangent = torch.linspace(-1, 1, y.numel(), dtype=torch.float64).reshape(y.shape).to(y.dtype)
+    return [y.detach(), *torch.autograd.grad((y * cotangent).sum(), inputs)]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("k", [1, 3, 5, 7, 9, 13])
+@pytest.mark.parametrize("size", [(5, 6), (17, 33), (1, 1), (20, 16)])
+def test_equals_torch_in_float64(k: int, size: tuple[int, int], threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yoloplug.native.depthwise.workers", lambda items, operations: min(items, threads))
+    inputs = [torch.randn(2, 5, *size), torch.randn(5, 1, k, k), torch.randn(5)]
+    exact = with_gradients(plain, [x.double() for x in inputs])
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given = [inputs[0].contiguous(memory_format=layout), *inputs[1:]]
+        for value, expected in zip(with_gradients(depthwise, given), exact, strict=True):
+            assert value.dtype == torch.float32
+            assert (value - expected).abs().max() <= 2e-6 * expected.abs().max().clamp_min(1e-3)
+
+
+@pytest.mark.usefixtures("in_double")
+def test_gradients_are_the_derivatives() -> None:
+    inputs = [x.double().requires_grad_() for x in (torch.randn(2, 3, 5, 4), torch.randn(3, 1, 3, 3), torch.randn(3))]
+    assert torch.autograd.gradcheck(depthwise, inputs)
+    assert torch.autograd.gradgradcheck(depthwise, inputs, fast_mode=True)
+
+
+def test_a_slice_of_channels_and_a_frozen_weight() -> None:
+    x, weight = torch.randn(2, 8, 9, 17), torch.randn(5, 1, 3, 3)
+    part = x[:, 2:7].requires_grad_()
+    y = depthwise(part, weight, None)
+    (of_part,) = torch.autograd.grad(y.sum(), part)
+    torch.testing.assert_close(of_part, torch.autograd.grad(plain(part, weight, None).sum(), part)[0])
+
+
+def test_gn_conv_trains_by_it_also_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not library.available():
+        pytest.skip(str(library.status()))
+    torch.manual_seed(0)
+    block, x = gnConv(16, 3), torch.randn(2, 16, 9, 11)
+    results = []
+    for native in ("1", "0"):
+        monkeypatch.setenv("YOLOPLUG_NATIVE", native)
+        for narrow in (False, True):
+            block.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=narrow):
+                y = block(x)
+            assert ("Depthwise" in _graph(y)) == (native == "1")
+            y.float().square().mean().backward()
+            assert block.dwconv.weight.grad is not None
+            results.append(block.dwconv.weight.grad.clone())
+    scale = float(results[2].abs().max())
+    assert (results[0] - results[2]).abs().max() <= 1e-5 * scale
+    assert (results[1] - results[2]).abs().max() <= 0.05 * scale
+
+
+def _graph(y: Tensor) -> str:
+    """Names of all nodes of the backward graph."""
+    seen, todo = set(), [y.grad_fn]
+    while todo:
+        node = todo.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            todo += [parent for parent, _ in node.next_functions]
+    return " ".join(node.name() for node in seen)
