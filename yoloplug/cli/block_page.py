@@ -43,7 +43,8 @@ def page(block: Block) -> str:
     parts += (
         ["## When to use it", _prose("Use it when " + sections["Use it when"])] if "Use it when" in sections else []
     )
-    parts += ["## What was measured", _prose(sections["Measured"])] if "Measured" in sections else []
+    if "Measured" in sections:
+        parts += ["## What was measured", _prose(sections["Measured"][:1].upper() + sections["Measured"][1:])]
     parts += [
         "## In a model YAML",
         *_rows(block),
