@@ -47,7 +47,7 @@ def images(n: int) -> Callable[[], object]:
     def boxes(count: int) -> list[list[float]]:
         return np.concatenate([draw.uniform(0, 400, (count, 2)), draw.uniform(8, 200, (count, 2))], axis=1).tolist()
 
-    truth: dict[str, Any] = {
+    targets: dict[str, Any] = {
         "images": [{"id": i, "file_name": f"{i}.jpg", "width": 640, "height": 640} for i in range(n)],
         "categories": [{"id": c, "name": str(c)} for c in range(3)],
         "annotations": [
@@ -61,7 +61,7 @@ def images(n: int) -> Callable[[], object]:
         for i in range(n)
         for j, box in enumerate(boxes(20))
     ]
-    return lambda: CocoImages(truth, predictions).scores(np.ones((1, n), dtype=np.int64))
+    return lambda: CocoImages.of(targets, predictions).scores(np.ones((1, n), dtype=np.int64))
 
 
 def tiles(n: int) -> Callable[[], object]:
