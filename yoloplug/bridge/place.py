@@ -43,7 +43,8 @@ def _notes(source: Any, target: Any) -> Iterator[str]:
         yield f"task {tasks[0]} into {tasks[1]}: of the head what both have"
     classes = [len(getattr(network, "names", ())) for network in (source, target)]
     if classes[0] != classes[1]:
-        yield f"{classes[0]} classes into {classes[1]}: class layers fresh but for classes of equal names"
+        named = ", but for classes of equal names" if hasattr(target, "_remap_cls_by_names") else ""
+        yield f"{classes[0]} classes into {classes[1]}: class layers fresh{named}"
 
 
 def _yaml_file(network: Any) -> str:

@@ -42,7 +42,7 @@ class Transferred:
 
         text = io.StringIO()
         self.print(Console(file=text, width=_WIDE, color_system=None))
-        return text.getvalue().rstrip()
+        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def print(self, console: Console) -> None:
         """The whole table; colours and the terminal's width where the console has them."""

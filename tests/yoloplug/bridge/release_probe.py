@@ -115,6 +115,25 @@ def surface(folder: Path) -> dict[str, object]:
     }
 
 
+def loading(folder: Path) -> dict[str, object]:
+    """A trained yolov8n in one with a row more, by Ultralytics' own `load`, and in itself."""
+    yoloplug.swap("yolov8n.yaml", insert=[("SCConv", 4)], output=folder / "yolov8-in.yaml")
+    source, same, changed = (
+        tasks.DetectionModel(str(folder / name) if "in" in name else name, verbose=False)
+        for name in ("yolov8n.yaml", "yolov8n.yaml", "yolov8n-in.yaml")
+    )
+    same.load(source, verbose=False)
+    changed.load(source, verbose=False)
+    pairs = [(name, name.split(".")) for name in source.state_dict()]
+    moved = {name: ".".join(["model", str(int(part[1]) + (int(part[1]) > 4)), *part[2:]]) for name, part in pairs}
+    theirs, into_same, into_changed = source.state_dict(), same.state_dict(), changed.state_dict()
+    return {
+        "same": all(torch.equal(value, into_same[name]) for name, value in theirs.items()),
+        "changed": all(torch.equal(value, into_changed[moved[name]]) for name, value in theirs.items()),
+        "patched": hasattr(tasks.BaseModel.load, "__wrapped__"),
+    }
+
+
 def main() -> dict[str, object]:
     out: dict[str, object] = {"version": ultralytics.__version__, "file": tasks.__file__}
     has_c3k2 = "C3k2_gnConv" in hosts.host_names()
@@ -170,6 +189,7 @@ def main() -> dict[str, object]:
         tasks._SafeLoad._local.active = False
     with tempfile.TemporaryDirectory() as folder:
         out["surface"] = surface(Path(folder))
+        out["loading"] = loading(Path(folder))
     return out
 
 

@@ -100,5 +100,9 @@ def test_what_cost_and_experiments_ask_of_the_bridge(probe: dict[str, Any]) -> N
         assert found["loaded"] == "C2f_gnConv" or f"ultralytics {probe['version']} does not read it" in found["loaded"]
 
 
+def test_trained_weights_reach_their_rows(probe: dict[str, Any]) -> None:
+    assert probe["loading"] == {"same": True, "changed": True, "patched": True}
+
+
 def test_restricted_build_accepts_our_rows(probe: dict[str, Any]) -> None:
     assert probe["restricted"] is (tuple(map(int, probe["version"].split("."))) >= (8, 4, 100))

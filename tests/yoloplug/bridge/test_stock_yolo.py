@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_detection_data: Path)
     process = subprocess.Popen(
         [*train, "epochs=200", *SMALL, f"project={folder}", "name=t"], cwd=folder, stdout=log, stderr=log
     )
-    _kill_beside_a_whole(last, process, folder / "log.txt")
+    kill_beside_a_whole(last, process, folder / "log.txt")
     checkpoint = torch.load(last, weights_only=False)
     assert 0 <= checkpoint["epoch"] < 199
     checkpoint["train_args"]["epochs"] = checkpoint["epoch"] + 3  # end soon after the resume
@@ -46,7 +46,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_detection_data: Path)
     return folder / "t" / "weights" / "best.pt"
 
 
-def _kill_beside_a_whole(last: Path, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def kill_beside_a_whole(last: Path, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Kill the training while last.pt can be read: it stands still while one looks, and goes on where it cannot."""
     while process.poll() is None:
         if last.exists():
