@@ -35,9 +35,9 @@ def place(source: Any, target: Any, verbose: bool) -> Transferred:
 
 def _notes(source: Any, target: Any) -> Iterator[str]:
     """In what the networks differ as wholes."""
-    scales = [network.yaml.get("scale") or "" for network in (source, target)]
+    scales = [n.yaml.get("scale") or next(iter(n.yaml.get("scales") or {}), "-") for n in (source, target)]
     if scales[0] != scales[1]:
-        yield f"scale {scales[0] or '-'} into scale {scales[1] or '-'}: only layers of equal shape, nothing is cut"
+        yield f"scale {scales[0]} into scale {scales[1]}: only layers of equal shape, nothing is cut"
     tasks = [guess_model_task(dict(network.yaml)) for network in (source, target)]
     if tasks[0] != tasks[1]:
         yield f"task {tasks[0]} into {tasks[1]}: of the head what both have"

@@ -79,7 +79,7 @@ def _at_scale(name: str, trained: Any, scale: str | None) -> tuple[ModelFile, li
             known = f"it has {', '.join(map(str, scales))}" if scales else "it has no scales"
             raise YoloplugError(f"{name}: no scale {scale!r}; {known}")
         return parse(file.text, name, scale), []
-    own = str(trained.yaml.get("scale") or "")
+    own = str(trained.yaml.get("scale") or next(iter(trained.yaml.get("scales") or {}), ""))
     if scales and not locate(name)[1] and own in scales:
         return parse(file.text, name, own), [f"built at scale {own}, the source's"] if own != scales[0] else []
     return file, []
