@@ -90,7 +90,7 @@ def test_the_listing_is_what_the_registry_says():
     assert listing.TABLE.read_text(encoding="utf-8") == listing.rows(BLOCKS.values()), REMEDY
 
 
-@pytest.mark.parametrize("words", ["--help", "blocks", "show gnConv", "models", "swap --help"])
+@pytest.mark.parametrize("words", ["--help", "blocks", "show gnConv", "models", "swap --help", "inspect --help"])
 def test_listing_needs_neither_torch_nor_ultralytics(words):
     """In a process of its own, whose processor time stays below half a second."""
     code = f"""import resource, sys; from yoloplug.cli import listing, main

@@ -34,6 +34,7 @@ from yoloplug.preserve.beside import GAMMA, Beside, Preserve, conv_and_norm, set
 from yoloplug.preserve.kernels import EXACT, exact, preserving_options
 from yoloplug.preserve.source import alike, described, place, take_norm
 from yoloplug.registry import BLOCKS
+from yoloplug.version import __version__
 
 __all__ = ["HOSTS", "ConvLike", "Inserted", "host", "host_names", "placed", "stock_class"]
 
@@ -62,6 +63,7 @@ class ConvLike(nn.Module):
 
     def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, *options: Any) -> None:
         super().__init__()
+        self.made_with = __version__  # what a checkpoint says of itself
         row = BLOCKS[self.block_name]
         positional, given = split_options(options)
         preserve, named = take_preserve(given)

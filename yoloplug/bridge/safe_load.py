@@ -22,12 +22,12 @@ import torch
 from torch import nn
 
 import yoloplug.blocks  # noqa: F401  (fills the registry)
+from yoloplug.bridge.checkpoint import CheckpointError, look_at_the_outside, written_by
 from yoloplug.bridge.patches.restricted import is_layer, restricted
-from yoloplug.errors import YoloplugError
 from yoloplug.registry import BLOCKS
 from yoloplug.version import __version__
 
-__all__ = ["CheckpointError", "layer", "missing_of_ours", "read_checkpoint"]
+__all__ = ["layer", "missing_of_ours", "read_checkpoint"]
 
 # What torch.load raises on damaged bytes; a pickle's operations may fail in any of these ways.
 _DAMAGED = (
@@ -57,15 +57,11 @@ _MOVED = {
 """Names in old checkpoints -> where Ultralytics has the class now."""
 
 
-class CheckpointError(YoloplugError):
-    """A file that is no checkpoint of a model, or one that asks for more than a model needs."""
-
-
 def read_checkpoint(file: Path) -> dict[str, Any]:
     """What `yolo train` or `YOLO.save` wrote. Raises CheckpointError, in one line, for anything else."""
-    _look_at_the_outside(file)
+    look_at_the_outside(file)
     needed = _globals_in(file)
-    if missing := missing_of_ours(needed):
+    if missing := missing_of_ours(needed, file):
         raise CheckpointError(f"{file}: {missing}")
     allowed = {name: found for name in needed if (found := _allowed(name)) is not None}
     if refused := sorted(needed - allowed.keys()):
@@ -92,36 +88,19 @@ def _refusal(file: Path, names: list[str]) -> CheckpointError:
     )
 
 
-def missing_of_ours(names: Iterable[str]) -> str | None:
+def missing_of_ours(names: Iterable[str], file: Path) -> str | None:
     """Why this yoloplug cannot build a class of ours that a checkpoint names; None where it can build all."""
     for name in sorted(names):
         module, _, attribute = name.rpartition(".")
         if name.startswith("yoloplug.") and _resolved(module, attribute) is None:
+            version = written_by(file)
+            made = f"yoloplug {version}" if version else "another version"
+            wanted = f"'yoloplug=={version}'" if version else "-U yoloplug"
             return (
-                f"it names {name}, which yoloplug {__version__} does not have; it was made with another "
-                "version: pip install -U yoloplug; if the block is your own, import the module that registers it first"
+                f"it names {name}, which yoloplug {__version__} does not have; it was made with {made}: pip install "
+                f"{wanted}; if the block is your own, import the module that registers it first"
             )
     return None
-
-
-def _look_at_the_outside(file: Path) -> None:
-    size = file.stat().st_size
-    if size == 0:
-        raise CheckpointError(f"{file}: empty; copy it again, or train again")
-    with file.open("rb") as content:
-        start = content.read(4)
-    if zipfile.is_zipfile(file):
-        try:
-            with zipfile.ZipFile(file) as archive:
-                members = {name.split("/", 1)[-1] for name in archive.namelist()}
-        except (zipfile.BadZipFile, ValueError) as error:
-            raise CheckpointError(f"{file}: damaged ({error}); copy it again, or train again") from error
-        if "constants.pkl" in members:
-            raise CheckpointError(f"{file}: a TorchScript archive; give the .pt that it was exported from")
-        if "data.pkl" not in members:
-            raise CheckpointError(f"{file}: a zip archive, but none of torch.save; give best.pt or last.pt")
-    elif start == b"PK\x03\x04":
-        raise CheckpointError(f"{file}: cut off ({size:,} bytes without the end); copy it again, or train again")
 
 
 def _globals_in(file: Path) -> set[str]:

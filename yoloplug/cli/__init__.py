@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from yoloplug.cli import check_command, look_command, profile_command, swap_command, transfer_command
+from yoloplug.cli import (
+    check_command,
+    doctor_command,
+    inspect_command,
+    look_command,
+    profile_command,
+    swap_command,
+    transfer_command,
+)
 from yoloplug.errors import YoloplugError
 from yoloplug.files import WriteError
 from yoloplug.terminal import add_debug, run
@@ -55,6 +63,18 @@ def _parser() -> argparse.ArgumentParser:
             "yoloplug profile yolov8n.yaml yolov8n-C2f_gnConv.yaml --imgsz 640 --plot cost.png",
         ),
         (
+            "inspect",
+            inspect_command.run,
+            "what a checkpoint is: task, classes, scale, blocks, versions; no code of it is run",
+            "yoloplug inspect runs/detect/train/weights/best.pt",
+        ),
+        (
+            "doctor",
+            doctor_command.run,
+            "whether the plug-in works in this environment, and what to do where it does not",
+            "yoloplug doctor",
+        ),
+        (
             "look",
             look_command.run,
             "look into a trained model at work on an image: class heat maps, gates, offsets, features",
@@ -75,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
 _ARGUMENTS = {
     module.run: module.add_arguments
-    for module in (swap_command, transfer_command, check_command, profile_command, look_command)
+    for module in (swap_command, transfer_command, check_command, profile_command, inspect_command, look_command)
 }
 
 

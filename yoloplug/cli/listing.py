@@ -12,7 +12,7 @@ from typing import Any
 
 from yoloplug.registry import Block, unknown
 
-__all__ = ["KINDS", "TABLE", "listed", "rows", "shown"]
+__all__ = ["KINDS", "TABLE", "host_names", "listed", "rows", "shown"]
 
 KINDS = {"conv": "sets width and stride itself", "keep": "keeps width and stride; a Conv before it sets them"}
 TABLE = Path(__file__).with_name("blocks.json")
@@ -37,6 +37,11 @@ def listed() -> str:
         f"    constraints  {block['constraints']}"
         for block in _table()
     )
+
+
+def host_names() -> set[str]:
+    """Every YAML name of the blocks."""
+    return {name for block in _table() for name in block["hosts"]}
 
 
 def shown(name: str) -> str:

@@ -66,6 +66,54 @@ def build(rows: list[list[object]], scale: str) -> tuple[torch.nn.Module, list[l
     return built, list(calls)
 
 
+def arguments(scale: str) -> tuple[list[list[object]], list[list[object]]]:
+    """What the constructors of stock rows get from the stock parser, and ours for the same rows from our hook.
+
+    The other answers of this probe rest on the hook: it ends here where the two differ.
+    """
+    families = ["C2f", "C3"] + ["C3k2"] * ("C3k2_Probe" in hosts.host_names())
+    rows: list[list[object]] = [[-1, 1, "Conv", [96, 3, 2]], [-1, 1, "Conv", [128]], [-1, 3, "Conv", [128, 1, 1]]]
+    for name in families[:2]:
+        rows += [[-1, 1, name, [128]], [-1, 6, name, [1024, True]], [-1, 3, name, [256, False]]]
+    rows += [[-1, 2, "C3k2", [256, False, 0.25]], [-1, 2, "C3k2", [512, True]]] * ("C3k2" in families)
+    found: list[list[list[object]]] = []
+    for plugged in (False, True):
+        names = {"Conv": "Probe" if plugged else "Conv", **{f: f"{f}_Probe" if plugged else f for f in families}}
+        parsed = [[f, n, names[str(name)], list(args)] for f, n, name, args in rows]  # type: ignore[call-overload]
+        classes = {name: hosts.host(new) if plugged else vars(tasks)[name] for name, new in names.items()}
+        seen: list[list[object]] = []
+        undo = [watched(cls, name, seen) for name, cls in classes.items()]
+        undo.append(watched(tasks.Detect, "Detect", []))  # what is inside of it is no row
+        tasks.parse_model(copy.deepcopy(model(parsed, scale)), 3, verbose=False)
+        for put_back in undo:
+            put_back()
+        found.append(seen)
+    if found[0] != found[1]:
+        raise SystemExit(f"the hook reads rows unlike the stock parser: {found}")
+    return found[0], found[1]
+
+
+_depth = [0]
+
+
+def watched(cls: type, name: str, seen: list[list[object]]) -> Callable[[], None]:
+    """Note what the rows' own constructors get, not those of layers inside; returns what undoes it."""
+    stock = cls.__init__
+
+    def init(self: object, *args: object, **named: object) -> None:
+        if not _depth[0] and type(self) is cls and not torch.empty(0).is_meta:
+            seen.append([name, *args])
+        _depth[0] += 1
+        try:
+            stock(self, *args, **named)  # type: ignore[misc]
+        finally:
+            _depth[0] -= 1
+
+    own = "__init__" in vars(cls)
+    cls.__init__ = init  # type: ignore[misc]
+    return lambda: setattr(cls, "__init__", stock) if own else delattr(cls, "__init__")
+
+
 def stock_is_unchanged(name: str) -> bool:
     """Whether the extended parse_model and the source on disk build the same layers from a stock YAML."""
     namespace: dict[str, Callable[..., tuple[torch.nn.Module, list[int]]]] = {}
@@ -82,8 +130,9 @@ def surface(folder: Path) -> dict[str, object]:
     from ultralytics.utils import LOGGER, SETTINGS
 
     from yoloplug.bridge import training
+    from yoloplug.bridge.checkpoint import CheckpointError
     from yoloplug.bridge.model import built, create, fused, load, plain_conv, task_of
-    from yoloplug.bridge.safe_load import CheckpointError, read_checkpoint
+    from yoloplug.bridge.safe_load import read_checkpoint
 
     config = tasks.yaml_model_load("yolov8n.yaml")
     network = built(config | {"scale": "n"}, "detect", 2, {"box": 5.0})
@@ -136,6 +185,7 @@ def loading(folder: Path) -> dict[str, object]:
 
 def main() -> dict[str, object]:
     out: dict[str, object] = {"version": ultralytics.__version__, "file": tasks.__file__}
+    out["arguments"] = {scale: arguments(scale) for scale in "nx"}
     has_c3k2 = "C3k2_gnConv" in hosts.host_names()
     out["c3k2"] = has_c3k2
     out["has_legacy"] = "legacy" in tasks.parse_model.__code__.co_varnames

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 INSTALLED = "installed"
-RELEASES = ["8.2.0", "8.2.103", "8.3.0", "8.3.100", "8.3.250", "8.4.100", INSTALLED]
+RELEASES = ["8.2.0", "8.2.103", "8.3.0", "8.3.100", "8.3.253", "8.4.0", "8.4.100", INSTALLED]
+"""First and last of each minor release, and where `parse_model` changed between; the last of 8.4 is installed."""
 
 
 @pytest.fixture(scope="module", params=RELEASES)
@@ -29,6 +30,13 @@ def probe(request: pytest.FixtureRequest) -> dict[str, Any]:
     result: dict[str, Any] = json.loads(run.stdout.rsplit("PROBE ", 1)[1])
     assert request.param in (INSTALLED, result["version"])
     return result
+
+
+@pytest.mark.parametrize("scale", ["n", "x"])
+def test_our_rows_are_read_as_stock_rows_are(probe: dict[str, Any], scale: str) -> None:
+    """Constructor arguments of ours and of the stock classes, for the same rows."""
+    stock, ours = probe["arguments"][scale]
+    assert stock == ours and len(stock) >= 8
 
 
 @pytest.mark.parametrize("scale", ["n", "x"])

@@ -45,6 +45,6 @@ def _prepare(weight: str | Path) -> None:
         return
     from yoloplug.bridge.safe_load import layer, missing_of_ours
 
-    if missing := missing_of_ours(ours):
+    if missing := missing_of_ours(ours, Path(weight)):
         raise ImportError(f"{weight}: {missing}")
     torch.serialization.add_safe_globals([(found, name) for name in ours if (found := layer(name))])

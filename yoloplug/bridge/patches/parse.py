@@ -28,6 +28,10 @@ PARAMETERS = ["d", "ch", "verbose"]
 PREPARE, HOSTS, RULE = "__yoloplug_prepare__", "__yoloplug_hosts__", "__yoloplug_rule__"
 
 
+refusal = ""
+"""Why the installed release could not be extended."""
+
+
 class UnsupportedUltralytics(RuntimeError):
     """The installed Ultralytics release has a `parse_model` that yoloplug cannot extend."""
 
@@ -37,7 +41,9 @@ def patch(tasks: ModuleType) -> None:
     try:
         code = _extended_code(tasks)
     except (UnsupportedUltralytics, OSError, SyntaxError) as error:
-        _install_refusals(tasks, str(error))
+        global refusal
+        refusal = str(error)
+        _install_refusals(tasks, refusal)
         return
     names = _Names(tasks)
     tasks.__dict__.update({PREPARE: names.prepare, HOSTS: names.classes, RULE: _rule})

@@ -1,0 +1,141 @@
+"""`yoloplug inspect`: a checkpoint told without torch and without running or importing what it names."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import ultralytics
+from ultralytics import YOLO
+
+import yoloplug
+from yoloplug.bridge.checkpoint import CheckpointError, describe, written_by
+from yoloplug.bridge.safe_load import read_checkpoint
+from yoloplug.cli import main
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint as `YOLO.save` writes it, of a model with a block of ours."""
+    file = tmp_path_factory.mktemp("saved") / "saved.pt"
+    YOLO("yolov8n-C2f_gnConv.yaml").save(file)
+    return file
+
+
+def rewritten(file: Path, target: Path, *changes: tuple[bytes, bytes]) -> Path:
+    """A copy whose structure names something else, of equal length."""
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith("data.pkl"):
+                for before, after in changes:
+                    assert before in content and len(before) == len(after)
+                    content = content.replace(before, after)
+            new.writestr(name, content)
+    return target
+
+
+def test_what_is_told(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = describe(saved)
+    network = read_checkpoint(saved)["model"]
+    assert (found.network, found.task, found.scale) == ("DetectionModel", "detect", "n")
+    assert found.classes == list(network.names.values()) and found.source.endswith("yolov8n-C2f_gnConv.yaml")
+    assert found.rows == [row[2] for part in ("backbone", "head") for row in network.yaml[part]]
+    assert found.ours == {"C2f_gnConv": [i for i, row in enumerate(found.rows) if row == "C2f_gnConv"]}
+    assert (
+        found.made == {"ultralytics": ultralytics.__version__, "yoloplug": yoloplug.__version__} and not found.foreign
+    )
+    assert main(["inspect", str(saved)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{saved}: DetectionModel, task detect, 80 classes: ") and "scale n" in lines[1]
+    assert lines[2].startswith(f"made by  ultralytics {ultralytics.__version__} and yoloplug {yoloplug.__version__}")
+
+
+def test_a_stock_checkpoint_and_other_tasks(tmp_path: Path) -> None:
+    YOLO("yolo11n-seg.yaml").save(tmp_path / "x.pt")
+    found = describe(tmp_path / "x.pt")
+    assert (found.network, found.task, found.ours, list(found.made)) == (
+        "SegmentationModel",
+        "segment",
+        {},
+        ["ultralytics"],
+    )
+    assert str(found).endswith("none of yoloplug")
+
+
+def test_neither_torch_nor_numpy_is_imported(saved: Path) -> None:
+    code = f"""import sys; from yoloplug.cli import main
+assert main(["inspect", {str(saved)!r}]) == 0 and not {{"torch", "numpy", "ultralytics"}} & set(sys.modules)"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_missing_block_and_the_release_that_has_it(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = yoloplug.__version__.encode()
+    newer = rewritten(saved, tmp_path / "newer.pt", (b"C2f_gnConv", b"C2f_gnXonv"), (here, b"9" * len(here)))
+    assert main(["inspect", str(newer)]) == 1
+    version = "9" * len(here)
+    told = capsys.readouterr().out
+    assert f"C2f_gnXonv: not in yoloplug {yoloplug.__version__}, yoloplug {version} has: pip install" in told
+    assert written_by(newer) == version
+    with pytest.raises(CheckpointError, match=rf"it was made with yoloplug {version}: pip install"):
+        read_checkpoint(newer)
+    older = rewritten(saved, tmp_path / "older.pt", (b"C2f_gnConv", b"C2f_gnXonv"), (b"made_with", b"made_xith"))
+    assert main(["inspect", str(older)]) == 1 and "a newer one may: pip install -U yoloplug" in capsys.readouterr().out
+    assert written_by(older) == ""
+
+
+class Runs:
+    def __init__(self, *call: Any) -> None:
+        self.call = call
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.call[0], self.call[1:]
+
+
+def test_no_code_of_the_file_runs_and_it_is_named(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trap = tmp_path / "trap"
+    content = read_checkpoint(saved) | {"date": Runs(os.mkdir, str(trap)), "more": Runs(eval, "1")}
+    torch.save(content, tmp_path / "evil.pt")
+    assert main(["inspect", str(tmp_path / "evil.pt")]) == 1
+    assert "careful  it names builtins.eval, posix.mkdir, no layer of torch" in capsys.readouterr().out
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no checkpoint 'x.pt' here"),
+        (b"", "x.pt: empty"),
+        (b"no pickle", "x.pt: not a file of torch.save"),
+        ({"a": 1}, "x.pt: holds a, but no Ultralytics model"),
+        ([1], "x.pt: holds a list, not a checkpoint"),
+    ],
+)
+def test_errors_are_one_line_and_exit_2(
+    content: Any, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if isinstance(content, bytes):
+        Path("x.pt").write_bytes(content)
+    elif content is not None:
+        torch.save(content, "x.pt")
+    assert main(["inspect", "x.pt"]) == 2
+    err = capsys.readouterr().err
+    assert message in err and len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("cut", [0.1, 0.3, 0.6, 0.9])
+def test_damaged_structures_are_one_line(saved: Path, cut: float, tmp_path: Path) -> None:
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(tmp_path / "x.pt", "w") as new:
+        content = old.read("saved/data.pkl")
+        new.writestr("x/data.pkl", content[: int(cut * len(content))])
+    with pytest.raises(CheckpointError, match=r"x\.pt: damaged"):
+        describe(tmp_path / "x.pt")
