@@ -68,6 +68,44 @@ ROOMS: dict[str, tuple[set[str], bool]] = {
     "measurement": (PLAIN | {"data", "draw", "page", "prediction"}, False),
     "look": (BARE | {"data", "draw", "inference"}, True),
 }
+# The same of yoloplug; the command line is above all of it.
+WORDS = {"errors", "names"}
+ROOMS_OF_YOLOPLUG: dict[str, tuple[set[str], bool]] = {
+    "boot": (set(), False),
+    "errors": (set(), False),
+    "names": (set(), False),
+    "files": (set(), False),
+    "version": (set(), False),
+    "limits": ({"errors"}, False),
+    "terminal": ({"names"}, False),
+    "registry": (WORDS, False),
+    "native": (set(), True),
+    "blocks": ({"native", "registry"}, True),
+    "preserve": ({"blocks"}, True),
+    "options": ({"names", "preserve", "registry"}, True),
+    "look": ({"blocks"}, True),
+    "hosts": (WORDS | {"blocks", "options", "preserve", "registry", "version"}, True),
+    "weights": ({"hosts", "names"}, True),
+    "cost": ({"bridge", "errors", "files", "hosts", "limits", "modelfile", "registry"}, True),
+    "modelfile": (WORDS | {"bridge", "files", "hosts", "limits", "registry"}, False),
+    "bridge": (
+        WORDS
+        | {
+            "blocks",
+            "cost",
+            "files",
+            "hosts",
+            "limits",
+            "look",
+            "modelfile",
+            "native",
+            "registry",
+            "version",
+            "weights",
+        },
+        True,
+    ),
+}
 FLAT = 10
 """Files of one folder, beside `__init__.py` and `__main__.py`; of the catalogue each is a mechanism."""
 
@@ -115,21 +153,25 @@ def test_segplug_uses_little_of_yoloplug() -> None:
             assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_rooms_of_segplug_know_what_is_below_them(room: str) -> None:
-    below, torch = ROOMS[room]
-    files = [p for p in FILES if p.relative_to(ROOT).with_suffix("").parts[:2] == ("segplug", room)]
+PACKAGE_ROOMS = [("segplug", room) for room in ROOMS] + [("yoloplug", room) for room in ROOMS_OF_YOLOPLUG]
+
+
+@pytest.mark.parametrize(("package", "room"), PACKAGE_ROOMS)
+def test_rooms_know_what_is_below_them(package: str, room: str) -> None:
+    below, torch = (ROOMS if package == "segplug" else ROOMS_OF_YOLOPLUG)[room]
+    files = [p for p in FILES if p.relative_to(ROOT).with_suffix("").parts[:2] == (package, room)]
     assert files, "no such room"
     for path in files:
         names = imported(path)
-        rooms = {n.split(".")[1] for n in names if n.startswith("segplug.")}
+        rooms = {n.split(".")[1] for n in names if n.startswith(f"{package}.")}
         assert rooms <= below | {room}, f"{path.relative_to(ROOT)} imports {sorted(rooms - below - {room})}"
         assert torch or "torch" not in {n.partition(".")[0] for n in names}, f"{path.relative_to(ROOT)} imports torch"
 
 
-def test_every_room_of_segplug_has_its_rule() -> None:
-    rooms = {p.relative_to(ROOT).with_suffix("").parts[1] for p in FILES if p.relative_to(ROOT).parts[0] == "segplug"}
-    assert rooms == {*ROOMS, "cli", "__init__", "__main__"}
+@pytest.mark.parametrize(("package", "rooms"), [("segplug", ROOMS), ("yoloplug", ROOMS_OF_YOLOPLUG)])
+def test_every_room_has_its_rule(package: str, rooms: dict[str, tuple[set[str], bool]]) -> None:
+    found = {p.relative_to(ROOT).with_suffix("").parts[1] for p in FILES if p.relative_to(ROOT).parts[0] == package}
+    assert found - {"__main__", "_start"} == {*rooms, "cli", "__init__"}
 
 
 def test_no_folder_is_a_heap() -> None:

@@ -14,8 +14,8 @@ from ultralytics.cfg import get_cfg
 from ultralytics.nn import tasks
 from ultralytics.nn.modules import Conv
 
-from yoloplug.bridge.checkpoint import CheckpointError
-from yoloplug.bridge.safe_load import read_checkpoint
+from yoloplug.bridge.checkpoints.description import CheckpointError
+from yoloplug.bridge.checkpoints.safe_load import read_checkpoint
 from yoloplug.bridge.yaml_files import locate
 from yoloplug.errors import YoloplugError
 from yoloplug.names import did_you_mean

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """1 where this yoloplug lacks a block of the checkpoint, or where it names code that no model needs."""
-    from yoloplug.bridge.checkpoint import describe
+    from yoloplug.bridge.checkpoints.description import describe
     from yoloplug.cli.listing import host_names
     from yoloplug.version import __version__
 

@@ -130,9 +130,9 @@ def surface(folder: Path) -> dict[str, object]:
     from ultralytics.utils import LOGGER, SETTINGS
 
     from yoloplug.bridge import training
-    from yoloplug.bridge.checkpoint import CheckpointError
+    from yoloplug.bridge.checkpoints.description import CheckpointError
+    from yoloplug.bridge.checkpoints.safe_load import read_checkpoint
     from yoloplug.bridge.model import built, create, fused, load, plain_conv, task_of
-    from yoloplug.bridge.safe_load import read_checkpoint
 
     config = tasks.yaml_model_load("yolov8n.yaml")
     network = built(config | {"scale": "n"}, "detect", 2, {"box": 5.0})

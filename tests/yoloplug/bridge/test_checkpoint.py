@@ -13,8 +13,8 @@ import ultralytics
 from ultralytics import YOLO
 
 import yoloplug
-from yoloplug.bridge.checkpoint import CheckpointError, describe, written_by
-from yoloplug.bridge.safe_load import read_checkpoint
+from yoloplug.bridge.checkpoints.description import CheckpointError, describe, written_by
+from yoloplug.bridge.checkpoints.safe_load import read_checkpoint
 from yoloplug.cli import main
 
 

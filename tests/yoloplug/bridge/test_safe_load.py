@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from ultralytics import YOLO
 
-from yoloplug.bridge.checkpoint import CheckpointError
-from yoloplug.bridge.safe_load import read_checkpoint
+from yoloplug.bridge.checkpoints.description import CheckpointError
+from yoloplug.bridge.checkpoints.safe_load import read_checkpoint
 from yoloplug.cli import main
 
 

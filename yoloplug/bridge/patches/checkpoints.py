@@ -43,7 +43,7 @@ def _prepare(weight: str | Path) -> None:
     ours = [name for name in named if name.startswith("yoloplug.")]
     if not ours:
         return
-    from yoloplug.bridge.safe_load import layer, missing_of_ours
+    from yoloplug.bridge.checkpoints.safe_load import layer, missing_of_ours
 
     if missing := missing_of_ours(ours, Path(weight)):
         raise ImportError(f"{weight}: {missing}")

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 import yoloplug.blocks  # noqa: F401  (fills the registry)
-from yoloplug.bridge.checkpoint import CheckpointError, look_at_the_outside, written_by
+from yoloplug.bridge.checkpoints.description import CheckpointError, look_at_the_outside, written_by
 from yoloplug.bridge.patches.restricted import is_layer, restricted
 from yoloplug.registry import BLOCKS
 from yoloplug.version import __version__
