@@ -60,6 +60,8 @@ class CocoImages:
         self, names: list[str], groups: list[str] | None, classes: list[str], matches: list[dict[str, Matches]]
     ) -> None:
         self.names, self.groups, self.classes, self._matches = names, groups, classes, matches
+        self._needed = [{area: _needed(one) for area, one in every.items()} for every in matches]
+        self._counted: dict[tuple[int, str, int], Floats] = {}
 
     @staticmethod
     def of(targets: dict[str, Any], predictions: Items) -> "CocoImages":
@@ -88,7 +90,7 @@ class CocoImages:
 
         A detection after the last hit of its class changes no score of any set of images, and is left out.
         """
-        parts = [_needed(matches[area]) for matches in self._matches for area in _AREAS_PX2]
+        parts = [matches[area] for matches in self._needed for area in _AREAS_PX2]
         arrays: dict[str, Any] = {
             "names": np.array(self.names),
             "classes": np.array(self.classes),
@@ -134,61 +136,88 @@ class CocoImages:
         NaN where a set has no object of the kind.
         """
         parts = [
-            self._scores(multiplicities[start : start + _AT_ONCE].astype(np.int64))
+            self._scores(multiplicities[start : start + _AT_ONCE].astype(np.int32))
             for start in range(0, len(multiplicities), _AT_ONCE)
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _scores(self, sets: Ints) -> dict[str, Floats]:
-        precision = {area: np.stack([average_precision(m[area], sets) for m in self._matches]) for area in _AREAS_PX2}
+    def _scores(self, sets: NDArray[np.int32]) -> dict[str, Floats]:
+        times = sets.astype(np.float64)  # whose products are fast, and exact
+        precision = {area: np.stack([average_precision(m[area], sets) for m in self._needed]) for area in _AREAS_PX2}
         every = precision["all"]
         return {
             "AP": _over_classes(every.mean(axis=2)),
             "AP50": _over_classes(every[:, :, 0]),
             "AP75": _over_classes(every[:, :, 5]),
             **{f"AP_{area}": _over_classes(precision[area].mean(axis=2)) for area in "SML"},
-            **{f"AR{most}": self._recall("all", most, sets) for most in (1, 10, 100)},
-            **{f"AR_{area}": self._recall(area, _MOST, sets) for area in "SML"},
+            **{f"AR{most}": self._recall("all", most, times) for most in (1, 10, 100)},
+            **{f"AR_{area}": self._recall(area, _MOST, times) for area in "SML"},
             **{f"{CLASS_AP}{name}": every[k].mean(axis=1) for k, name in enumerate(self.classes)},
         }
 
-    def _recall(self, area: str, most: int, sets: Ints) -> Floats:
+    def _recall(self, area: str, most: int, sets: Floats) -> Floats:
         values = []
-        for matches in (m[area] for m in self._matches):
-            kept = matches.rank < most
-            hits = np.stack(
-                [np.bincount(matches.image[kept & row], minlength=sets.shape[1]) for row in matches.right], axis=1
-            )
-            values.append(_ratio(sets @ hits, (sets @ matches.objects)[:, None]).mean(axis=1))
+        for k, matches in enumerate(self._matches):
+            hits = self._hits(k, area, most)
+            values.append(_ratio(sets @ hits, (sets @ matches[area].objects)[:, None]).mean(axis=1))
         return _over_classes(np.stack(values))
 
+    def _hits(self, k: int, area: str, most: int) -> Floats:
+        """(n, T): objects of a class that an image's `most` best detections take."""
+        if (k, area, most) not in self._counted:
+            matches = self._matches[k][area]
+            kept = matches.rank < most
+            rows = [np.bincount(matches.image[kept & row], minlength=len(self.names)) for row in matches.right]
+            self._counted[k, area, most] = np.stack(rows, axis=1).astype(np.float64)
+        return self._counted[k, area, most]
 
-def average_precision(matches: Matches, sets: Ints) -> Floats:
+
+def average_precision(matches: Matches, sets: NDArray[Any]) -> Floats:
     """(sets, T): interpolated precision of one class, averaged over 101 recalls; NaN without an object."""
-    keep = np.flatnonzero(matches.inside | matches.right.any(axis=0))
-    order = keep[np.argsort(-matches.score[keep], kind="mergesort")]
+    order = np.argsort(-matches.score, kind="mergesort")
     times, order = _copies(matches, sets, order)
     right, taken, inside = matches.right[:, order], matches.taken[:, order], matches.inside[order]
-    seen = (times * inside).cumsum(axis=1, dtype=np.int32)
+    seen = (times if inside.all() else times * inside).cumsum(axis=1, dtype=np.int32)
     objects = (sets @ matches.objects)[:, None]
     result = np.zeros((len(sets), len(right)))
     for k in range(len(right)):
-        hit, spared = np.flatnonzero(right[k]), np.flatnonzero(taken[k] & inside)
-        not_wrong = np.pad(times[:, spared].cumsum(axis=1), ((0, 0), (1, 0)))
-        fp = seen[:, hit] - not_wrong[:, np.searchsorted(spared, hit, side="right")]
-        result[:, k] = over_recalls(times[:, hit].cumsum(axis=1), fp, objects)
+        hit, spared = np.flatnonzero(right[k]), np.flatnonzero(taken[k] & ~right[k] & inside)
+        own = times.take(hit, axis=1)
+        tp = own.cumsum(axis=1, dtype=np.int32)
+        counted = seen.take(hit, axis=1)  # right or wrong: all but those that take an object which does not count
+        if len(spared):
+            not_wrong = np.pad(times.take(spared, axis=1).cumsum(axis=1, dtype=np.int32), ((0, 0), (1, 0)))
+            counted = counted - not_wrong.take(np.searchsorted(spared, hit), axis=1)
+        outside = ~inside[hit]
+        if outside.any():
+            counted = counted + (own * outside).cumsum(axis=1, dtype=np.int32)
+        result[:, k] = over_recalls(tp, counted, objects)
     return np.where(objects > 0, result, np.nan)
 
 
-def over_recalls(tp: NDArray[Any], fp: NDArray[Any], objects: NDArray[Any], recalls: Floats = RECALLS) -> Floats:
+def over_recalls(tp: NDArray[Any], counted: NDArray[Any], objects: NDArray[Any], recalls: Floats = RECALLS) -> Floats:
     """(sets,): the mean over the recalls of the best precision at each or a higher one, 0 beyond the last hit.
 
-    tp, fp: (sets, hits), right and wrong detections up to each hit, itself included: between two hits precision only
+    tp, counted: (sets, hits), right detections and all up to each hit, itself included: between two hits precision only
     falls, so it is needed at hits alone. objects: (sets, 1).
     """
-    precision = np.maximum.accumulate((tp / (tp + fp + np.spacing(1)))[:, ::-1], axis=1)[:, ::-1]
-    reached = np.searchsorted(recalls, _ratio(tp, objects), side="right")  # recalls up to this hit
-    return np.asarray((np.diff(reached, axis=1, prepend=0) * precision).sum(axis=1) / len(recalls))
+    hits, rows = tp.shape[1], np.arange(len(tp))[:, None]
+    if not hits:
+        return np.zeros(len(tp))
+    precision = np.maximum.accumulate((tp / np.maximum(counted, 1))[:, ::-1], axis=1)[:, ::-1]
+    step = np.int64(objects.max(initial=0)) + 2  # one ascending row of all rows: a single search finds every recall
+    wanted = (_wanted(recalls, objects) + rows * step).ravel()
+    at = np.searchsorted((tp + rows * step).ravel(), wanted).reshape(len(tp), -1) - rows * hits
+    best = precision[rows, np.minimum(at, hits - 1)]
+    return np.asarray(np.where(at < hits, best, 0.0).sum(axis=1) / len(recalls))
+
+
+def _wanted(recalls: Floats, objects: NDArray[Any]) -> Ints:
+    """(sets, recalls): the fewest hits whose recall, as a float64 quotient, is not below each."""
+    whole = np.maximum(objects, 1)
+    least = np.ceil(recalls * whole).astype(np.int64)
+    least -= (least - 1) / whole >= recalls
+    return least + (least / whole < recalls)
 
 
 def _needed(matches: Matches) -> Matches:
@@ -202,30 +231,41 @@ def _needed(matches: Matches) -> Matches:
     )  # fmt: skip
 
 
-def _match_class(objects: list[Items], found: list[Items]) -> dict[str, Matches]:
+def _match_class(objects: list[Items], predictions: list[Items]) -> dict[str, Matches]:
     """Area range -> Matches, from the COCO annotations and results of one class, a list for each image."""
-    parts: dict[str, list[tuple[Any, ...]]] = {area: [] for area in _AREAS_PX2}
-    for image, (own, detections) in enumerate(zip(objects, found, strict=True)):
-        scores = np.array([-d["score"] for d in detections])
-        order = np.argsort(scores, kind="mergesort")[:_MOST]
-        best = [detections[k] for k in order]
-        crowd, iou = crowds(own), box_iou(best, own)
-        sizes = np.array([o["area"] for o in own], dtype=float)
-        areas = np.array([d["bbox"][2] * d["bbox"][3] for d in best], dtype=float)
-        shared = np.full(len(best), image), np.arange(len(best)), -scores[order]
-        for name, (low, high) in _AREAS_PX2.items():
-            ignored = crowd | (sizes < low) | (sizes > high)
-            taken = match_boxes(iou, _IOUS, crowd, ignored)
-            right = np.append(~ignored, False)[taken]  # of -1: False
-            inside = (areas >= low) & (areas <= high)
-            parts[name].append((*shared, right, taken >= 0, inside, [np.count_nonzero(~ignored)]))
+    best = [sorted(own, key=lambda d: -d["score"])[:_MOST] for own in predictions]
+    counts, sizes = [len(own) for own in best], np.array([o["area"] for own in objects for o in own], dtype=float)
+    crowd = crowds([o for own in objects for o in own])
+    image = np.repeat(np.arange(len(best)), counts)
+    score = np.array([d["score"] for own in best for d in own], dtype=float)
+    areas = np.array([d["bbox"][2] * d["bbox"][3] for own in best for d in own], dtype=float)
+    rank = np.arange(len(image)) - np.repeat(np.cumsum(counts) - counts, counts)
+    owner = np.repeat(np.arange(len(objects)), [len(own) for own in objects])
+    first, at = np.searchsorted(owner, np.arange(len(objects) + 1)), np.cumsum([0, *counts])
+    iou = {k: box_iou(best[k], objects[k]) for k in np.unique(owner) if counts[k]}
+    taken = {name: np.full((len(_IOUS), len(image)), -1) for name in _AREAS_PX2}
+    ignored = {name: crowd | (sizes < low) | (sizes > high) for name, (low, high) in _AREAS_PX2.items()}
+    for k, overlap in iou.items():
+        own, place = slice(first[k], first[k + 1]), slice(at[k], at[k + 1])
+        done: dict[bytes, NDArray[np.int64]] = {}
+        for name in _AREAS_PX2:
+            passed = ignored[name][own]
+            if passed.all():  # nobody is preferred to another, as where none is ignored
+                passed = np.zeros_like(passed)
+            if passed.tobytes() not in done:
+                match = match_boxes(overlap, _IOUS, crowd[own], passed)
+                done[passed.tobytes()] = np.where(match < 0, -1, match + first[k])
+            taken[name][:, place] = done[passed.tobytes()]
     return {
-        name: Matches(*(np.concatenate(column, axis=-1) for column in zip(*rows, strict=True)))
-        for name, rows in parts.items()
-    }
+        name: Matches(
+            image, rank, score, np.append(~ignored[name], False)[taken[name]], taken[name] >= 0,
+            (areas >= low) & (areas <= high), np.bincount(owner[~ignored[name]], minlength=len(objects)),
+        )
+        for name, (low, high) in _AREAS_PX2.items()
+    }  # fmt: skip
 
 
-def _copies(matches: Matches, sets: Ints, order: Ints) -> tuple[NDArray[np.int32], Ints]:
+def _copies(matches: Matches, sets: NDArray[Any], order: Ints) -> tuple[NDArray[np.int32], Ints]:
     """How often each set holds each detection of `order`, (sets, D), and `order` itself.
 
     Detections of one image with equal scores come in turn, copy by copy: they are listed once for each copy.
@@ -234,7 +274,7 @@ def _copies(matches: Matches, sets: Ints, order: Ints) -> tuple[NDArray[np.int32
     same = (keys[:, 1:] == keys[:, :-1]).all(axis=0)
     image = matches.image[order]
     if not same.any():
-        return sets[:, image].astype(np.int32), order
+        return sets.take(image, axis=1), order
     group = np.concatenate([[0], np.cumsum(~same)])
     tied = np.bincount(group)[group] > 1
     highest = int(sets.max())
@@ -242,7 +282,7 @@ def _copies(matches: Matches, sets: Ints, order: Ints) -> tuple[NDArray[np.int32
     copy = np.arange(len(place)) - np.searchsorted(place, place)
     turn = np.lexsort((place, copy * tied[place], group[place]))
     place, copy = place[turn], copy[turn]
-    times = sets[:, image[place]]
+    times = sets.take(image[place], axis=1)
     return np.where(tied[place], times > copy, times).astype(np.int32), order[place]
 
 

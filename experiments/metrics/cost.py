@@ -5,20 +5,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from experiments.spec.budget import Budget, Protocol
 from yoloplug.cost.flops import count_flops, count_parameters
 from yoloplug.cost.timing import latency_ms
 
 __all__ = ["cost"]
 
 
-def cost(model: nn.Module, fused: nn.Module, budget: Budget, protocol: Protocol) -> dict[str, Any]:
-    """`model` as trained gives parameters and FLOPs; `fused` is timed. float32, batch 1."""
-    device = torch.device(torch_device(budget.device))
+def cost(
+    model: nn.Module, fused: nn.Module, imgsz: int, device_name: str, latency_runs: int, latency_warmup: int
+) -> dict[str, Any]:
+    """`model` as trained gives parameters and FLOPs; `fused` is timed. float32, batch 1. imgsz: px of a square."""
+    device = torch.device(torch_device(device_name))
     torch.manual_seed(0)
-    image = torch.rand(1, 3, budget.imgsz, budget.imgsz, device=device)
+    image = torch.rand(1, 3, imgsz, imgsz, device=device)
     flops = count_flops(model.to(device).float(), image)
-    latency = latency_ms(fused.to(device).float(), image, protocol.latency_runs, protocol.latency_warmup)
+    latency = latency_ms(fused.to(device).float(), image, latency_runs, latency_warmup)
     return {
         "params": count_parameters(model),
         "flops": flops.flops,
@@ -28,12 +29,12 @@ def cost(model: nn.Module, fused: nn.Module, budget: Budget, protocol: Protocol)
         "latency_p90_ms": latency.p90,
         "latency_protocol": {
             "batch": 1,
-            "imgsz_px": budget.imgsz,
+            "imgsz_px": imgsz,
             "dtype": "float32",
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "threads": torch.get_num_threads(),
-            "warmup": protocol.latency_warmup,
-            "runs": protocol.latency_runs,
+            "warmup": latency_warmup,
+            "runs": latency_runs,
             "statistic": "median",
             "covers": "forward pass of the fused model; no image reading, no non-maximum suppression",
         },

@@ -130,5 +130,5 @@ def _ap50(predictions: list[_Prediction], positives: dict[int, int]) -> float:
             continue
         hits = np.flatnonzero([p.error is None for p in own])
         right = np.arange(1, len(hits) + 1)
-        values.append(float(over_recalls(right[None], (hits + 1 - right)[None], np.array([[count]]), _RECALLS)[0]))
+        values.append(float(over_recalls(right[None], (hits + 1)[None], np.array([[count]]), _RECALLS)[0]))
     return float(np.mean(values)) if values else 0.0

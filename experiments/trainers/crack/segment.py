@@ -96,7 +96,7 @@ def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str,
     torch.set_num_threads(budget.threads)
     trained, _ = load_model(weights)
     folded, samples = fold_batch_norm(trained, torch.rand(1, 3, budget.imgsz, budget.imgsz))
-    measured = cost(trained, folded, budget, protocol)
+    measured = cost(trained, folded, budget.imgsz, budget.device, protocol.latency_runs, protocol.latency_warmup)
     return {**measured, "latency_protocol": {**measured["latency_protocol"], "batch_norms_folded": samples}}
 
 

@@ -84,7 +84,9 @@ def measure_cost(weights: Path, budget: Budget, protocol: Protocol) -> dict[str,
     torch.set_num_threads(budget.threads)
     with quiet():
         trained = load(weights)
-        return cost(trained, fused(trained), budget, protocol)
+        return cost(
+            trained, fused(trained), budget.imgsz, budget.device, protocol.latency_runs, protocol.latency_warmup
+        )
 
 
 def _arguments(cell: Cell, start: Start, options: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import torch
 from torch import nn
 
 from experiments.metrics.cost import cost, torch_device
-from experiments.spec.budget import Budget, Protocol
 
 
 def test_every_figure_and_its_conditions() -> None:
@@ -14,7 +13,7 @@ def test_every_figure_and_its_conditions() -> None:
     seen: list[tuple[torch.Size, torch.dtype]] = []
     fused = nn.Conv2d(3, 4, 3, padding=1).double()
     fused.register_forward_pre_hook(lambda _, inputs: seen.append((inputs[0].shape, inputs[0].dtype)))
-    found = cost(trained, fused, Budget(1, 32, 2), Protocol(latency_runs=50, latency_warmup=3))
+    found = cost(trained, fused, 32, "cpu", latency_runs=50, latency_warmup=3)
     assert found["params"] == 108 + 8 and found["flops"] == 2 * 108 * 32 * 32
     assert list(found["flops_uncounted"].values()) == [1]  # the norm, whatever torch calls it
     assert 0 < found["latency_p10_ms"] <= found["latency_ms"] <= found["latency_p90_ms"] < 1000
