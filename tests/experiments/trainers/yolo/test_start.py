@@ -13,7 +13,7 @@ from experiments.errors import SpecError
 from experiments.run.plan import plan
 from experiments.run.run import run
 from experiments.trainers.yolo.start import preserving, start_of
-from yoloplug.bridge.model import load
+from yoloplug.bridge.model import built, load
 from yoloplug.modelfile.file import parse, read
 
 TINY = """\
@@ -81,6 +81,24 @@ def test_what_is_fresh_is_counted(spec: Path) -> None:
     before, after = state(spec.parent / "best.pt"), state(control.folder / "start.pt")
     moved = {name.split(".")[1] for name in before if not torch.equal(before[name], after[name])}
     assert moved == {"2"}  # the row whose block is another one, and no other
+
+
+def test_a_preserved_start_computes_what_the_checkpoint_computes(spec: Path) -> None:
+    text = spec.read_text().replace("changed.yaml, init: best.pt}", "changed.yaml, init: best.pt, preserve: true}", 1)
+    spec.write_text(text.replace("fresh_as", "matched_to").replace(", matched_to: ", ", by: flops, matched_to: "))
+    _, changed, _ = cells(spec)
+    assert changed.model.label == "yolov8n-changed-from-best-preserve"
+    start = start_of(changed, "detect", 3)
+    assert start.text.endswith("fresh, function preserved") and "{preserve: true}" in Path(start.model).read_text()
+    network, source, image = (
+        built(read(start.model).model, "detect", 3),
+        load(spec.parent / "best.pt"),
+        torch.rand(1, 3, 64, 64),
+    )
+    network.load(source)
+    with torch.no_grad():
+        ours, theirs = (model.eval()(image)[0] for model in (network, source))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_training_starts_at_the_checkpoint(spec: Path) -> None:
