@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 
 from experiments.cli import masks, run_command
@@ -75,56 +76,56 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m experiments demo",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
-    command = commands.add_parser(
-        "run",
-        help="train and score every cell of a spec; finished cells are kept, killed ones resume",
-        epilog="example: python -m experiments run experiments/specs/bccd-blocks.yaml --data-root ~/data",
+
+    def add(call: Callable[[argparse.Namespace], int], help: str, example: str) -> argparse.ArgumentParser:
+        name = example.split()[0]
+        command = commands.add_parser(name, help=help, epilog=f"example: python -m experiments {example}")
+        command.set_defaults(call=call)
+        add_debug(command)
+        return command
+
+    run_command.add_arguments(
+        add(
+            run_command.run,
+            "train and score every cell of a spec; finished cells are kept, killed ones resume",
+            "run experiments/specs/bccd-blocks.yaml --data-root ~/data",
+        )
     )
-    run_command.add_arguments(command)
-    command.set_defaults(call=run_command.run)
-    command = commands.add_parser(
-        "report",
-        help="HTML, Markdown, LaTeX, CSV and plots from finished cells; never trains",
-        epilog="example: python -m experiments report runs/experiments/bccd-blocks runs/experiments/deepcrack-decoders "
-        "--out runs/experiments/report",
+    command = add(
+        _report,
+        "HTML, Markdown, LaTeX, CSV and plots from finished cells; never trains",
+        "report runs/experiments/bccd-blocks runs/experiments/deepcrack-decoders --out runs/experiments/report",
     )
     command.add_argument("folder", type=Path, nargs="+", help="results of `run`; several make one report")
     command.add_argument("--out", type=Path, help="where the report goes (default: the first folder)")
     command.add_argument("--open", action="store_true", help="show it in the browser")
-    command.set_defaults(call=_report)
-    command = commands.add_parser(
-        "time",
-        help="measure latency, FLOPs and parameters of finished cells again, on a quiet machine",
-        epilog="example: python -m experiments time runs/experiments/bccd-blocks",
+    command = add(
+        _time,
+        "measure latency, FLOPs and parameters of finished cells again, on a quiet machine",
+        "time runs/experiments/bccd-blocks",
     )
     command.add_argument("folder", type=Path, help="results of `run`, weights included")
-    command.set_defaults(call=_time)
-    command = commands.add_parser(
-        "keep",
-        help="a finished run small enough to be committed: rows, curves, what each image adds to the metrics",
-        epilog="example: python -m experiments keep runs/experiments/bccd-blocks --to experiments/results/bccd-blocks",
+    command = add(
+        _keep,
+        "a finished run small enough to be committed: rows, curves, what each image adds to the metrics",
+        "keep runs/experiments/bccd-blocks --to experiments/results/bccd-blocks",
     )
     command.add_argument("folder", type=Path, help="results of `run`, per-image files included")
     command.add_argument("--to", type=Path, required=True, help="folder that is written")
-    command.set_defaults(call=_keep)
-    command = commands.add_parser(
-        "results",
-        help="write docs/results.md, README's table and results/table.csv from the committed rows",
-        epilog="example: python -m experiments results --check",
+    command = add(
+        _results,
+        "write docs/results.md, README's table and results/table.csv from the committed rows",
+        "results --check",
     )
     command.add_argument("--check", action="store_true", help="write nothing; exit code 1 when one differs")
     for name, place in (("readme", "README.md"), ("page", "docs/results.md"), ("results", "experiments/results")):
-        help_text = f"default: this checkout's {place}"
-        command.add_argument(f"--{name}", type=Path, default=_REPOSITORY / place, help=help_text)
-    command.set_defaults(call=_results)
-    command = commands.add_parser(
-        "demo",
-        help="draw small data, train baseline and plug-in on it, write a report: minutes, no download",
-        epilog="example: python -m experiments demo --out demo",
+        said = f"default: this checkout's {place}"
+        command.add_argument(f"--{name}", type=Path, default=_REPOSITORY / place, help=said)
+    command = add(
+        _demo,
+        "draw small data, train baseline and plug-in on it, write a report: minutes, no download",
+        "demo --out demo",
     )
     command.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything (default: demo)")
-    command.set_defaults(call=_demo)
-    for command in commands.choices.values():
-        add_debug(command)
     masks.add(commands)
     return parser

@@ -31,17 +31,17 @@ def crowds(objects: Items) -> Bools:
     return np.array([bool(item.get("iscrowd")) for item in objects], dtype=bool)
 
 
-def box_iou(found: Items, objects: Items) -> NDArray[np.float64]:
-    """(predictions, objects); for a crowd the share of the prediction that lies inside."""
-    if not found or not objects:
-        return np.zeros((len(found), len(objects)))
-    boxes = [np.array([item["bbox"] for item in items], dtype=np.float64) for items in (found, objects)]
-    return np.asarray(coco_mask.iou(*boxes, crowds(objects).astype(np.uint8).tolist()), dtype=np.float64)
+def box_iou(predictions: Items, targets: Items) -> NDArray[np.float64]:
+    """(predictions, targets); for a crowd the share of the prediction that lies inside."""
+    if not predictions or not targets:
+        return np.zeros((len(predictions), len(targets)))
+    boxes = [np.array([item["bbox"] for item in items], dtype=np.float64) for items in (predictions, targets)]
+    return np.asarray(coco_mask.iou(*boxes, crowds(targets).astype(np.uint8).tolist()), dtype=np.float64)
 
 
-def same_class(found: Items, objects: Items) -> Bools:
-    """(predictions, objects)."""
-    classes = [np.array([item["category_id"] for item in items], dtype=np.int64) for items in (found, objects)]
+def same_class(predictions: Items, targets: Items) -> Bools:
+    """(predictions, targets)."""
+    classes = [np.array([item["category_id"] for item in items], dtype=np.int64) for items in (predictions, targets)]
     return np.equal.outer(*classes)
 
 

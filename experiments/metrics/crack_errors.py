@@ -24,10 +24,10 @@ class CrackErrors:
     def __init__(self) -> None:
         self._pixels: Counter[str] = Counter()
 
-    def add(self, found: Mask, truth: Mask) -> None:
+    def add(self, prediction: Mask, target: Mask) -> None:
         """(H, W) masks of one image, False where nothing is labelled."""
-        near = count_within(found, truth, distance_to_outline(found), distance_to_outline(truth), EDGE_PX)
-        hits = int(np.count_nonzero(found & truth))
+        near = count_within(prediction, target, distance_to_outline(prediction), distance_to_outline(target), EDGE_PX)
+        hits = int(np.count_nonzero(prediction & target))
         self._pixels.update(
             too_wide=near.right - hits,
             too_thin=near.recalled - hits,

@@ -38,19 +38,19 @@ class _Prediction:
     repaired: int | None = None
 
 
-def error_types(truth: dict[str, Any], predictions: list[dict[str, Any]]) -> dict[str, float]:
+def error_types(targets: dict[str, Any], predictions: list[dict[str, Any]]) -> dict[str, float]:
     """`AP50` and what it gains without each of ERROR_TYPES, in [0, 1]; empty without ground truth.
 
-    `truth` is a COCO annotation dictionary, `predictions` a COCO result list; the best 100 of an image count. A crowd
+    `targets` is a COCO annotation dictionary, `predictions` a COCO result list; the best 100 of an image count. A crowd
     is no object; a prediction of its class, half inside it, is no false positive.
     """
-    objects = by_image(truth["annotations"])
-    found = by_image(predictions)
+    objects = by_image(targets["annotations"])
+    predicted = by_image(predictions)
     positives: dict[int, int] = {}
     missed: dict[int, int] = {}
     judged: list[_Prediction] = []
-    for image in truth["images"]:
-        own, not_tried = _judge(objects.get(image["id"], []), found.get(image["id"], []))
+    for image in targets["images"]:
+        own, not_tried = _judge(objects.get(image["id"], []), predicted.get(image["id"], []))
         judged += own
         for category in not_tried:
             missed[category] = missed.get(category, 0) + 1
@@ -67,18 +67,18 @@ def error_types(truth: dict[str, Any], predictions: list[dict[str, Any]]) -> dic
     return costs
 
 
-def _judge(objects: list[dict[str, Any]], found: list[dict[str, Any]]) -> tuple[list[_Prediction], list[int]]:
+def _judge(objects: list[dict[str, Any]], predictions: list[dict[str, Any]]) -> tuple[list[_Prediction], list[int]]:
     """The predictions of one image with their errors, and the classes of the objects that nobody tried to find."""
-    found = sorted(found, key=lambda p: -p["score"])[:MOST]
+    predictions = sorted(predictions, key=lambda p: -p["score"])[:MOST]
     crowds = [item for item in objects if item.get("iscrowd")]
     objects = [item for item in objects if not item.get("iscrowd")]
-    iou, same = box_iou(found, objects), same_class(found, objects)
+    iou, same = box_iou(predictions, objects), same_class(predictions, objects)
     (taken_by,) = match_boxes(np.where(same, iou, 0.0))
     taken = np.isin(np.arange(len(objects)), taken_by)
-    inside = box_iou(found, crowds) > FOREGROUND_IOU
+    inside = box_iou(predictions, crowds) > FOREGROUND_IOU
     judged: list[_Prediction] = []
     tried: set[int] = set()
-    for index, prediction in enumerate(found):
+    for index, prediction in enumerate(predictions):
         category = prediction["category_id"]
         crowd = any(i and c["category_id"] == category for i, c in zip(inside[index], crowds, strict=True))
         plain = _Prediction(prediction["score"], category, None)

@@ -26,19 +26,19 @@ PATHS = ("ignore", "groups")
 
 @dataclass(frozen=True)
 class CrackSet:
-    """`found`: as segplug reads it, with every setting of the spec's `train` that is about data."""
+    """`opened`: as segplug reads it, with every setting of the spec's `train` that is about data."""
 
-    found: CrackData
+    opened: CrackData
 
     def check(self) -> None:
-        for samples in self.found.splits.values():
+        for samples in self.opened.splits.values():
             CrackDataset(samples, cache_bytes=0)
 
     def content_hash(self) -> str:
-        samples = [sample for split in self.found.splits for sample in self.found.samples(split)]
+        samples = [sample for split in self.opened.splits for sample in self.opened.samples(split)]
         own = hash_files(file for sample in samples for file in (sample.image, sample.label.path))
         more = {sample.valid for sample in samples if sample.valid is not None}
-        more |= {Path(self.found.source.groups)} if self.found.source.groups else set()
+        more |= {Path(self.opened.source.groups)} if self.opened.source.groups else set()
         return hashlib.sha256(f"{own}{hash_files(more)}".encode()).hexdigest()[:16] if more else own
 
     @property
@@ -51,14 +51,14 @@ class CrackSet:
 
     @property
     def test(self) -> list[Sample]:
-        return self.found.samples("test")
+        return self.opened.samples("test")
 
     def train_val(self, val_split: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-        return train_val_samples(self.found, val_split, seed)
+        return train_val_samples(self.opened, val_split, seed)
 
     def chosen_on(self, val_split: float) -> str | None:
         """Which images choose the epoch, in words; None where none do."""
-        if "val" in self.found.splits:
+        if "val" in self.opened.splits:
             return "the data's validation images"
         return "validation images taken from train" if val_split > 0 else None
 
@@ -73,8 +73,8 @@ def open_cracks(path: Path, dataset: Dataset, options: Mapping[str, Any], root: 
         )
     settings = {name: value for name, value in options.items() if name in SOURCE}
     settings |= {name: str(root / settings[name]) for name in PATHS if settings.get(name) is not None}
-    found = open_data(DataSource(data=str(path), **settings))
-    missing = [split for split in ("train", "test") if split not in found.splits]
+    opened = open_data(DataSource(data=str(path), **settings))
+    missing = [split for split in ("train", "test") if split not in opened.splits]
     if missing:
-        raise SpecError(f"{path}: no {missing[0]} split; found: {', '.join(found.splits)}")
-    return CrackSet(found)
+        raise SpecError(f"{path}: no {missing[0]} split; found: {', '.join(opened.splits)}")
+    return CrackSet(opened)

@@ -37,11 +37,13 @@ def crack_row(cell: Cell, judge: Callable[[OnImage, Path], dict[str, Any]]) -> t
     wanted = set(kept(len(cell.data.test)))
     errors, masks = CrackErrors(), {}
 
-    def on_image(index: int, image: NDArray[np.uint8], truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> None:
-        errors.add(found, truth)
+    def on_image(
+        index: int, image: NDArray[np.uint8], target: NDArray[np.bool_], prediction: NDArray[np.bool_]
+    ) -> None:
+        errors.add(prediction, target)
         if index in wanted:
-            save_target(cell.pictures, index, image, truth)
-            masks[index] = shrink_mask(found)
+            save_target(cell.pictures, index, image, target)
+            masks[index] = shrink_mask(prediction)
 
     contributions = cell.folder / FILES["contributions"]
     result = judge(on_image, contributions)

@@ -44,7 +44,7 @@ def train_config(cell: Cell) -> TrainConfig:
     budget, model = cell.spec.budget, cell.model
     precision: dict[str, Any] = {"precision": budget.precision} if budget.precision else {}
     return TrainConfig(
-        **asdict(cell.data.found.source),
+        **asdict(cell.data.opened.source),
         model=model.model,
         encoder=model.encoder,
         encoder_weights=model.encoder_weights,

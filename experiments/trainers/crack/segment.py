@@ -68,7 +68,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> Result:
     images = len(cell.data.train_val(config.val_split, config.seed)[0])
     memory = PeakMemory(config.device)
     try:
-        train(config, [ToLedger(epochs), AddLoggers(cell)], cell.data.found)
+        train(config, [ToLedger(epochs), AddLoggers(cell)], cell.data.opened)
     except NonFiniteLoss as error:
         return broken_down(str(error), _training(folder, images))
     spent = _training(folder, images) | memory.summary()
@@ -78,7 +78,7 @@ def run_cell(cell: Cell, epochs: Epochs) -> Result:
 
     def judge(on_image: OnImage, out: Path) -> dict[str, Any]:
         used: float | Literal["auto"] = threshold or ("auto" if chosen_on else 0.5)
-        return evaluate(checkpoint, cell.data.found, "test", config.device, used, on_image=on_image, out=out)
+        return evaluate(checkpoint, cell.data.opened, "test", config.device, used, on_image=on_image, out=out)
 
     result, scored = crack_row(cell, judge)
     return {

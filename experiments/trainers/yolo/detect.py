@@ -73,17 +73,17 @@ def run_cell(cell: Cell, epochs: Epochs) -> Result:
         if weights is None:
             lost: Result = {"metrics": {}, "per_class": {}, "diverged": True, "cost": {}, "train": spent}
             return {**lost, **always, "files": {"curves": CURVES}}
-        truth = ground_truth(data.val, data.names, cell.photos)
+        targets = ground_truth(data.val, data.names, cell.photos)
         predictions = _predict(weights, data, cell)
-    write_json(cell.folder / TARGETS, truth, indent=1)
+    write_json(cell.folder / TARGETS, targets, indent=1)
     write_json(cell.folder / PREDICTIONS, predictions, indent=1)
     save_pictures(cell.pictures, data.val)
-    images = CocoImages.of(truth, predictions)
+    images = CocoImages.of(targets, predictions)
     return {
         **score_images(images),  # type: ignore[typeddict-item]
         **always,
         "subsets": score_subsets(images, cell.excluded),
-        "errors": error_types(truth, predictions),
+        "errors": error_types(targets, predictions),
         "diverged": diverged,
         "cost": measure_cost(weights, cell.spec.budget, cell.spec.protocol),
         "train": spent,
@@ -129,14 +129,14 @@ def _predict(weights: Path, data: DetectionData, cell: Cell) -> list[dict[str, A
 
 def coco_boxes(answers: Iterable[Any]) -> list[dict[str, Any]]:
     """COCO result list of Ultralytics' results, one an image: ids from 1 on, category class + 1, original pixels."""
-    found = []
+    predictions = []
     for image_id, result in enumerate(answers, start=1):
         for (x1, y1, x2, y2), score, cls in zip(
             result.boxes.xyxy.tolist(), result.boxes.conf.tolist(), result.boxes.cls.tolist(), strict=True
         ):
             box = [x1, y1, x2 - x1, y2 - y1]
-            found.append({"image_id": image_id, "category_id": int(cls) + 1, "bbox": box, "score": score})
-    return found
+            predictions.append({"image_id": image_id, "category_id": int(cls) + 1, "bbox": box, "score": score})
+    return predictions
 
 
 def _method(cell: Cell, data: DetectionData, start: Start) -> Method:

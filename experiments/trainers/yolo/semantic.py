@@ -78,9 +78,9 @@ def run_cell(cell: Cell, epochs: Epochs) -> Result:
         spent |= memory.summary()
         found = cell.folder / "found"
         shutil.rmtree(found, ignore_errors=True)  # of a run killed while it was predicting
-        predict(cell.folder / WEIGHTS, cell.data.found, found, imgsz=side, device=cell.spec.budget.device)
+        predict(cell.folder / WEIGHTS, cell.data.opened, found, imgsz=side, device=cell.spec.budget.device)
     result, scored = crack_row(
-        cell, lambda on_image, out: evaluate_predictions(found, cell.data.found, out=out, on_image=on_image)
+        cell, lambda on_image, out: evaluate_predictions(found, cell.data.opened, out=out, on_image=on_image)
     )
     shutil.rmtree(_folder(cell), ignore_errors=True)  # a copy of the data set; every cell would keep one
     return {
@@ -130,7 +130,7 @@ def _data(cell: Cell) -> Path:
     if file.exists() and yaml.safe_load(file.read_text(encoding="utf-8"))["path"] == here:  # else of before a move
         return file
     shutil.rmtree(_folder(cell), ignore_errors=True)
-    return write_data(cell.data.found, _folder(cell), train_config(cell).val_split, cell.seed)
+    return write_data(cell.data.opened, _folder(cell), train_config(cell).val_split, cell.seed)
 
 
 def _folder(cell: Cell) -> Path:
