@@ -39,7 +39,7 @@ def verdict(comparison: Comparison, intervals: Intervals) -> Figure | None:
     axes.set_ylim(len(models) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"difference in {comparison.task.headline_name} to the baseline")
+    _name_across(axes, f"difference in {comparison.task.headline_name} to the baseline")
     return figure
 
 
@@ -69,7 +69,7 @@ def errors(comparison: Comparison, intervals: Intervals) -> Figure | None:
     lines = {label: {kind: found[label].get(kind, 0.0) for kind in kinds} for label in found}
     figure, axes = _dots(comparison, lines, kinds, {})
     axes.set_yticks(range(len(kinds)), [kind.replace("_", " ") for kind in kinds])
-    axes.set_xlabel(comparison.task.errors[1])
+    _name_across(axes, comparison.task.errors[1])
     axes.set_xlim(left=0)
     return legend(figure, axes)
 
@@ -86,7 +86,7 @@ def _differences(comparison: Comparison, intervals: Intervals, names: list[str],
     figure, axes = _dots(comparison, lines, shown, intervals)
     _around_zero(axes)
     axes.set_yticks(range(len(shown)), [_short(name.removeprefix(CLASS_AP)) for name in shown])
-    axes.set_xlabel(text)
+    _name_across(axes, text)
     return legend(figure, axes)
 
 
@@ -120,6 +120,11 @@ def _around_zero(axes: Any) -> None:
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, -_LEAST), max(high, _LEAST))
     axes.locator_params(axis="x", nbins=5)
+
+
+def _name_across(axes: Any, text: str) -> None:
+    """Ends where the axis ends: long names of models leave too little width for a label in its middle."""
+    axes.set_xlabel(text, loc="right")
 
 
 def _short(name: str) -> str:

@@ -11,7 +11,7 @@ from experiments.report.tables.cost import cost_table
 from experiments.report.tables.errors import error_table
 from experiments.report.tables.overall import overall_tables
 from experiments.report.tables.quality import per_class
-from experiments.report.tables.sentences import expectations, sentences
+from experiments.report.tables.sentences import expectations, sentences, verdict_in_one
 from experiments.report.tables.table import Table
 from experiments.report.tables.verdicts import quality_tables
 
@@ -23,6 +23,7 @@ class Section:
     """One comparison."""
 
     title: str
+    verdict: str
     sentences: list[str]
     expectations: list[str]
     quality: list[Table]
@@ -80,6 +81,7 @@ def _section(comparison: Comparison, drawn: Drawn) -> Section:
     classes, errors = per_class(comparison), error_table(comparison)
     return Section(
         title=comparison.title,
+        verdict=verdict_in_one(comparison),
         sentences=sentences(comparison),
         expectations=expectations(comparison),
         quality=quality_tables(comparison) + ([classes] if classes else []),

@@ -6,9 +6,9 @@ from statistics import mean
 from experiments.report.comparison import Comparison
 from experiments.report.tables.table import number
 from experiments.spec.spec import Claim
-from experiments.statistics import EQUIVALENT, Verdict
+from experiments.statistics import BETTER, EQUIVALENT, WORSE, Verdict
 
-__all__ = ["expectations", "sentences"]
+__all__ = ["expectations", "sentences", "verdict_in_one"]
 
 _MINUTE = "%Y-%m-%d %H:%M UTC"
 
@@ -23,6 +23,32 @@ def sentences(comparison: Comparison) -> list[str]:
             *(_sentence(part, *pair, verdict) for pair, verdict in part.controlled.items()),
         )
     ]
+
+
+def verdict_in_one(comparison: Comparison) -> str:
+    """What the comparison says of the baseline's rivals, in one sentence."""
+    groups: dict[str, list[str]] = {}
+    for label, verdict in comparison.verdicts.items():
+        word = verdict.word if verdict.resolved or verdict.difference else "not judged"
+        groups.setdefault(word if verdict.resolved or word == "not judged" else "open", []).append(label)
+    metric, base = comparison.task.headline_name, comparison.baseline
+    if not groups:
+        return f"{base} stands alone: there is nothing to compare it with."
+    better = groups.pop(BETTER, [])
+    parts = [
+        f"{_listed(better)} better than {base} in {metric}"
+        if better
+        else f"Nothing is shown to be better than {base} in {metric}"
+    ]
+    for word, labels in groups.items():
+        shown = _listed(labels) if word in (WORSE, EQUIVALENT) or len(labels) < 3 else f"{len(labels)} others are"
+        parts.append(f"{shown} {'as good' if word == EQUIVALENT else word}")
+    return "; ".join(parts) + "."
+
+
+def _listed(labels: list[str]) -> str:
+    """`a and b are`"""
+    return f"{', '.join(labels[:-1])}{' and ' * (len(labels) > 1)}{labels[-1]} {'are' if len(labels) > 1 else 'is'}"
 
 
 def expectations(comparison: Comparison) -> list[str]:

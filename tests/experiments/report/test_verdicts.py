@@ -20,7 +20,7 @@ from experiments.report.forms.render import html, latex, markdown
 from experiments.report.forms.table_csv import csv_table
 from experiments.report.rows import read_run
 from experiments.report.tables.quality import per_class
-from experiments.report.tables.sentences import sentences
+from experiments.report.tables.sentences import sentences, verdict_in_one
 from experiments.report.tables.verdicts import control_table, verdict_table
 from experiments.statistics.interval import image_samples
 from segplug.metrics import AllMetrics
@@ -90,6 +90,8 @@ def test_detections_are_judged_from_their_files(detections: Path) -> None:
     table = verdict_table(comparison)
     assert [row[-1].value for row in table.rows] == ["-", "better", "insufficient evidence"]
     assert "corrected for the 2 comparisons of this table (Holm 1979)" in " ".join(table.notes)
+    said = "finder is better than base in COCO AP; same_as_base is open."
+    assert verdict_in_one(comparison) == said
     assert sentences(comparison)[0].startswith("finder is better than base: COCO AP ")
     assert table.notes[-1].startswith(
         "Of all 3 pairs of models, 2 are resolved (Holm over all of them): base and finder;"
