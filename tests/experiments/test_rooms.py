@@ -23,6 +23,7 @@ BELOW: dict[str, set[str]] = {
     "trainers": {"errors", "spec", "tasks", "cells", "evidence", "metrics"},
     "run": {"errors", "spec", "tasks", "cells", "evidence", "trainers"},
     "speed": {"metrics", "statistics"},
+    "pretrained": {"evidence", "metrics", "trainers"},
     "demo": {"report", "run"},
     "cli": {"errors", "spec", "demo", "report", "run", "trainers"},
 }

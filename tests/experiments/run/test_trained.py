@@ -20,7 +20,7 @@ from experiments.trainers.yolo import detect
 from experiments.trainers.yolo import train as yolo_train
 from experiments.trainers.yolo.detection_data import open_detection
 from segplug.metrics import Contributions
-from segplug.training.config import MOST
+from segplug.training.config import TrainConfig
 from tests.experiments.run.test_run import _threads, write_spec  # noqa: F401  (a fixture of every test)
 
 
@@ -59,7 +59,8 @@ def test_segmentation_end_to_end(tmp_path: Path) -> None:
 
 
 def test_segmentation_divergence_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MOST, "lr", 1e30)
+    about = TrainConfig.__dataclass_fields__["lr"].metadata
+    monkeypatch.setattr(TrainConfig.__dataclass_fields__["lr"], "metadata", {**about, "range": (0, 1e30)})
     draw_cracks(tmp_path / "data", train=4, test=1, side=64)
     models = "[{model: unet, encoder: tu-mobilenetv3_small_050}]"
     extra = "train: {val_split: 0, lr: 1e30, warmup_epochs: 0}"
