@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 import yoloplug
+from yoloplug import BLOCKS
 from yoloplug.cost.machine import cpu_name
 from yoloplug.files import write_text
 
@@ -100,6 +101,8 @@ def blocks_table(rows: list[Row]) -> list[str]:
     overall = ", ".join(f"{mode} **{_mean(values):.2f}**" for mode, values in of_all.items())
     lines += ["", f"Geometric mean of {len(names)} blocks against their formulations: {overall}."]
     lines.append(f"More than 5 % slower than its formulation: {', '.join(slower) or 'none'}.")
+    missing = sorted(set(BLOCKS) - set(names), key=str.lower)
+    lines += [f"Not measured yet: {', '.join(missing)}."] if missing else []
     return lines
 
 

@@ -18,7 +18,7 @@ Measured: on blood cells (experiments/results/bccd-blocks: 12 epochs, 256 px, th
 running variance at 1; the block's maps have variances of 1e-4 (P2) to 2e-6 (P5) in an untrained model, so after the 312
 steps inference still gave .80, .49, .32 and .15 of what training saw. Since then the running statistics are corrected
 from the first step on; the comparison was not run again. Gradients over weights are a fifth of the stock convolution's
-(192 px, step 0), which AdamW, the optimiser of short runs, evens out.
+(192 px, step 0).
 Departs: GroupNorm always in SCConv; the sum of gains is one operation.
 """
 
