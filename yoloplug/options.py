@@ -41,7 +41,7 @@ def build_block(row: Block, args: tuple[Any, ...], options: Options) -> nn.Modul
     try:
         given = signature.bind(*args, **options).arguments
     except TypeError as error:
-        known = set(signature.parameters)
+        known = {*signature.parameters, "preserve"}
         hint = "".join(did_you_mean(key, known) for key in options if key not in known)
         raise TypeError(f"{row.name}{signature}: {error}{hint}; got {args} and {options}") from None
     _check_types(row, given)

@@ -35,17 +35,25 @@ SMALL: dict[str, Any] = {
 
 
 @pytest.fixture(scope="session")
-def stock() -> DetectionModel:
-    """Random weights, and a trained network's norms."""
+def looks_trained() -> Callable[[DetectionModel], DetectionModel]:
+    """Gives a network the norms of a trained one."""
+
+    def change(model: DetectionModel) -> DetectionModel:
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.uniform_(module.bias, -0.3, 0.3)
+                nn.init.uniform_(module.running_mean, -0.2, 0.2)
+                nn.init.uniform_(module.running_var, 0.001, 0.6)
+        return model
+
+    return change
+
+
+@pytest.fixture(scope="session")
+def stock(looks_trained: Callable[[DetectionModel], DetectionModel]) -> DetectionModel:
     torch.manual_seed(1)
-    model = DetectionModel(copy.deepcopy(SMALL), verbose=False)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.uniform_(module.bias, -0.3, 0.3)
-            nn.init.uniform_(module.running_mean, -0.2, 0.2)
-            nn.init.uniform_(module.running_var, 0.001, 0.6)
-    return model
+    return looks_trained(DetectionModel(copy.deepcopy(SMALL), verbose=False))
 
 
 def swapped(name: str, options: dict[str, Any]) -> dict[str, Any]:

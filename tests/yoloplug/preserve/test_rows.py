@@ -66,6 +66,11 @@ def test_what_cannot_be_preserved_is_refused(name: str, args: tuple[Any, ...], m
         hosts.host(name)(*args)
 
 
+def test_a_misspelt_preserve_is_answered_with_the_right_one() -> None:
+    with pytest.raises(TypeError, match=r"did you mean preserve\?"):
+        hosts.host("gnConv")(32, 32, 3, 1, {"preserv": True})
+
+
 @pytest.mark.parametrize(
     ("name", "source", "message"),
     [
