@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from yoloplug.hosts import ConvLike, stock_class
+from yoloplug.hosts import ConvLike, Inserted, stock_class
 
 __all__ = ["Inputs", "Met", "meet"]
 
@@ -59,7 +59,7 @@ def meet(source: nn.Module, target: nn.Module, inputs: Inputs | None = None) -> 
 
 
 def _meet(met: Met, source: nn.Module, target: nn.Module, s: str, t: str, inputs: Inputs | None = None) -> None:
-    if getattr(target, "preserves", False) and not isinstance(source, ConvLike):
+    if getattr(target, "preserves", False) and not isinstance(source, ConvLike | Inserted):
         met.starts[t] = s
         return
     hosts = isinstance(source, ConvLike), isinstance(target, ConvLike)

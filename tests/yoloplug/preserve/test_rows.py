@@ -49,7 +49,14 @@ def test_an_inserted_c2f_is_a_row_of_its_own(stock: DetectionModel) -> None:
     x = torch.rand(1, 128, 8, 8)
     assert torch.equal(row(x), x)
     again = DetectionModel(copy.deepcopy(model.yaml), verbose=False)
-    again.load_state_dict(model.state_dict())
+    again.load(model, verbose=False)  # as fine-tuning and resuming do
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in model.state_dict().items())
+    config["backbone"].insert(5, [-1, 1, "gnConv", [128, 3, 1, {"preserve": "inserted"}]])
+    config["head"][1][0] = [6]
+    longer = DetectionModel(copy.deepcopy(config), verbose=False)
+    longer.load(model, verbose=False)
+    moved = longer.model[6].state_dict()
+    assert all(torch.equal(value, moved[key]) for key, value in row.state_dict().items())
 
 
 @pytest.mark.parametrize(
