@@ -20,9 +20,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from experiments.evidence.scores import score_images
@@ -132,8 +132,8 @@ def maps(network: nn.Module, x: Tensor) -> dict[str, list[Tensor]]:
 
 def pixels(images: Sequence[Path], side: int) -> Tensor:
     """(N, 3, side, side) of RGB in [0, 1]."""
-    read = [np.asarray(Image.open(image).convert("RGB").resize((side, side)), np.float32) for image in images]
-    return torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2) / 255
+    read = [cv2.resize(np.asarray(cv2.imread(str(image))), (side, side)) for image in images]
+    return torch.from_numpy(np.stack(read)[..., ::-1].copy()).permute(0, 3, 1, 2).float() / 255
 
 
 def predicted(cell: Path, network: nn.Module, images: Sequence[Path], row: Row) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from ultralytics import YOLO
 from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
 from experiments.pretrained import preserve
@@ -78,3 +79,21 @@ def test_the_committed_rows_hold_what_the_page_promises() -> None:
     for row in known["rows"]:
         assert abs(row["AP"] - known["source"]["AP"]) <= 0.001, row["block"]
         assert max(row["off"].values()) <= 1e-4, row["block"]
+
+
+def test_boxes_are_those_of_the_network_given_not_of_the_cells_checkpoint(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    (tmp_path / "train/weights").mkdir(parents=True)
+    YOLO("yolov8n.yaml").save(tmp_path / "train/weights/last.pt")
+    Image.new("RGB", (64, 64), (255, 0, 51)).save(tmp_path / "a.png")
+    row = {"protocol": {"conf": 0.0, "iou": 0.7, "max_det": 5}, "budget": {"imgsz": 64}}
+
+    def boxes(shift: float) -> list[dict[str, object]]:
+        network = DetectionModel(copy.deepcopy(STOCK), nc=6, verbose=False)
+        for branch in network.model[-1].cv3:
+            torch.nn.init.constant_(branch[-1].bias, shift)
+        return preserve.predicted(tmp_path, network, [tmp_path / "a.png"], row)
+
+    high, low = boxes(3.0), boxes(-3.0)
+    assert len(high) == len(low) == 5 and min(b["score"] for b in high) > 0.5 > max(b["score"] for b in low)
+    assert all(b["image_id"] == 1 and 1 <= b["category_id"] <= 6 for b in high)
