@@ -8,19 +8,18 @@ drawing of the images, so that other work on the machine counts little.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 
 from experiments.metrics.coco_ap import CocoImages
+from experiments.speed.results import record
 from experiments.statistics.interval import image_samples
-from yoloplug.cost.machine import cpu_name
 
 __all__ = ["cell", "main", "synthetic"]
 
@@ -80,26 +79,21 @@ def cell(seed: int, images: int, draws: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    for name, value in (("images", 5000), ("draws", 1000), ("models", 7), ("seeds", 3), ("jobs", os.cpu_count())):
+    for name, value in (("images", 5000), ("draws", 1000), ("cells", 21), ("jobs", os.cpu_count())):
         parser.add_argument(f"--{name}", type=int, default=value, help=f"default: {value}")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result, with the machine")
     given = parser.parse_args()
     cells = []
     with ProcessPoolExecutor(given.jobs) as pool:
-        for one in pool.map(partial(cell, images=given.images, draws=given.draws), range(given.models * given.seeds)):
+        for one in pool.map(partial(cell, images=given.images, draws=given.draws), range(given.cells)):
             cells.append(one)
             spent = f"{one['matching_s']:.1f} + {one['draws_s']:.1f} s"
             print(f"cell {len(cells)}: AP {one['ap']:.3f} ± {one['error']:.4f}, {spent}", flush=True)
-    cpu = sum(one["matching_s"] + one["draws_s"] for one in cells)
-    result = {
-        **{name: getattr(given, name) for name in ("images", "draws", "models", "seeds", "jobs")},
-        "cpu_s": round(cpu, 1),
-        "cpu_s_by_job": round(cpu / given.jobs, 1),
-        "machine": f"{cpu_name()}, {os.cpu_count()} cores, numpy {np.__version__}",
+    row = {
+        **{name: getattr(given, name) for name in ("images", "draws", "cells")},
+        **{name: round(median(one[name] for one in cells), 2) for name in ("matching_s", "draws_s")},
+        "load": round(os.getloadavg()[0], 1),
     }
-    print(json.dumps(result))
-    if given.json is not None:
-        given.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    record("coco_ap", [row], lambda row: (row["images"], row["draws"]))
 
 
 if __name__ == "__main__":

@@ -136,6 +136,17 @@ def segmentation_table(rows: list[Row]) -> list[str]:
     return lines
 
 
+def coco_ap_table(rows: list[Row]) -> list[str]:
+    """A line a size: CPU seconds of a cell, and what seven models on three seeds take on two cores."""
+    lines = ["| images | samples | matching, s | all metrics on the samples, s | 21 cells on two cores, s | load |"]
+    lines.append("|---|---|---|---|---|---|")
+    for row in rows:
+        total = 21 * (row["matching_s"] + row["draws_s"]) / 2
+        cells = row["images"], row["draws"], row["matching_s"], row["draws_s"], f"**{total:.0f}**", row["load"]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return lines
+
+
 def models_table(rows: list[Row]) -> list[str]:
     """Both comparisons of experiments/speed/models.py."""
     lines = []
@@ -162,5 +173,6 @@ TABLES: dict[str, Callable[[list[Row]], list[str]]] = {
     "models": models_table,
     "growth": growth_table,
     "segmentation": segmentation_table,
+    "coco_ap": coco_ap_table,
 }
 """Name of a result file -> the lines of its table."""
