@@ -81,7 +81,7 @@ class DCNv3(DeformableAggregation, AbsorbsAffine):
         value = self.input_proj(x.permute(0, 2, 3, 1))
         n, _, h, w = x.shape
         offset = self.offset(features).reshape(n, h, w, self.groups, -1, 2).permute(5, 0, 3, 4, 1, 2)
-        weights = self.mask(features).reshape(n, h, w, self.groups, -1).softmax(-1).permute(0, 3, 4, 1, 2)
+        weights = self.mask(features).reshape(n, h, w, self.groups, -1).permute(0, 3, 4, 1, 2).softmax(2)
         across, down = watched(self, "offset", offset).unbind()
         watched(self, "modulation", weights)
         y = self.blended(self.aggregate(value, across, down, weights), value, features)

@@ -53,14 +53,12 @@ class SS2D(nn.Module):
             self.dt_proj.bias.copy_(steps + torch.log(-torch.expm1(-steps)))
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        n = x.shape[0]
         x, z = self.in_proj(x).chunk(2, dim=-1)
-        image = x.transpose(1, 2).reshape(n, -1, *size)
-        x = F.silu(self.conv2d(image)).flatten(2).transpose(1, 2)
+        x = F.silu(self._convolved(x, size))
         rates, b, c = self.x_proj(x).split([self.rank, self.states, self.states], dim=-1)
         orders = ScanOrders(*(index.to(x.device) for index in scan_orders(*size, self.as_published)))
         # The published code adds dt_proj's bias twice: in the layer, and as the scan's delta_bias.
-        delta = F.softplus(self.dt_proj(rates) + self.dt_proj.bias)
+        delta = F.softplus(F.linear(rates, self.dt_proj.weight, 2 * self.dt_proj.bias))
         into = b[:, None] + self.direction_Bs[orders.direction]
         with torch.autocast(x.device.type, enabled=False):
             wide = [t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in (x, delta, into, c)]
@@ -68,3 +66,10 @@ class SS2D(nn.Module):
                 z.dtype
             )
         return self.out_proj(y * F.silu(z))
+
+    def _convolved(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """conv2d of the map, (N, H * W, inner) in and out: only its narrow middle is laid out as a map."""
+        narrow, middle, wide = self.conv2d.pointwise_1, self.conv2d.depthwise, self.conv2d.pointwise_2
+        hidden = F.linear(x, narrow.weight.flatten(1), narrow.bias)
+        hidden = middle(hidden.transpose(1, 2).reshape(len(x), -1, *size)).flatten(2).transpose(1, 2)
+        return F.linear(hidden, wide.weight.flatten(1), wide.bias)

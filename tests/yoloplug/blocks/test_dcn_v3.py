@@ -9,6 +9,7 @@ from torch import nn
 from yoloplug.blocks import DCNv3
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(
     ("name", "module"),
     [

@@ -19,6 +19,7 @@ class OnRows(DCNv4):
         return y.flatten(2).transpose(1, 2)
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(
     ("name", "wide", "module"),
     [

@@ -15,6 +15,7 @@ from yoloplug.cost.flops import count_flops
 from yoloplug.registry import BLOCKS
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(("name", "module"), [("dcnv1_pack", DCNv1(16, 12)), ("dcnv2_pack", DCNv2(16, 12, bias=True))])
 def test_equals_reference(golden, name, module):
     golden(name).check(module)
@@ -37,13 +38,23 @@ def test_operation_equals_reference(golden, monkeypatch, operation):
     """All ways: the kernel serves CUDA tensors, bags wide maps on a CPU, sampling the rest."""
     monkeypatch.setattr(deform_op, "by_kernel", getattr(deform_op, operation))
     monkeypatch.setattr(deform_op, "by_sampling", getattr(deform_op, operation))
+    check_operation(golden)
+
+
+@pytest.mark.usefixtures("in_double")
+def test_c_kernels_equal_reference(golden):
+    check_operation(golden)
+
+
+def check_operation(golden):
     golden("dcnv1_op").check(Operation(16, 12, (3, 3), padding=(1, 1)), "x", "offset")
     golden("dcnv2_op").check(Operation(16, 12, (3, 3), padding=(1, 1)), "x", "offset", "mask")
     uneven = Operation(8, 8, (5, 3), stride=(2, 1), padding=(2, 1))
     golden("dcnv2_op_k53").check(uneven, "x", "offset", "mask")
 
 
-@pytest.mark.parametrize(("stride", "dilation", "groups", "offset_groups"), [(1, 1, 1, 1), (2, 2, 2, 4)])
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize(("stride", "dilation", "groups", "offset_groups"), [(1, 1, 1, 1), (2, 2, 2, 4), (2, 1, 1, 4)])
 def test_operation_equals_torchvision_far_outside_the_map(stride, dilation, groups, offset_groups):
     x = torch.randn(2, 8, 11, 14, dtype=torch.float64)
     weight, bias = torch.randn(6, 8 // groups, 3, 3, dtype=torch.float64), torch.randn(6, dtype=torch.float64)

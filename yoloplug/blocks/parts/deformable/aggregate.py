@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from yoloplug.blocks.parts.checks import at_least_one, divides, finite
 from yoloplug.blocks.parts.deformable.deform_conv2d import sample, tap_offsets
 from yoloplug.blocks.parts.padding import autopad
+from yoloplug.native import deformable as kernel
+from yoloplug.native.use import applies
 
 __all__ = ["DeformableAggregation", "deform_aggregate"]
 
@@ -61,6 +63,27 @@ def deform_aggregate(
     value: (N, c, H, W). across, down (pixels), weights: (N, groups, taps, H, W); taps run column by column, k * k of
     them, one less with remove_center. Returns (N, c, H, W) in value's type; positions are float32 or wider.
     """
+    if applies(value, across, down, weights):
+        return _by_kernel(value, across, down, weights, k, d, scale, remove_center)
+    return _by_sampling(value, across, down, weights, k, d, scale, remove_center)
+
+
+def _by_kernel(
+    value: Tensor, across: Tensor, down: Tensor, weights: Tensor, k: int, d: int, scale: float, remove_center: bool
+) -> Tensor:
+    along = [(tap - k // 2) * d for tap in range(k)]
+    kept = [tap for tap in range(k**2) if not remove_center or tap != k**2 // 2]
+    taps = [float(along[tap % k]) for tap in kept], [float(along[tap // k]) for tap in kept]
+
+    def operation(value: Tensor, across: Tensor, down: Tensor, weights: Tensor) -> Tensor:
+        return _by_sampling(value, across, down, weights, k, d, scale, remove_center)
+
+    return kernel.deform_aggregate(value, across, down, weights, taps, scale, operation)
+
+
+def _by_sampling(
+    value: Tensor, across: Tensor, down: Tensor, weights: Tensor, k: int, d: int, scale: float, remove_center: bool
+) -> Tensor:
     n, c, h, w = value.shape
     groups = weights.shape[1]
     exact = torch.float64 if value.dtype == torch.float64 else torch.float32

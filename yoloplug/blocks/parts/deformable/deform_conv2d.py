@@ -3,8 +3,9 @@
 Papers: Dai et al. 2017, https://arxiv.org/abs/1703.06211; Zhu et al. 2019 (with mask), https://arxiv.org/abs/1811.11168.
 On CUDA the convolution is torchvision's kernel. Elsewhere, and in every graph and ONNX file, it is grid_sample and a
 1x1 convolution: the same numbers, several times faster in training on a CPU than torchvision's kernel is there, and
-nothing but standard operators in the exported file. On a CPU wide maps are read as rows of a channels-last table
-instead, about twice as fast again. Positions are always computed in float32 or wider.
+nothing but standard operators in the exported file. On a CPU the C kernels of `yoloplug.native` sample, three to four
+times as fast as it; without them wide maps are read as rows of a channels-last table. Positions are always computed in
+float32 or wider.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from yoloplug.blocks.parts.checks import check_conv, divides
 from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.memory_format import memory_format
 from yoloplug.blocks.parts.padding import autopad
+from yoloplug.native import deformable as native
+from yoloplug.native.use import applies
 
 __all__ = ["DeformablePack", "deform_conv2d", "sample", "tap_offsets"]
 
@@ -88,6 +91,13 @@ def deform_conv2d(
     row, each dy then dx. mask: (N, offset_groups * kh * kw, H', W'). Returns (N, c2, H', W').
     """
     operation = by_sampling
+    if x.shape[1] == weight.shape[1] and applies(x, offset, weight, bias, mask):
+        settings = (stride, padding, dilation, offset_groups)
+
+        def by_torch(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None, mask: Tensor | None) -> Tensor:
+            return by_sampling(x, offset, weight, bias, *settings, mask)
+
+        return native.deform_conv2d(x, offset, weight, bias, mask, settings, by_torch)
     if x.is_cuda:
         operation = by_sampling if torch.onnx.is_in_onnx_export() else by_kernel
     elif x.device.type == "cpu" and not (torch.jit.is_tracing() or torch.compiler.is_compiling()):
