@@ -168,10 +168,26 @@ def growth_table(rows: list[Row]) -> list[str]:
     return lines
 
 
+def kernels_table(rows: list[Row]) -> list[str]:
+    """One line a case and mode: with kernels over without them and over a Conv; what was aimed at."""
+    lines = ["| | | / torch | / Conv | ms (least) | target |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        conv = f"{row['of_conv']:.2f}" if "of_conv" in row else ""
+        reached = ""
+        if row["target"] is not None:
+            limit, unit = row["target"]
+            value = {"of a Conv": row.get("of_conv"), "of torch": row["of_torch"], "s": row["kernels_ms"] / 1e3}[unit]
+            reached = f"{limit} {unit}: {'met' if value <= limit else 'not met'}"
+        spent = f"{row['kernels_ms']:.0f} ({row['kernels_least_ms']:.0f})"
+        lines.append(f"| {row['case']} | {row['mode']} | {row['of_torch']:.2f} | {conv} | {spent} | {reached} |")
+    return lines
+
+
 TABLES: dict[str, Callable[[list[Row]], list[str]]] = {
     "blocks": blocks_table,
     "models": models_table,
     "growth": growth_table,
+    "kernels": kernels_table,
     "segmentation": segmentation_table,
     "coco_ap": coco_ap_table,
 }
