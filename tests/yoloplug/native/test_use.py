@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,7 +15,7 @@ from torch.fx import symbolic_trace
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from yoloplug.blocks import Involution
+from yoloplug.blocks import Involution, local_filter
 from yoloplug.native import library, use
 
 
@@ -133,6 +136,28 @@ def test_threads_follow_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     assert [use.workers(items, 10**9) for items in (1, 3, 100)] == [1, 3, 4]
     assert use.workers(100, 1000) == 1, "starting threads would cost more"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_starts_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the workers of a DataLoader: threads of the parent do not live in them."""
+    monkeypatch.setattr("yoloplug.native.local_filter.workers", lambda items, operations: min(items, 3))
+    x, filters = torch.randn(2, 4, 20, 6), torch.randn(2, 9, 20, 6)
+    expected = local_filter(x, filters, 3)
+    child = os.fork()
+    if not child:
+        os._exit(0 if torch.equal(local_filter(x, filters, 3), expected) else 1)
+    for _ in range(600):
+        done, code = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        pytest.fail("the child waits for threads that it does not have")
+    assert code == 0
 
 
 def test_an_error_in_a_worker_is_not_lost() -> None:
