@@ -85,8 +85,8 @@ def deform_conv2d(
 ) -> Tensor:
     """`yoloplug.blocks.deform_conv2d`, not grouped; settings: its stride, padding, dilation and offset_groups.
 
-    operation: the same of the five tensors by torch. The backward pass samples again instead of keeping 9 maps. The
-    layout of the result is that of x. Under autocast it multiplies, and answers, in autocast's type.
+    operation: the same of the five tensors and these by torch. The backward pass samples again instead of keeping nine
+    maps. The layout of the result is that of x. Under autocast it multiplies, and answers, in autocast's type.
     """
     kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else weight.dtype
     with torch.autocast("cpu", enabled=False):
@@ -123,7 +123,9 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         x, offset, weight, bias, mask = ctx.saved_tensors
-        recorded = by_torch(ctx.operation, (x, offset, weight, bias, mask), gradients[0])
+        recorded = by_torch(
+            lambda *given: ctx.operation(*given, ctx.settings), (x, offset, weight, bias, mask), gradients[0]
+        )
         if recorded is not None:
             return (*recorded, None, None, None)
         wanted = ctx.needs_input_grad

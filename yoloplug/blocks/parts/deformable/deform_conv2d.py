@@ -90,20 +90,15 @@ def deform_conv2d(
     x: (N, c1, H, W). weight: (c2, c1 / groups, kh, kw). offset: (N, offset_groups * kh * kw * 2, H', W'), taps row by
     row, each dy then dx. mask: (N, offset_groups * kh * kw, H', W'). Returns (N, c2, H', W').
     """
-    operation = by_sampling
+    operation, at = by_sampling, Taps(stride, padding, dilation, offset_groups)
     if x.shape[1] == weight.shape[1] and applies(x, offset, weight, bias, mask):
-        settings = (stride, padding, dilation, offset_groups)
-
-        def by_torch(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None, mask: Tensor | None) -> Tensor:
-            return by_sampling(x, offset, weight, bias, *settings, mask)
-
-        return native.deform_conv2d(x, offset, weight, bias, mask, settings, by_torch)
+        return native.deform_conv2d(x, offset, weight, bias, mask, at, by_sampling)
     if x.is_cuda:
         operation = by_sampling if torch.onnx.is_in_onnx_export() else by_kernel
     elif x.device.type == "cpu" and not (torch.jit.is_tracing() or torch.compiler.is_compiling()):
         wide = x.shape[1] // offset_groups >= _BAG_WIDTH and x.shape[1] == weight.shape[1]
         operation = by_bags if wide else by_sampling
-    y = operation(x, offset, weight, bias, mask, Taps(stride, padding, dilation, offset_groups))
+    y = operation(x, offset, weight, bias, mask, at)
     return y.contiguous(memory_format=torch.channels_last) if memory_format(x) is torch.channels_last else y
 
 
