@@ -141,13 +141,6 @@ class ConvLike(nn.Module):
         x, *condition = x if isinstance(x, list | tuple) else (x,)
         return self.act(self.bn(self.block(self.pre(x), *condition)))
 
-    def _load_from_state_dict(self, state_dict: Options, prefix: str, *args: Any) -> None:
-        """Of a state of another row (a stock `Conv`'s, met by key and shape) the norm takes gain and shift only."""
-        if self.block.state_dict() and not any(key.startswith(prefix + "block.") for key in state_dict):
-            for name in ("running_mean", "running_var", "num_batches_tracked"):
-                state_dict.pop(f"{prefix}bn.{name}", None)
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
     @torch.no_grad()
     def fuse(self) -> bool:
         """Prepare for inference in place: make the block one Conv2d if it can be, fold every BatchNorm.

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from yoloplug.bridge.trace import BUILD_ERRORS, run_row
-from yoloplug.hosts import stock_class
+from yoloplug.hosts import Inserted, stock_class
 from yoloplug.weights.align import INSERTED, Alignment, GraphRow, RowPair, align
 
 __all__ = ["aligned", "graph_rows", "has_rows", "image_channels"]
@@ -54,8 +54,8 @@ def graph_rows(network: Any) -> list[GraphRow]:
 def _row(i: int, row: nn.Module, shape: tuple[int, int, int] | None, widths: tuple[int, ...]) -> GraphRow:
     """shape: (C, H, W) of the row's map. A row that says it was inserted stands in no stock class's place."""
     one = row[0] if type(row) is nn.Sequential and len(row) else row  # the first of the row's repeats
-    kind = type(one)
     is_inserted = getattr(one, "preserves", False) == "inserted"
+    kind = type(one.block if isinstance(one, Inserted) else one)
     return GraphRow(
         index=i,
         kind=kind.__name__,

@@ -182,7 +182,7 @@ def _through(row: int, rows: Sequence[GraphRow], paired: Container[int]) -> int:
 
 
 def _kind(a: GraphRow, b: GraphRow) -> int:
-    if a.kind == b.kind:
+    if (a.kind, a.stock) == (b.kind, b.stock):
         return SAME_KIND
     if a.stock == b.stock:
         return SAME_STOCK

@@ -71,6 +71,22 @@ def test_preserve_keeps_what_the_model_computes(folder: Path, tmp_path: Path) ->
     assert (a - b).abs().max() < 1e-4 * a.abs().max()
 
 
+def test_a_stock_row_inserted_without_any_block_of_ours(folder: Path, tmp_path: Path) -> None:
+    """The hook leaves stock into stock to Ultralytics; the command aligns."""
+    yoloplug.swap("yolov8n.yaml", insert=[("Conv[256, 3, 1]", 4)], output=tmp_path / "my.yaml")
+    done = yoloplug.transfer(folder / "best.pt", tmp_path / "my.yaml", preserve=True)
+    assert done.placed == 1 and done.outcome.by_number < 0.1 * done.outcome.params
+    assert "row 5 Conv is inserted and stock: it changes what the model computes" in done.notes
+
+
+def test_blocks_of_c2f_inserted_so_that_they_do_nothing_are_named(folder: Path, tmp_path: Path) -> None:
+    yoloplug.swap("yolov8n.yaml", {"C2f": "C2f_gnConv"}, insert=[("C2f_gnConv", 4)], output=tmp_path / "my.yaml")
+    done = yoloplug.transfer(folder / "best.pt", tmp_path / "my.yaml", preserve=True)
+    row = done.outcome.rows[5]
+    assert (row.target.kind, row.source, row.notes) == ("C2f_gnConv", None, ["inserted: passes its input on at first"])
+    assert done.placed == 1
+
+
 def test_without_output_nothing_is_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["transfer", str(folder / "best.pt"), str(folder / "my.yaml")]) == 0

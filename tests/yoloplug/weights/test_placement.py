@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.yoloplug.weights.networks import Network, model, swapped, with_row, without_row
-from yoloplug.bridge.graph import aligned
+from yoloplug.bridge.graph import aligned, graph_rows
 from yoloplug.registry import BLOCKS
+from yoloplug.weights.align import GraphRow, align
 from yoloplug.weights.placement import Placement, placement
 
 BASES = ["yolov8n.yaml", "yolo11n.yaml", "yolo26n.yaml", "rtdetr-l.yaml", "yolov8n-p2.yaml", "yolov8n-p6.yaml"]
@@ -20,6 +21,11 @@ FAMILIES = sorted({name.partition("_")[2] for block in BLOCKS.values() for name 
 @functools.cache
 def trained(name: str) -> Network:
     return Network(model(name))
+
+
+@functools.cache
+def rows(name: str) -> list[GraphRow]:
+    return graph_rows(trained(name))
 
 
 def found(source: Network, target: Network) -> Placement:
@@ -34,7 +40,7 @@ def check_insertion(name: str, after: int, kind: str) -> None:
     """Every tensor of the source has its place, and it is in its own layer."""
     source, target = trained(name), Network(with_row(model(name), after, [1, kind, []]))
     expected = {renumbered(key, lambda i: i + (i > after)): key for key in source.state_dict()}
-    assert found(source, target).keys == expected
+    assert placement(align(rows(name), graph_rows(target)), source, target).keys == expected
 
 
 @pytest.mark.parametrize("name, after", FEW)
