@@ -6,6 +6,7 @@ the `strict` of a `zip`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.file_mutation import deep_replace
 from mutmut.mutation.mutators import mutation_operators, operator_string
 
+TABLE = re.compile(r"\dx\d+ \d")
 Operators = list[tuple[type[cst.CSTNode], Callable[[cst.CSTNode], Iterable[cst.CSTNode]]]]
 
 
@@ -62,7 +64,16 @@ def other_key(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         yield from list(operator_string(node))[:1]
 
 
-NUMBERS: Operators = [(cst.BaseNumber, other_number)]
+def other_width(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Each number of a table's text, such as "1x1 96, pool", one more."""
+    if isinstance(node, cst.SimpleString) and TABLE.search(node.value) and len(node.quote) == 1:  # no docstring
+        for found in re.finditer(r"\d+", node.value):
+            yield node.with_changes(
+                value=f"{node.value[: found.start()]}{int(found[0]) + 1}{node.value[found.end() :]}"
+            )
+
+
+NUMBERS: Operators = [(cst.BaseNumber, other_number), (cst.SimpleString, other_width)]
 ALL: Operators = [(kind, {operator_string: other_key}.get(operator, operator)) for kind, operator in mutation_operators]
 
 
