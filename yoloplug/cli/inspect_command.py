@@ -28,7 +28,11 @@ def run(args: argparse.Namespace) -> int:
         newer = "a newer one may: pip install -U yoloplug"
         lines += [
             f"missing  {', '.join(missing)}: not in yoloplug {__version__}, "
-            + (f"yoloplug {version} has: pip install 'yoloplug=={version}'" if version else newer),
+            + (
+                f"yoloplug {version} has: pip install 'yoloplug=={version}'"
+                if version not in ("", __version__)
+                else newer
+            ),
             "         a block of your own: import the module that registers it before you load the file",
         ]
     if found.foreign:

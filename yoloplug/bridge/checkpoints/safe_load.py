@@ -94,8 +94,9 @@ def missing_of_ours(names: Iterable[str], file: Path) -> str | None:
         module, _, attribute = name.rpartition(".")
         if name.startswith("yoloplug.") and _resolved(module, attribute) is None:
             version = written_by(file)
-            made = f"yoloplug {version}" if version else "another version"
-            wanted = f"'yoloplug=={version}'" if version else "-U yoloplug"
+            known = version not in ("", __version__)
+            made = f"yoloplug {version}" if known else "another version, or another checkout of this one"
+            wanted = f"'yoloplug=={version}'" if known else "-U yoloplug"
             return (
                 f"it names {name}, which yoloplug {__version__} does not have; it was made with {made}: pip install "
                 f"{wanted}; if the block is your own, import the module that registers it first"
