@@ -41,7 +41,7 @@ def verdict_in_one(comparison: Comparison) -> str:
         else f"Nothing is shown to be better than {base} in {metric}"
     ]
     for word, labels in groups.items():
-        shown = _listed(labels) if word in (WORSE, EQUIVALENT) or len(labels) < 3 else f"{len(labels)} others are"
+        shown = _listed(labels) if word in (WORSE, EQUIVALENT) or len(labels) < 3 else f"{len(labels)} models are"
         parts.append(f"{shown} {'as good' if word == EQUIVALENT else word}")
     return "; ".join(parts) + "."
 

@@ -140,4 +140,4 @@ def _refreshed(cell: Cell, source: Any, task: str, classes: int) -> tuple[Path, 
         state[name].copy_(random[name])
     path = cell.folder / "start.pt"
     write(path, lambda part: torch.save({"model": again, "train_args": {}}, part))
-    return path, sum(p.numel() for name, p in again.named_parameters() if name in lost and p.requires_grad)
+    return path, sum(p.numel() for name, p in again.named_parameters() if name in lost)

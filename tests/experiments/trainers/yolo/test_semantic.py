@@ -21,6 +21,7 @@ from experiments.run.run import run
 from experiments.spec.read import read_spec
 from experiments.spec.spec import Model
 from experiments.trainers.yolo import train as yolo_train
+from experiments.trainers.yolo.start import Start
 from segplug.evaluation.run import evaluate_predictions
 
 SPEC = """\
@@ -34,6 +35,9 @@ budget: {{epochs: {epochs}, imgsz: 64, batch: 2, workers: 0, threads: 1}}
 {extra}
 """
 YOLO = "{model: yolo26n-sem.yaml, imgsz: 96}"
+
+
+START = Start("yolo26n-sem.yaml", "semantic", None, {})
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +117,7 @@ def test_killed_while_the_optimiser_is_taken_out(tmp_path: Path) -> None:
     def never() -> Path:
         raise AssertionError("data are asked for")
 
-    last, diverged = yolo_train.train(cell, "yolo26n-sem.yaml", "semantic", never, {}, ledger)
+    last, diverged = yolo_train.train(cell, START, never, {}, ledger)
     assert last == weights / "last.pt" and diverged  # a loss was NaN; the line cut short is no epoch
     assert table.read_text().endswith("2,nan,0.4\n")  # nor will Ultralytics write the next one behind it
     best = torch.load(weights / "best.pt", weights_only=False)
@@ -122,7 +126,7 @@ def test_killed_while_the_optimiser_is_taken_out(tmp_path: Path) -> None:
     # Killed before even that: last.pt is whole, with its optimiser, and was the best.
     torch.save({"epoch": 1, "model": None, "ema": torch.nn.Linear(1, 1), "optimizer": {}}, weights / "last.pt")
     (weights / "best.pt").write_bytes(b"half a file")
-    yolo_train.train(cell, "yolo26n-sem.yaml", "semantic", never, {}, ledger)
+    yolo_train.train(cell, START, never, {}, ledger)
     for name in ("last", "best"):
         ended = torch.load(weights / f"{name}.pt", weights_only=False)
         assert ended["epoch"] == -1 and ended["optimizer"] is None
@@ -142,7 +146,7 @@ def test_a_damaged_table_is_told_before_training_goes_on(tmp_path: Path) -> None
     with pytest.raises(
         SpecError, match=r"results\.csv is no table of epochs .*; delete .*cell to train the cell again"
     ):
-        yolo_train.train(cell, "yolo26n-sem.yaml", "semantic", never, {}, Epochs(cell))
+        yolo_train.train(cell, START, never, {}, Epochs(cell))
 
 
 @pytest.mark.slow
@@ -156,8 +160,8 @@ def test_end_to_end_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (cell,) = plan(spec, tmp_path, out).cells
     report = yolo_train._report
 
-    def die_in_second_epoch(trainer: Any, epochs: Any) -> None:
-        report(trainer, epochs)
+    def die_in_second_epoch(trainer: Any, cell: Any, epochs: Any) -> None:
+        report(trainer, cell, epochs)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(yolo_train, "_report", die_in_second_epoch)

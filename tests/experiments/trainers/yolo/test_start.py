@@ -52,6 +52,7 @@ def spec(tmp_path: Path) -> Path:
     torch.manual_seed(5)
     trained: Any = DetectionModel(yaml_model_load(names["stock"]), verbose=False)
     trained.names = {0: "a", 1: "b", 2: "c"}
+    trained.requires_grad_(False)  # as Ultralytics leaves a checkpoint at the end of training
     torch.save({"model": trained, "train_args": {}, "epoch": -1}, tmp_path / "best.pt")
     draw_shapes(tmp_path / "data", train=2, val=1, side=64)
     (tmp_path / "spec.yaml").write_text(SPEC.format(**names))
