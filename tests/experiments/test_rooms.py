@@ -24,6 +24,7 @@ BELOW: dict[str, set[str]] = {
     "run": {"errors", "spec", "tasks", "cells", "evidence", "trainers"},
     "speed": {"metrics", "statistics"},
     "pretrained": {"evidence", "metrics", "trainers"},
+    "modes": set(),
     "demo": {"report", "run"},
     "cli": {"errors", "spec", "demo", "report", "run", "trainers"},
 }
