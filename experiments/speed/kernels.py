@@ -96,8 +96,8 @@ def main() -> None:
     print(native.status(), flush=True)
     if native.status().path is None:
         parser.exit(1)
-    rows = []
     for case in options.only or CASES:
+        rows = []
         for row in measure(case, options.runs):
             rows.append(row)
             beside = f", {row['of_conv']:.2f} of a Conv" if "of_conv" in row else ""
@@ -105,7 +105,7 @@ def main() -> None:
                 f"{case:14s} {row['mode']:18s} {row['of_torch']:.2f} of torch's {row['torch_ms']} ms{beside}",
                 flush=True,
             )
-    record("kernels", rows, key=lambda row: row["case"])
+        record("kernels", rows, key=lambda row: row["case"])
 
 
 if __name__ == "__main__":
