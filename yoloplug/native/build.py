@@ -22,7 +22,7 @@ PREBUILT = KERNELS / "kernels.so"
 _FLAGS = ("-O3", "-std=gnu11", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
 _NATIVE: tuple[tuple[str, ...], ...] = (("-march=native",), ("-mcpu=native",), ())
 _PORTABLE: tuple[tuple[str, ...], ...] = (("-DPORTABLE",), ())
-_SECONDS = 120
+_SECONDS = 600
 
 
 class BuildError(Exception):
