@@ -2,8 +2,6 @@
 
 from segplug.settings import SettingError
 
-__all__ = ["SpecError"]
-
 
 class SpecError(SettingError):
     """Something that cannot be run or read: `problem` with its remedy, and `key`, `path` and `line` of the spec."""

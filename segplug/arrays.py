@@ -5,8 +5,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Floats", "Mask", "Pixels", "Points"]
-
 Pixels: TypeAlias = NDArray[np.uint8]
 """(H, W, 3) RGB, or (H, W) of stored values."""
 Mask: TypeAlias = NDArray[np.bool_]

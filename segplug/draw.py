@@ -6,8 +6,6 @@ import numpy as np
 from segplug.arrays import Mask, Pixels
 from segplug.page.palette import CRACK, FALSE_ALARM, HIT, MISS, OUTCOMES, UNLABELLED, rgb
 
-__all__ = ["draw_comparison", "draw_overlay", "paint_outcomes", "shrunk"]
-
 LONGEST_PX = 1280
 STRIP_PX = 28
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 
 from yoloplug.names import choices
 
-__all__ = ["FilesFailed", "NonFiniteLoss", "SegplugError", "UnreadableError", "first_line", "one_line", "unknown_name"]
-
 
 class SegplugError(ValueError):
     """The message is the fault, which names the value or file, and behind a semicolon the remedy.

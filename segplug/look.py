@@ -22,8 +22,6 @@ from yoloplug.look.layer_cam import heat_map, outputs_of
 from yoloplug.look.views import View, views_of
 from yoloplug.names import nearest
 
-__all__ = ["Inspection"]
-
 LARGEST_PX = 1024
 Crop = tuple[int, int, int, int]
 

@@ -3,8 +3,6 @@
 import time
 from collections.abc import Callable
 
-__all__ = ["Note", "Progress", "duration", "silent"]
-
 Note = Callable[[str], None]
 """Takes one line of text for the user."""
 

@@ -11,8 +11,6 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin,
 from segplug.errors import SegplugError
 from yoloplug.names import choices, did_you_mean
 
-__all__ = ["REQUIRED", "Key", "SettingError", "Settings", "build", "number", "require", "setting", "typed"]
-
 T = TypeVar("T")
 REQUIRED = MISSING
 Key = tuple[str | int, ...]

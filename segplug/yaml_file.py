@@ -15,8 +15,6 @@ from segplug.errors import SegplugError, one_line
 from segplug.settings import Key, SettingError
 from yoloplug.limits import check_yaml
 
-__all__ = ["Document", "read_document", "read_yaml"]
-
 MAX_BYTES = 1 << 20
 
 

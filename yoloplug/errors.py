@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["YoloplugError"]
-
 
 class YoloplugError(ValueError):
     """A wish that cannot be met; the message names the file or value at fault and the remedy."""

@@ -19,20 +19,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "WriteError",
-    "atomic_path",
-    "read_csv",
-    "remove_leftovers",
-    "spreadsheet_cell",
-    "write",
-    "write_all",
-    "write_bytes",
-    "write_csv",
-    "write_json",
-    "write_text",
-]
-
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 _numbers = itertools.count()
 _FORMULA = re.compile(r"'*\s*[=+\-@]")

@@ -36,8 +36,6 @@ from yoloplug.preserve.source import alike, described, place, take_norm
 from yoloplug.registry import BLOCKS
 from yoloplug.version import __version__
 
-__all__ = ["HOSTS", "ConvLike", "Inserted", "host", "host_names", "placed", "stock_class"]
-
 
 class ScaleFreeNorm(CorrectedBatchNorm2d):
     """BatchNorm whose output does not depend on how large the block's values are.

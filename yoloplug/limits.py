@@ -4,21 +4,6 @@ from __future__ import annotations
 
 from yoloplug.errors import YoloplugError
 
-__all__ = [
-    "CLASSES",
-    "DEPTH",
-    "IMAGE_PX",
-    "IMGSZ",
-    "MULTIPLE",
-    "NODES",
-    "REPEATS",
-    "ROWS",
-    "TEXT",
-    "THREADS",
-    "check_imgsz",
-    "check_yaml",
-]
-
 IMGSZ = 16_384
 """Side of the network's input, pixels."""
 IMAGE_PX = 150_000_000

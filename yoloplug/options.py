@@ -15,8 +15,6 @@ from yoloplug.names import did_you_mean
 from yoloplug.preserve.beside import Preserve
 from yoloplug.registry import Block
 
-__all__ = ["Options", "build_block", "split_options", "take_preserve"]
-
 Options = dict[str, Any]
 
 

@@ -9,8 +9,6 @@ from typing import Literal, TypeVar, get_args
 from yoloplug.errors import YoloplugError
 from yoloplug.names import did_you_mean
 
-__all__ = ["BLOCKS", "Block", "Kind", "Place", "Tail", "UnknownBlock", "block", "register", "unknown"]
-
 Kind = Literal["conv", "keep"]
 """`conv`: cls(c1, c2, k, s, **options) sets width and stride. `keep`: cls(c, **options) keeps both."""
 

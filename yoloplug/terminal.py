@@ -15,8 +15,6 @@ from typing import Any
 
 from yoloplug.names import printable
 
-__all__ = ["add_debug", "run"]
-
 _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 _LONGEST = 2000  # characters of an error: a name in a data file may be of any length
 

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple, Protocol
 from experiments.errors import SpecError
 from experiments.spec.spec import Dataset, Model, Spec, file_name
 
-__all__ = ["Cell", "Checkpoint", "Data", "cell_keys"]
-
 
 class Data(Protocol):
     """A data set, opened once for all that is done with it: checks, subsets, training, evaluation, prediction."""

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from experiments.errors import SpecError
 
-__all__ = ["read_epochs"]
-
 
 def read_epochs(path: Path, remedy: str, needed: Sequence[str] = ("epoch",)) -> list[dict[str, float]]:
     """A row an epoch, a column a key, empty cells left out (not of `needed`); a repeated epoch comes again.

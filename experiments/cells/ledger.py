@@ -18,9 +18,6 @@ from experiments.cells.cell import Cell
 from experiments.cells.lock import owner_of
 from experiments.cells.record import read_json
 
-__all__ = ["ENDED", "Epochs", "State", "duration", "read_state"]
-
-
 ENDED = ("done", "diverged", "failed")
 SHOWN_SCORES = 4
 

@@ -21,8 +21,6 @@ from typing import Any
 
 import psutil
 
-__all__ = ["HEARTBEAT_S", "STALE_S", "CellLock", "LockLost", "Owner", "owner_of"]
-
 HEARTBEAT_S = 15.0
 STALE_S = 120.0
 """Above NFS's attribute cache of 60 s, within which another machine's heartbeat may be unseen."""

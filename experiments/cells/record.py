@@ -13,8 +13,6 @@ from typing import Any
 from experiments.errors import SpecError
 from yoloplug.cost.machine import cpu_name
 
-__all__ = ["commit_time", "environment", "hash_files", "read_json"]
-
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CODE = ("yoloplug", "segplug", "experiments", "model_yamls")
 _PACKAGES = {

@@ -8,8 +8,6 @@ from experiments.cells.record import read_json
 from experiments.errors import SpecError
 from yoloplug.files import write_json
 
-__all__ = ["ROW_SCHEMA", "Method", "Result", "Row", "read_row", "weights_text", "write_row"]
-
 ROW_SCHEMA = 2
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from experiments.errors import SpecError
 
-__all__ = ["StorageFull", "is_full", "storage_full"]
-
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # torch.save's RuntimeErrors, without errno, whichever of its writes was the first to fail.
 _TORCH_SAYS = ("PytorchStreamWriter failed", "iostream error", "unexpected pos")

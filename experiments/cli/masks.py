@@ -8,8 +8,6 @@ from segplug.cli.parser import add_command, add_flags, given_flags
 from segplug.data.source import DataSource
 from yoloplug.names import printable
 
-__all__ = ["add"]
-
 
 def add(commands: Any) -> None:
     command = commands.add_parser(

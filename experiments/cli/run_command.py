@@ -10,8 +10,6 @@ from experiments.spec.read import read_spec
 from experiments.spec.spec import LOGGERS
 from segplug.settings import SettingError
 
-__all__ = ["add_arguments", "run"]
-
 _ENGINE_OPTIONS = {
     "engine": "name",
     "jobs": "jobs",

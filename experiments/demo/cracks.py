@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from experiments.demo.texture import noise, save_image
 
-__all__ = ["draw_cracks"]
-
 Path2D = list[tuple[float, float, float]]  # x, y, width in px
 
 

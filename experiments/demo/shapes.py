@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from experiments.demo.texture import noise, save_image
 
-__all__ = ["CLASSES", "draw_shapes"]
-
 CLASSES = ("circle", "square", "triangle")
 Box = tuple[int, float, float, float, float]
 

@@ -4,8 +4,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["noise", "save_image"]
-
 
 def noise(rng: np.random.Generator, side: int, coarsest: int) -> NDArray[np.float32]:
     """(side, side) of zero mean and unit deviation: octaves from single pixels to blotches of `coarsest` px."""

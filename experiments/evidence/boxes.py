@@ -15,8 +15,6 @@ from experiments.metrics.box_matching import Items, box_iou, by_image, match_box
 from experiments.metrics.coco_ap import CocoImages
 from segplug.page.palette import FALSE_ALARM, HIT, MISS
 
-__all__ = ["PREDICTIONS", "TARGETS", "open_images", "open_panels"]
-
 TARGETS, PREDICTIONS = "ground_truth.json", "predictions.json"
 _SHOWN_CONFIDENCE = 0.25  # boxes of less are not drawn
 

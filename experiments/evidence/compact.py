@@ -10,8 +10,6 @@ from typing import TypeVar
 
 from experiments.errors import SpecError
 
-__all__ = ["COMPACT", "opened"]
-
 COMPACT = "compact.npz"
 T = TypeVar("T")
 

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from experiments.cells.row import Row
 
-__all__ = ["Evidence", "ImageSet", "Panels"]
-
 
 class ImageSet(Protocol):
     """Scored images of one cell."""

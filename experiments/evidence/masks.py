@@ -32,9 +32,6 @@ from segplug.metrics import Contributions
 from segplug.metrics.curve import AP_BINS, THRESHOLDS
 from segplug.page.palette import FALSE_ALARM, HIT, MISS, rgb
 
-__all__ = ["FILES", "CrackImages", "name_photos", "open_images", "open_panels", "save_masks", "save_target",
-           "shrink_mask"]  # fmt: skip
-
 FILES: dict[str, Any] = {"per_image": ["per_image.json"], "contributions": "per_image.npz", "masks": "masks.npz"}
 Mask = NDArray[np.bool_]
 

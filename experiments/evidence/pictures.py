@@ -14,9 +14,6 @@ from experiments.errors import SpecError
 from segplug.data.images.reading import UNREADABLE
 from yoloplug.files import write
 
-__all__ = ["KEPT", "RUN_AGAIN", "SIDE_PX", "enlarged", "has_pictures", "jpeg", "kept", "read_picture", "save_picture",
-           "save_pictures", "shrunk"]  # fmt: skip
-
 KEPT, SIDE_PX, ENLARGE_TO_PX = 200, 512, 400
 RUN_AGAIN = "the cell's row.json"
 

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from experiments.evidence.evidence import ImageSet
 from experiments.metrics.coco_ap import CLASS_AP
 
-__all__ = ["score_images", "score_subsets"]
-
 
 def score_images(images: ImageSet, keep: NDArray[np.bool_] | None = None) -> dict[str, dict[str, float | None]]:
     """A row's `metrics` and `per_class` (AP by class, of detection), of all images or those kept, (images,)."""

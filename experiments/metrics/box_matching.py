@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-__all__ = ["FOREGROUND_IOU", "Items", "box_iou", "by_image", "crowds", "match_boxes", "same_class"]
-
 FOREGROUND_IOU = 0.5
 Items = list[dict[str, Any]]  # of COCO annotations or results
 Bools = NDArray[np.bool_]

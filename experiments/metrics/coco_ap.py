@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from experiments.metrics.box_matching import Items, box_iou, crowds, match_boxes
 from yoloplug.files import write
 
-__all__ = ["CLASS_AP", "METRICS", "CocoImages", "Matches", "average_precision", "over_recalls"]
-
 METRICS = ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L", "AR1", "AR10", "AR100", "AR_S", "AR_M", "AR_L")
 CLASS_AP = "AP of "  # and a class's name: its AP
 _IOUS = np.linspace(0.5, 0.95, 10)

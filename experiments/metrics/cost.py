@@ -8,8 +8,6 @@ from torch import nn
 from yoloplug.cost.flops import count_flops, count_parameters
 from yoloplug.cost.timing import latency_ms
 
-__all__ = ["cost"]
-
 
 def cost(
     model: nn.Module, fused: nn.Module, imgsz: int, device_name: str, latency_runs: int, latency_warmup: int

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from segplug.metrics import count_within, distance_to_outline
 
-__all__ = ["CRACK_ERRORS", "EDGE_PX", "CrackErrors"]
-
 EDGE_PX = 2
 CRACK_ERRORS = ("too_wide", "too_thin", "false_alarm", "missed")
 Mask = NDArray[np.bool_]

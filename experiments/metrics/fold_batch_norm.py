@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["fold_batch_norm"]
-
 _TOLERANCE = 1e-3
 
 

@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from experiments.metrics.box_matching import FOREGROUND_IOU, box_iou, by_image, match_boxes, same_class
 from experiments.metrics.coco_ap import over_recalls
 
-__all__ = ["ERROR_TYPES", "error_types"]
-
 ERROR_TYPES = ("classification", "localisation", "both", "duplicate", "background", "missed")
 BACKGROUND_IOU, MOST = 0.1, 100
 _RECALLS = np.arange(101) / 100  # as tidecv has them; COCOeval's 0.35 is a last bit larger

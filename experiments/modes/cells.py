@@ -14,8 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Row", "latest", "ran", "read", "write"]
-
 Row = dict[str, Any]
 """table, row, column; failed: the stage that did, "" for none; why: in words; seconds: of processor time; versions."""
 

@@ -13,8 +13,6 @@ from ultralytics import YOLO
 from experiments.modes.place import IMGSZ, Place
 from yoloplug.bridge.training import train_in_bf16
 
-__all__ = ["FAMILIES", "MODES"]
-
 FAMILIES = {
     "stock": "",
     "merged branches": "DBB",

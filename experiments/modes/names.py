@@ -23,8 +23,6 @@ from yoloplug.modelfile.file import ModelFile, edited, read
 from yoloplug.modelfile.insertion import planned
 from yoloplug.modelfile.report import traced
 
-__all__ = ["CASES", "FAMILIES", "MISSING", "TASKS", "outcomes", "row_names"]
-
 FAMILIES = {"v8": "yolov8n", "11": "yolo11n", "12": "yolo12n", "26": "yolo26n", "RT-DETR": "rtdetr-l"}
 TASKS = {"detect": "", "segment": "-seg", "pose": "-pose", "obb": "-obb", "classify": "-cls", "semantic": "-sem"}
 GROUP = 24

@@ -9,8 +9,6 @@ from experiments.modes.cells import Row
 from experiments.modes.modes import FAMILIES, MODES
 from experiments.modes.names import CASES, MISSING
 
-__all__ = ["page"]
-
 HEAD = """\
 # Which modes work with which blocks?
 

@@ -10,8 +10,6 @@ import cv2
 import numpy as np
 from ultralytics import YOLO
 
-__all__ = ["IMGSZ", "Place", "drawn"]
-
 IMGSZ = 64
 
 

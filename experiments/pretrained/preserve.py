@@ -35,8 +35,6 @@ from yoloplug.bridge.training import quiet
 from yoloplug.files import write_text
 from yoloplug.hosts import ConvLike
 
-__all__ = ["changed", "main", "swapped"]
-
 Row = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,8 +16,6 @@ from experiments.report.rows import Run
 from experiments.statistics import CellKey, Pair, Sampled, Statistics, Verdict, verdicts
 from experiments.tasks import TASKS, Task
 
-__all__ = ["Comparison", "compare"]
-
 # What must be equal for two rows to stand in one table.
 _SAME = tuple("name task dataset dataset_hash split budget protocol options baseline groups margin".split())
 

@@ -7,8 +7,6 @@ from experiments.evidence import Panels, evidence_of
 from experiments.evidence.pictures import KEPT
 from experiments.report.comparison import Comparison
 
-__all__ = ["Choice", "Example", "ImageScores", "choose", "examples", "how_chosen"]
-
 _LEAST = 0.005  # what two digits show
 ImageScores = dict[str, dict[int, dict[int, float]]]  # label -> seed -> index of the image -> score
 

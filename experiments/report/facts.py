@@ -7,8 +7,6 @@ from experiments.cells.row import Method, Row, weights_text
 from experiments.report.comparison import Comparison
 from experiments.report.rows import Run
 
-__all__ = ["Facts", "environment_facts", "method_facts", "reproduce", "unfinished"]
-
 Facts = list[tuple[str, str]]
 
 

@@ -11,8 +11,6 @@ from experiments.evidence import ImageSet
 from experiments.spec.photos import photos_by_rule
 from experiments.statistics import Sampled, effective_number, image_samples
 
-__all__ = ["Resampled"]
-
 _CLOSE = 1e-6
 
 

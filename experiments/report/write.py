@@ -11,8 +11,6 @@ from experiments.report.forms.table_csv import csv_table
 from experiments.report.rows import read_run
 from yoloplug.files import write_all
 
-__all__ = ["write_report"]
-
 
 def write_report(folders: list[Path], out: Path) -> Path:
     """Write report.html, report.md, table.tex, table.csv and plots/*.png and *.svg; the HTML's path.

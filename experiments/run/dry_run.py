@@ -16,8 +16,6 @@ from experiments.spec.budget import Engine
 from experiments.trainers import trainer_at, trainer_name
 from yoloplug.cost.timing import interleaved_ms
 
-__all__ = ["Pace", "dry_run", "finish_s", "pace_of"]
-
 WARMUP, TIMED = 2, 3
 
 

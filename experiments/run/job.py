@@ -19,8 +19,6 @@ from experiments.errors import SpecError
 from experiments.trainers import trainer_at
 from yoloplug.files import write_json
 
-__all__ = ["POLL_S", "Job", "attempt", "give_up", "work"]
-
 POLL_S = 2.0
 """How often a cell in another worker's hands is looked at again."""
 

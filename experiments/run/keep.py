@@ -9,8 +9,6 @@ from experiments.evidence import evidence_of
 from experiments.evidence.compact import COMPACT
 from experiments.tasks import TASKS
 
-__all__ = ["keep"]
-
 
 def keep(run: Path, to: Path) -> int:
     """Copy spec, rows and curves of every finished cell, and write what its images add to the metrics; bytes in all.

@@ -17,8 +17,6 @@ from rich.text import Text
 from experiments.cells.ledger import State, duration
 from experiments.run.plan import Plan
 
-__all__ = ["is_live", "lines", "summary", "table", "watching"]
-
 _EVERY_S = 2.0
 _ORDER = ("running", "failed", "to resume", "to run", "diverged", "done")
 

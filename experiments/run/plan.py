@@ -18,8 +18,6 @@ from experiments.spec.spec import Spec
 from experiments.trainers import trainer_at, trainer_name
 from yoloplug.names import choices
 
-__all__ = ["Plan", "plan"]
-
 
 @dataclass(frozen=True)
 class Plan:

@@ -11,8 +11,6 @@ from experiments.spec.budget import Budget, Protocol
 from experiments.spec.spec import Model
 from experiments.trainers import trainer_at, trainer_name
 
-__all__ = ["retime"]
-
 
 def retime(folder: Path, say: Callable[[str], None] = print) -> int:
     """Put new `cost` into every row whose weights are still there; the number of rows. Raises SpecError without any.

@@ -16,8 +16,6 @@ from experiments.spec.read import SpecFile
 from experiments.trainers import trainer_name
 from yoloplug.files import write_json, write_text
 
-__all__ = ["run"]
-
 
 def run(
     spec: SpecFile | Path,

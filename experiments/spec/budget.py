@@ -6,8 +6,6 @@ from typing import ClassVar, Literal
 from segplug.settings import SettingError, Settings, number, require
 from yoloplug.names import choices
 
-__all__ = ["MOST_THREADS", "Budget", "Engine", "Protocol", "changed"]
-
 MOST_THREADS = 1024
 _MOST = 1_000_000
 # Engine -> the keys that it reads.

@@ -8,8 +8,6 @@ from experiments.errors import SpecError
 from segplug.data.groups import read_groups
 from segplug.data.images.listing import IMAGE_SUFFIXES
 
-__all__ = ["photos_by_list", "photos_by_rule"]
-
 
 def photos_by_rule(rule: str, names: Sequence[str]) -> dict[str, str]:
     """Image -> its photo: what the rule's first group matches from the start of the name, its suffix left out.

@@ -12,8 +12,6 @@ from segplug.settings import Key, SettingError, build
 from segplug.yaml_file import Document, read_document
 from yoloplug.errors import YoloplugError
 
-__all__ = ["SpecFile", "read_spec"]
-
 
 @dataclass(frozen=True)
 class SpecFile:

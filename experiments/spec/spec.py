@@ -9,8 +9,6 @@ from experiments.tasks import TASKS
 from segplug.settings import SettingError, Settings, number, require
 from yoloplug.names import choices
 
-__all__ = ["LOGGERS", "MOST_CELLS", "Claim", "Dataset", "Model", "Spec", "Subset", "file_name"]
-
 LOGGERS = ("tensorboard", "mlflow", "wandb")
 MOST_CELLS = 10_000
 MOST_SEED = 2**32 - 1  # what NumPy takes

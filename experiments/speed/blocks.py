@@ -25,8 +25,6 @@ from experiments.speed.formulations import FORMULATIONS
 from experiments.speed.results import record
 from yoloplug import BLOCKS
 
-__all__ = ["build", "main", "measure", "peak_mib"]
-
 SHAPES = ((64, 80), (256, 20))
 """Channels, and side of the square map, of an early and a late layer of a detector; batch 4."""
 

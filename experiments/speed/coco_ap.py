@@ -21,8 +21,6 @@ from experiments.metrics.coco_ap import CocoImages
 from experiments.speed.results import record
 from experiments.statistics.interval import image_samples
 
-__all__ = ["cell", "main", "synthetic"]
-
 CLASSES = 3
 
 

@@ -22,8 +22,6 @@ from segplug.inference.tiling import tile_count, tiled_probability
 from yoloplug import gnConv
 from yoloplug.bridge.model import load
 
-__all__ = ["main"]
-
 Make = Callable[[int], Callable[[], object]]
 
 

@@ -22,8 +22,6 @@ from experiments.speed.results import record
 from segplug.models.scsegamba import SCSegamba
 from yoloplug import native
 
-__all__ = ["CASES", "main", "measure"]
-
 OF_CONV = {"Involution": 1.0, "DDF": 1.0, "DynamicFilter": 1.0, "DCNv1": 2.5, "DCNv2": 2.5, "DCNv3": 2.5, "DCNv4": 2.5}
 """Block -> what forward and backward may take of a Conv's at (4, 64, 80, 80): issue 16's targets."""
 

@@ -20,8 +20,6 @@ from experiments.speed.results import record
 from yoloplug.bridge.model import fused, load
 from yoloplug.cost.timing import tensors
 
-__all__ = ["main"]
-
 BF16 = ("yolov8n.yaml", "yolov8n-C2f_gnConv.yaml", "yolov8n-C2f_DCNv2.yaml", "yolov8n-C2f_SCConv.yaml")
 FUSED = tuple(f"yolov8n-C2f_{name}.yaml" for name in ("ACBlock", "DBB", "DOConv", "RepVGGBlock"))
 

@@ -19,8 +19,6 @@ from yoloplug import BLOCKS
 from yoloplug.cost.machine import cpu_name
 from yoloplug.files import write_text
 
-__all__ = ["record", "write_page"]
-
 Row = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[2]

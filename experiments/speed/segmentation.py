@@ -42,8 +42,6 @@ from segplug.training.crops.crop import TrainCrop
 from segplug.training.loaders import train_loader
 from segplug.training.run import train
 
-__all__ = ["main", "raster", "thresholds", "training"]
-
 BATCH, CROP = 8, 256
 Row = dict[str, Any]
 

@@ -17,8 +17,6 @@ from scipy.stats import trim_mean
 
 from experiments.statistics.interval import LEVEL
 
-__all__ = ["Aggregate", "Runs", "aggregate"]
-
 Floats = NDArray[np.float64]
 
 

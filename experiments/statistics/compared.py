@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from experiments.statistics.aggregate import Runs
 from experiments.statistics.interval import LEAST_SEEDS, Interval, SeedSpread, interval, seed_spread
 
-__all__ = ["NO_FILE", "CellKey", "Sampled", "Statistics"]
-
 NO_FILE = "per-image file missing"
 CellKey = tuple[str, int]  # label of the model, seed
 

@@ -20,8 +20,6 @@ from scipy.special import stdtrit
 from experiments.metrics.coco_ap import Matches, average_precision
 from experiments.statistics.interval import Interval, effective_number, image_samples, interval
 
-__all__ = ["SCENARIOS", "Drawn", "coverage", "effects", "line"]
-
 Floats = NDArray[np.float64]
 SAMPLES, RUNS = 200, 4000
 # Test images of each of DeepCrack's photos: 237 of 60.

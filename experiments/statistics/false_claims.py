@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from experiments.statistics.interval import LEVEL, Interval, SeedSpread, image_samples, interval, seed_spread
 from experiments.statistics.verdict import holm
 
-__all__ = ["SCENARIOS", "Scenario", "false_claims"]
-
 Floats = NDArray[np.float64]
 IMAGES, SAMPLES, RUNS = 100, 200, 4000
 

@@ -25,9 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-__all__ = ["LEAST_SEEDS", "LEVEL", "SAMPLES", "Interval", "SeedSpread", "effective_number", "image_samples", "interval",
-           "seed_spread"]  # fmt: skip
-
 LEVEL = 0.95
 LEAST_SEEDS = 3
 SAMPLES = 1000

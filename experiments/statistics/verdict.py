@@ -15,9 +15,6 @@ from scipy.special import nctdtrinc, stdtr, stdtrit
 from experiments.statistics.compared import Statistics
 from experiments.statistics.interval import LEVEL, Interval
 
-__all__ = ["BETTER", "DIVERGED", "EQUIVALENT", "INSUFFICIENT", "POWER", "WORSE", "Pair", "Verdict", "detectable",
-           "holm", "verdicts"]  # fmt: skip
-
 BETTER, WORSE, EQUIVALENT = "better", "worse", "equivalent"
 INSUFFICIENT, DIVERGED = "insufficient evidence", "diverged (NaN)"
 POWER = 0.8

@@ -2,8 +2,6 @@
 
 from experiments.tasks.task import Task
 
-__all__ = ["DETECTION"]
-
 DETECTION = Task(
     title="object detection",
     trainers={"yaml": "experiments.trainers.yolo.detect"},

@@ -2,8 +2,6 @@
 
 from experiments.tasks.task import Task
 
-__all__ = ["SEGMENTATION"]
-
 SEGMENTATION = Task(
     title="crack segmentation",
     trainers={

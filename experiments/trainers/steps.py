@@ -12,8 +12,6 @@ from experiments.cells.cell import Cell
 from experiments.metrics.cost import torch_device
 from experiments.trainers.trainer import Steps
 
-__all__ = ["placed", "timed_steps"]
-
 
 def placed(cell: Cell, model: nn.Module) -> torch.device:
     """The device of the budget; the model goes there, in the memory format in which it is trained."""

@@ -11,8 +11,6 @@ from experiments.spec.budget import Budget
 from experiments.spec.budget import Protocol as Measured
 from experiments.spec.spec import Dataset, Model
 
-__all__ = ["Steps", "Trainer"]
-
 
 class Steps(NamedTuple):
     """`train`: one step at the budget's batch and size. `forward`: one evaluation image. And how often.

@@ -9,8 +9,6 @@ from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 from yoloplug.names import printable
 
-__all__ = ["add"]
-
 EXAMPLE = r"segplug check data/deepcrack --source-rule '(.+?)(?:-\d+)?$' --json check.json"
 
 

@@ -6,8 +6,6 @@ from typing import Any
 
 from segplug.cli.parser import add_command, called, note
 
-__all__ = ["add"]
-
 
 def add(commands: Any) -> None:
     """Add the subcommand's parser."""

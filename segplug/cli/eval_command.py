@@ -8,8 +8,6 @@ from segplug.cli.parser import add_command, add_flags, called, given_flags, note
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 
-__all__ = ["add"]
-
 EXAMPLE = "segplug eval runs/segplug/gbcnet/best.ckpt --data data/deepcrack --out scores"
 
 

@@ -6,8 +6,6 @@ from typing import Any
 
 from segplug.cli.parser import add_command, called, numbers
 
-__all__ = ["add"]
-
 EXAMPLE = "segplug export runs/segplug/gbcnet/best.ckpt --format onnx --out cracks.onnx"
 
 

@@ -7,8 +7,6 @@ from typing import Any
 from segplug.cli.parser import add_command
 from yoloplug.look import FORMATS, KINDS
 
-__all__ = ["add"]
-
 EXAMPLE = "segplug look best.ckpt wall.jpg; then: segplug look best.ckpt wall.jpg --layer decoder.fusions.2"
 
 

@@ -7,8 +7,6 @@ from typing import Any
 from segplug.cli.parser import add_command, add_place_flags, called, note
 from segplug.errors import FilesFailed
 
-__all__ = ["add"]
-
 EXAMPLE = "segplug measure found/masks --images photos --mm-per-px 0.4 --out report"
 SCALES = (
     ("mm_per_px", "known: millimetres a pixel"),

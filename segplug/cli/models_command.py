@@ -8,8 +8,6 @@ from segplug.errors import SegplugError
 from segplug.models.architectures import ARCHITECTURES, installed_encoders
 from segplug.weights import DEFAULT, SHIPPED
 
-__all__ = ["add"]
-
 
 def add(commands: Any) -> None:
     """Add the subcommand's parser."""

@@ -12,8 +12,6 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from yoloplug.names import printable
 from yoloplug.terminal import add_debug
 
-__all__ = ["add_command", "add_flags", "add_place_flags", "called", "given_flags", "note", "numbers"]
-
 T = TypeVar("T")
 
 

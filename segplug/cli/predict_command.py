@@ -8,8 +8,6 @@ from segplug.cli.parser import add_command, add_place_flags, called, note, numbe
 from segplug.errors import SegplugError
 from segplug.weights import DEFAULT, MODEL_SUFFIXES
 
-__all__ = ["add"]
-
 EXAMPLE = "segplug predict photos --model runs/segplug/gbcnet/best.ckpt --out found --save masks,overlays,polygons"
 
 

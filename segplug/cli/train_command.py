@@ -9,8 +9,6 @@ from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 from segplug.training.config import TrainConfig, read_settings
 
-__all__ = ["add"]
-
 EXAMPLE = (
     "segplug train --data data/deepcrack --model gbcnet --decoder-block GBC --epochs 100 --schedule poly "
     '--loss "0.83*bce + 0.17*dice" --ema 0.999 --out runs/gbc; the same with another seed: '

@@ -8,8 +8,6 @@ from pathlib import Path
 from segplug.data.text_files import read_text
 from segplug.errors import SegplugError
 
-__all__ = ["columns", "read_table"]
-
 
 def columns(path: Path) -> list[str]:
     """The names in the first row, lower case; empty for a file that is no text."""

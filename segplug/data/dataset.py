@@ -18,8 +18,6 @@ from segplug.data.sample import Contents, Sample, read_sample
 from segplug.errors import SegplugError
 from segplug.notes import Note, silent
 
-__all__ = ["Arrays", "CrackDataset", "EpochSampler"]
-
 CACHE_BYTES = 2 << 30
 
 Arrays = tuple[Pixels, Pixels]

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from segplug.errors import SegplugError
 
-__all__ = ["Finding", "some"]
-
 
 @dataclass(frozen=True)
 class Finding:

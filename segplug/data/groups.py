@@ -9,8 +9,6 @@ from segplug.data.csv_table import read_table
 from segplug.data.sample import Sample
 from segplug.errors import SegplugError
 
-__all__ = ["by_source", "read_groups"]
-
 
 def by_source(samples: Sequence[Sample], rule: str | None) -> dict[str, list[Sample]]:
     """Source -> its samples. A sample's `group` comes first, then `rule`, else it is its own source.

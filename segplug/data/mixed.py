@@ -10,8 +10,6 @@ from torch.utils.data import Dataset
 from segplug.data.dataset import Arrays, CrackDataset
 from segplug.data.sample import Sample
 
-__all__ = ["MixedDataset"]
-
 
 class MixedDataset(Dataset[tuple[Tensor, Tensor]]):
     """The parts one behind the other; used as a CrackDataset, of which each keeps its masks' encoding."""

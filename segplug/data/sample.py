@@ -10,8 +10,6 @@ from segplug.data.labels import Label
 from segplug.data.labels.mask_file import read_mask
 from segplug.errors import SegplugError
 
-__all__ = ["Contents", "Sample", "known_pixels", "read_sample"]
-
 
 @dataclass(frozen=True)
 class Sample:

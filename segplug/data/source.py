@@ -9,8 +9,6 @@ from typing import Literal
 from segplug.data.labels.mask_encoding import MaskRules
 from segplug.settings import REQUIRED, SettingError, Settings, setting
 
-__all__ = ["DataFormat", "DataSource"]
-
 DataFormat = Literal["auto", "folders", "csv", "yolo", "coco", "cfd", "labelme", "semantic"]
 
 

@@ -12,8 +12,6 @@ from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 from segplug.notes import Note, silent
 
-__all__ = ["split_train_val", "train_val_samples"]
-
 
 def train_val_samples(
     source: CrackData | DataSource | Path | str, fraction: float, seed: int, note: Note = silent

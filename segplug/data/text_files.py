@@ -6,8 +6,6 @@ from typing import Any
 
 from segplug.errors import SegplugError
 
-__all__ = ["is_file", "read_json", "read_text"]
-
 MAX_BYTES = 1 << 30
 
 

@@ -9,8 +9,6 @@ from segplug.arrays import Mask
 from segplug.data.finding import some
 from segplug.errors import SegplugError
 
-__all__ = ["kept_images"]
-
 
 def kept_images(file: Path, images: Sequence[Path]) -> Mask:
     """(n,): False where `file` lists the image by name or the end of its path, suffix or not.

@@ -31,8 +31,6 @@ from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, target_in
 from segplug.models.create import parameters
 from segplug.notes import Note, silent
 
-__all__ = ["evaluate", "evaluate_predictions"]
-
 CACHE_BYTES = 256 << 20
 MOST_PICTURES = 1000
 # Of each image: its place in the split, (H, W, 3) image, labelled and predicted cracks (H, W), False without a label.

@@ -18,8 +18,6 @@ from segplug.data.labels.mask_file import read_grey
 from segplug.data.sample import Sample
 from segplug.errors import SegplugError
 
-__all__ = ["PredictionFolder", "log_odds"]
-
 REMEDY = "save masks as 8-bit 0/255, probabilities as float .npy or 8-bit grey from 0 to 255"
 FLOAT_STEP = 1e-6
 

@@ -10,8 +10,6 @@ from segplug.evaluation.worst import WorstImages
 from segplug.metrics import DEFINITIONS, Contributions
 from yoloplug import files
 
-__all__ = ["FILES", "check_out", "score_table", "write_scores"]
-
 FILES = (".json", ".npz")  # what `out` may end in; anything else is a folder
 
 

@@ -7,8 +7,6 @@ import numpy as np
 from segplug.arrays import Mask
 from segplug.measurement.mask import measure_mask
 
-__all__ = ["SizeBias", "size_lines"]
-
 SIZES = ("mean_width_px", "max_width_px", "length_px")
 
 

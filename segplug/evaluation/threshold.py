@@ -14,8 +14,6 @@ from segplug.errors import SegplugError
 from segplug.metrics import MetricSum
 from segplug.notes import Note, silent
 
-__all__ = ["best_threshold", "threshold_samples"]
-
 
 def threshold_samples(data: CrackData, source: str, scored: Sequence[Sample], trained: dict[str, Any]) -> list[Sample]:
     """The samples of split `source` ("val" or "train") to choose a threshold on.

@@ -8,8 +8,6 @@ from segplug.data.dataset import CrackDataset
 from segplug.data.images.writing import write_picture
 from segplug.draw import draw_comparison
 
-__all__ = ["WorstImages"]
-
 
 class WorstImages:
     """Keeps the predictions of the `keep` images of lowest IoU, whatever the number of images."""

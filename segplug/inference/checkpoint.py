@@ -17,8 +17,6 @@ from segplug.models.preprocessing import IMAGENET, Preprocessing
 from segplug.weights import model_file
 from yoloplug.files import write
 
-__all__ = ["EMA", "FORMAT", "MODEL", "AtomicCheckpointIO", "load_model", "read_checkpoint", "weights_digest"]
-
 FORMAT = 1
 MODEL = "model."
 EMA = "ema.module."

@@ -30,8 +30,6 @@ from segplug.inference.torch_model import ABOUT, load_exported
 from segplug.models.preprocessing import preprocessing_of
 from yoloplug.files import write
 
-__all__ = ["TOLERANCE", "Exported", "Format", "export_model"]
-
 Format = Literal["onnx", "torchscript", "exported", "half"]
 SUFFIXES = {"onnx": ".onnx", "torchscript": ".torchscript", "exported": ".pt2", "half": ".ckpt"}
 TOLERANCE = 1e-4

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from segplug.inference.checkpoint import MODEL, weights_digest
 
-__all__ = ["save_half"]
-
 
 def save_half(
     network: nn.Module, trained: Mapping[str, Any], path: Path, threshold: float, scales: Sequence[float]

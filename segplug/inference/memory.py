@@ -3,8 +3,6 @@
 import ctypes
 import platform
 
-__all__ = ["keep_freed_memory"]
-
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # as glibc's malloc.h numbers them
 _LARGEST = 1 << 30
 

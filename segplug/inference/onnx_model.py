@@ -10,8 +10,6 @@ from segplug.arrays import Floats, Pixels
 from segplug.errors import SegplugError, first_line
 from segplug.inference.stored import check_about, check_seal
 
-__all__ = ["PREFIX", "OnnxModel", "import_export_extra"]
-
 PREFIX = "segplug."
 """Begins the names of our metadata entries; their values are JSON."""
 

@@ -15,8 +15,6 @@ from segplug.errors import SegplugError
 from segplug.inference.tiling import check_tile, tiled_probability
 from segplug.weights import model_file
 
-__all__ = ["Predictor", "load"]
-
 DEFAULT_THRESHOLD = 0.5
 EXPORTED = {".pt2", ".torchscript"}
 

@@ -17,8 +17,6 @@ from typing import Any
 
 from segplug.errors import SegplugError
 
-__all__ = ["EMPTY_SEAL", "SEAL", "TORCH_REFUSES", "check_about", "check_archive", "check_seal", "require", "seal"]
-
 SEAL = "sha256"
 EMPTY_SEAL = "0" * 64
 _SEALED = re.compile(rb'segplug\.sha256.{0,8}?"([0-9a-f]{64})"', re.DOTALL)

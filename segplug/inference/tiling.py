@@ -11,8 +11,6 @@ import numpy as np
 from segplug.arrays import Floats, Pixels, Points
 from segplug.errors import SegplugError
 
-__all__ = ["ALIGN_PX", "OVERLAP", "check_tile", "probability_strips", "tile_count", "tiled_probability"]
-
 ALIGN_PX = 32
 OVERLAP = 128
 """Pixels that neighbouring tiles share at least."""

@@ -14,8 +14,6 @@ from segplug.errors import SegplugError, first_line
 from segplug.inference.stored import TORCH_REFUSES, check_about, check_archive
 from segplug.models.padding import crop_to, pad_to_multiple
 
-__all__ = ["ABOUT", "ExportedModel", "load_exported"]
-
 ABOUT = "segplug.json"
 """File inside the archive with what is known of the model."""
 

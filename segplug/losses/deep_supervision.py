@@ -8,8 +8,6 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-__all__ = ["supervised_loss"]
-
 
 def supervised_loss(
     loss: Callable[[Tensor, Tensor], Tensor], output: Tensor | tuple[Tensor, ...], mask: Tensor

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from segplug.data.labels import NO_LABEL
 
-__all__ = ["dice", "tversky"]
-
 
 def dice(logits: Tensor, mask: Tensor, smooth: float = 1.0, per_image: bool = False) -> Tensor:
     """1 - (2·Σpt + s) / (Σp + Σt + s), sums over labelled pixels of the batch, or per image and then the mean."""

@@ -10,8 +10,6 @@ from torch.nn import functional as F
 
 from segplug.data.labels import NO_LABEL
 
-__all__ = ["bce", "focal", "lovasz"]
-
 
 def bce(logits: Tensor, mask: Tensor, pos_weight: float = 1.0) -> Tensor:
     """Mean binary cross entropy of labelled pixels; crack pixels count `pos_weight` times."""

@@ -13,8 +13,6 @@ from torch.nn import functional as F
 
 from segplug.data.labels import NO_LABEL
 
-__all__ = ["cldice", "soft_skeleton"]
-
 
 def cldice(logits: Tensor, mask: Tensor, iterations: int = 10, smooth: float = 1.0) -> Tensor:
     """1 - 2·P·S / (P + S), with P the share of the prediction's skeleton in the crack and S that of the crack's in p.

@@ -14,8 +14,6 @@ from segplug.losses.overlap import dice, tversky
 from segplug.losses.pixels import bce, focal, lovasz
 from segplug.losses.topology import cldice
 
-__all__ = ["LOSSES", "LossSum"]
-
 LOSSES: dict[str, Callable[..., Tensor]] = {f.__name__: f for f in (bce, dice, focal, tversky, lovasz, cldice)}
 
 

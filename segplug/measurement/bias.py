@@ -8,8 +8,6 @@ from pathlib import Path
 
 from segplug.errors import SegplugError
 
-__all__ = ["ModelBias", "Ratio"]
-
 
 @dataclass(frozen=True)
 class Ratio:

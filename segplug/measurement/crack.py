@@ -5,8 +5,6 @@ from typing import Any
 
 from segplug.arrays import Points
 
-__all__ = ["Crack", "MaskMeasurement"]
-
 
 class _Scaled:
     """In millimetres what the attribute `source` is in pixels; None where that is None, and without a scale."""

@@ -23,8 +23,6 @@ from segplug.notes import Note, silent
 from segplug.prediction.sources import find_sources
 from yoloplug.files import remove_leftovers, write_text
 
-__all__ = ["Run", "measure_folder"]
-
 
 @dataclass(frozen=True)
 class Run:

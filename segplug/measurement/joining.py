@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from segplug.arrays import Mask
 from segplug.measurement.piece import End, Piece
 
-__all__ = ["Gap", "has_neighbour", "joined"]
-
 Gap = tuple[End, End]
 MAX_TURN_DEG = 60.0
 MAX_ASIDE_DEG = 35.0

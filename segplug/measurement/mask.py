@@ -15,8 +15,6 @@ from segplug.measurement.scale import check_scale
 from segplug.measurement.skeleton.centre_line import CentreLine
 from segplug.measurement.skeleton.width_profile import measure_widths
 
-__all__ = ["JOIN_PX", "MIN_LENGTH_PX", "check_length", "measure_mask"]
-
 MIN_LENGTH_PX = 20.0
 JOIN_PX = 12.0
 MIN_PIECE_PX = 4

@@ -12,8 +12,6 @@ from segplug.data.labels.mask_file import read_mask_values, stored
 from segplug.errors import SegplugError
 from segplug.notes import Note
 
-__all__ = ["Masks", "find_masks"]
-
 
 def find_masks(source: Path, recursive: bool, out: Path, note: Note) -> dict[str, Path]:
     """Path below the folder without suffix -> mask. Raises SegplugError when there is none."""

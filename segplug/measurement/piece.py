@@ -9,8 +9,6 @@ from segplug.arrays import Floats, Mask, Points
 from segplug.measurement.skeleton.centre_line import STEP_PX, CentreLine, centre_lines
 from segplug.measurement.skeleton.graph import prune_spurs, skeleton_graph
 
-__all__ = ["End", "Piece", "distance_inside", "trace"]
-
 
 @dataclass(frozen=True, eq=False)
 class End:

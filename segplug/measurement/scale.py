@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from segplug.errors import SegplugError
 
-__all__ = ["Scale", "check_scale"]
-
 SMALLEST, LARGEST = 1e-6, 1e6
 """Millimetres a pixel: a nanometre, a kilometre."""
 

@@ -23,8 +23,6 @@ from segplug.metrics.tolerance import TOLERANCES_PX, ToleranceCounts, f1_toleran
 from segplug.metrics.topology import cldice
 from yoloplug.files import write
 
-__all__ = ["Contributions", "Multiplicity", "near_scores", "pixel_scores"]
-
 AT_ONCE = 128  # sets or images; bounds memory
 Ints = NDArray[np.int64]
 Multiplicity = NDArray[np.integer] | Mask

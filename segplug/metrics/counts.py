@@ -8,8 +8,6 @@ import numpy as np
 
 from segplug.arrays import Mask
 
-__all__ = ["Counts", "count", "f1", "iou_crack", "miou", "precision", "ratio", "recall"]
-
 
 @dataclass(frozen=True)
 class Counts:

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from segplug.arrays import Mask
 from segplug.metrics.counts import Counts, f1, iou_crack
 
-__all__ = ["AP_BINS", "CurveSum", "best_counts", "histogram"]
-
 THRESHOLDS = 100
 AP_BINS = 10_000
 AT_ONCE = 1 << 15  # pixels: they stay in the processor's cache, in a third of the time

@@ -3,8 +3,6 @@
 from segplug.metrics.curve import AP_BINS
 from segplug.metrics.tolerance import TOLERANCES_PX
 
-__all__ = ["DEFINITIONS"]
-
 POOLED = "pixels of all images summed first"
 
 # Name -> definition, in the order of printing. Class 1 is crack; 0/0 counts as 1 (nothing to find, nothing found).

@@ -14,8 +14,6 @@ import numpy as np
 
 from segplug.arrays import Floats, Mask
 
-__all__ = ["distance_to_outline", "hd95_px"]
-
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 

@@ -17,8 +17,6 @@ from segplug.metrics.scs_compat import ScsCounts, scs_counts
 from segplug.metrics.tolerance import TOLERANCES_PX, ToleranceCounts, count_within
 from segplug.metrics.topology import cldice, count_skeletons
 
-__all__ = ["AllMetrics", "MetricSum"]
-
 Row = dict[str, str | int | float]
 
 

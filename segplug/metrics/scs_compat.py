@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from segplug.arrays import Floats, Mask, Pixels, Points
 
-__all__ = ["FRAME_PX", "ScsCounts", "saved_prediction", "scs_counts", "scs_scores", "target_in_frame", "to_frame"]
-
 Picture = TypeVar("Picture", Pixels, Floats)
 FRAME_PX = 512
 STEPS = np.arange(0.0, 1.0, 0.01)

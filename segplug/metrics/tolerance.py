@@ -13,8 +13,6 @@ import numpy as np
 from segplug.arrays import Floats, Mask
 from segplug.metrics.counts import ratio
 
-__all__ = ["TOLERANCES_PX", "ToleranceCounts", "count_within", "f1_tolerance"]
-
 TOLERANCES_PX = (1, 2, 5)
 
 

@@ -10,8 +10,6 @@ import numpy as np
 from segplug.arrays import Mask
 from segplug.metrics.tolerance import ToleranceCounts, f1_tolerance
 
-__all__ = ["cldice", "count_skeletons"]
-
 
 def count_skeletons(prediction: Mask, target: Mask) -> ToleranceCounts:
     """Counts of one image's (H, W) masks: predicted skeleton pixels on the label, labelled ones on the prediction."""

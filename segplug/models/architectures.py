@@ -6,8 +6,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ARCHITECTURES", "HORNETS", "Architecture", "installed_encoders"]
-
 
 @dataclass(frozen=True)
 class Architecture:

@@ -9,8 +9,6 @@ from torch import Tensor
 from segplug.models.architectures import ARCHITECTURES
 from segplug.models.padding import crop_to, pad_to_multiple
 
-__all__ = ["BASELINES", "AnySize"]
-
 
 class AnySize(SegmentationModel):
     """An smp model before whose forward the image is padded (mirrored) at the bottom and right.

@@ -17,8 +17,6 @@ from segplug.models.gbcnet import GBCNet
 from segplug.models.preprocessing import IMAGENET, preprocessing_of_weights
 from segplug.models.scsegamba import SCSegamba
 
-__all__ = ["MODELS", "create_model", "encoder_for", "encoder_names", "parameters", "register_with_smp"]
-
 MODELS: dict[str, type[nn.Module]] = {"gbcnet": GBCNet, "scsegamba": SCSegamba, **BASELINES}
 """Name -> class; ARCHITECTURES tells more of each."""
 

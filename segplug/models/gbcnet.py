@@ -16,8 +16,6 @@ from segplug.models.encoders.depth import cut_unused_stages
 from segplug.models.padding import crop_to, pad_to_multiple
 from yoloplug.blocks.gbc import Gate
 
-__all__ = ["GBCNet"]
-
 
 class GBCNet(AnySize):
     """Crack segmentation network. Shape: (N, in_channels, H, W) of any H, W -> logits (N, classes, H, W).

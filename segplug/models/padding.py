@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor
 
-__all__ = ["crop_to", "pad_to_multiple"]
-
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     """(N, C, H, W) -> (N, C, H', W'), H' and W' multiples; added at the bottom and right.

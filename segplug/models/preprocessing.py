@@ -12,8 +12,6 @@ from torch import nn
 
 from segplug.errors import SegplugError
 
-__all__ = ["IMAGENET", "Preprocessing", "preprocessing_of", "preprocessing_of_weights"]
-
 
 @dataclass(frozen=True)
 class Preprocessing:

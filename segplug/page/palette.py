@@ -3,9 +3,6 @@
 Outcomes and series are told apart by colour-blind readers, on light and on dark ground.
 """
 
-__all__ = ["CENTRE_LINE", "CRACK", "DARK", "FALSE_ALARM", "HIT", "LIGHT", "MISS", "OUTCOMES", "OUTLINE", "SERIES",
-           "UNLABELLED", "WIDEST", "rgb"]  # fmt: skip
-
 HIT, MISS, FALSE_ALARM = "#00A878", "#3A86FF", "#FF6B35"
 OUTCOMES = {"hit": HIT, "miss": MISS, "false alarm": FALSE_ALARM}
 UNLABELLED = "#464646"

@@ -9,8 +9,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from segplug.page import palette
 from yoloplug.names import printable
 
-__all__ = ["Entry", "data_uri", "render"]
-
 
 @dataclass(frozen=True)
 class Entry:

@@ -11,8 +11,6 @@ from segplug.inference.tiling import tile_count
 from segplug.notes import Note, Progress
 from segplug.prediction.sources import Source
 
-__all__ = ["SAVED", "Job", "Result"]
-
 SAVED = ("masks", "overlays", "probabilities", "polygons", "coco")
 """What can be saved."""
 

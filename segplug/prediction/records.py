@@ -11,8 +11,6 @@ from segplug.prediction.job import Result
 from segplug.prediction.sources import Source
 from yoloplug.files import write_json
 
-__all__ = ["Record", "Records"]
-
 
 @dataclass(frozen=True)
 class Record:

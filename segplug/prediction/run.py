@@ -21,8 +21,6 @@ from segplug.prediction.sources import Source, find_sources
 from segplug.weights import licence_note
 from yoloplug import files
 
-__all__ = ["predict"]
-
 DEFAULT_SAVE = ("masks", "overlays")
 
 

@@ -10,8 +10,6 @@ from segplug.data.images.listing import IMAGE_SUFFIXES, list_images
 from segplug.errors import SegplugError
 from segplug.notes import Note, silent
 
-__all__ = ["VIDEO_SUFFIXES", "Source", "find_sources"]
-
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
 
 

@@ -15,8 +15,6 @@ from segplug.training.schedules import Schedule
 from segplug.yaml_file import read_document
 from yoloplug.names import choices
 
-__all__ = ["Precision", "TrainConfig", "read_settings"]
-
 Precision = Literal["auto", "32", "bf16", "16"]
 FREE_ON_RESUME = set("data more_data recursive init ignore groups out resume device workers".split())
 FREE_ON_RESUME |= set("precision patience tensorboard samples_every".split())

@@ -7,8 +7,6 @@ ExponentialMovingAverage, so that a short run is not held back by its random sta
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-__all__ = ["ema_of"]
-
 
 def ema_of(model: nn.Module, decay: float) -> AveragedModel:
     """A frozen copy of `model`; each `update_parameters(model)` moves weights and buffers towards the model's.

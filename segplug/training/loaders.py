@@ -9,8 +9,6 @@ from segplug.data.dataset import EpochSampler
 from segplug.data.mixed import MixedDataset
 from segplug.training.config import TrainConfig
 
-__all__ = ["ShareSampler", "train_loader", "val_loader"]
-
 
 class ShareSampler(Sampler[int]):
     """Every world-th index from `rank` on; the last round is filled up from the start, so that all ranks take part."""

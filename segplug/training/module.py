@@ -20,8 +20,6 @@ from segplug.training.ema import ema_of
 from segplug.training.ranks import any_rank, gather, rank, world
 from segplug.training.schedules import lr_factor
 
-__all__ = ["CrackModule"]
-
 
 class CrackModule(L.LightningModule):
     """Batches are (N, 3, H, W) uint8 images and (N, 1, H, W) masks of 0, 1, 255. `row` holds the epoch's figures.

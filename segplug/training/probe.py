@@ -10,8 +10,6 @@ from torch import nn
 from segplug.errors import SegplugError, one_line
 from segplug.training.config import TrainConfig
 
-__all__ = ["check_shared_memory", "check_sizes"]
-
 SHARED = Path("/dev/shm")
 AHEAD = 2
 """Batches that torch's DataLoader has each worker load ahead."""

@@ -5,8 +5,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["quiet_lightning"]
-
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:

@@ -5,8 +5,6 @@ from typing import TypeVar
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["any_rank", "gather", "rank", "world"]
-
 T = TypeVar("T")
 
 

@@ -3,8 +3,6 @@
 import math
 from typing import Literal
 
-__all__ = ["Schedule", "lr_factor"]
-
 Schedule = Literal["cosine", "poly"]
 
 

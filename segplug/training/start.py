@@ -16,8 +16,6 @@ from segplug.training.config import TrainConfig
 from segplug.training.crops.augmentation import read_augment
 from yoloplug.files import remove_leftovers
 
-__all__ = ["Start", "alone_in", "start_of"]
-
 OF_NETWORK = ("model", "encoder", "options")
 
 

@@ -13,8 +13,6 @@ from yoloplug.bridge.trace import BUILD_ERRORS, run_row
 from yoloplug.hosts import Inserted, stock_class
 from yoloplug.weights.align import INSERTED, Alignment, GraphRow, RowPair, align
 
-__all__ = ["aligned", "graph_rows", "has_rows", "image_channels"]
-
 _SIDE = 256
 """Pixels of the image whose maps tell the levels, of every stride up to 64."""
 

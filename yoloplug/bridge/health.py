@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 
 from yoloplug.version import __version__
 
-__all__ = ["Finding", "examined"]
-
 
 class Finding(NamedTuple):
     """what: was found. remedy: what to do, "" where nothing has to be done."""

@@ -20,8 +20,6 @@ from yoloplug.bridge.yaml_files import locate
 from yoloplug.errors import YoloplugError
 from yoloplug.names import did_you_mean
 
-__all__ = ["built", "create", "fetched", "fused", "load", "network_class", "plain_conv", "task_of"]
-
 _TASKS = {
     "classify": "ClassificationModel",
     "depth": "DepthModel",

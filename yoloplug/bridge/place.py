@@ -13,8 +13,6 @@ from yoloplug.weights.outcome import outcome
 from yoloplug.weights.placement import Placement, placement
 from yoloplug.weights.table import Transferred
 
-__all__ = ["Renamed", "place"]
-
 
 def place(source: Any, target: Any, verbose: bool) -> Transferred:
     """Load `source` into `target` row by row. verbose: Ultralytics says how much it loaded."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-__all__ = ["Parameters", "module_class", "module_names", "row_parameters", "signature_text"]
-
 Parameters = dict[str, inspect.Parameter]
 
 REPEATS = frozenset(

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 
 from yoloplug.cost.flops import count_flops, count_parameters
 
-__all__ = ["BUILD_ERRORS", "Model", "RowError", "RowTrace", "Shape", "build", "builds", "run_row", "scaling", "trace"]
-
 Model = Mapping[str, Any]
 """A model YAML as a dict, with its `scale`, as `yaml_model_load` returns it."""
 

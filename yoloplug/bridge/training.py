@@ -16,20 +16,6 @@ import torch
 from yoloplug import files
 from yoloplug.errors import YoloplugError
 
-__all__ = [
-    "NonFiniteLoss",
-    "SavedWeights",
-    "argument_fault",
-    "argument_names",
-    "image_suffixes",
-    "logging_to",
-    "loss_of",
-    "name_non_finite_loss",
-    "optimizers",
-    "quiet",
-    "train_in_bf16",
-]
-
 
 class NonFiniteLoss(YoloplugError):
     """Ultralytics gave up: loss or fitness was NaN or infinite, and its own recoveries did not help. epoch: from 1."""

@@ -22,8 +22,6 @@ from yoloplug.modelfile.report import validate
 from yoloplug.weights.align import Alignment
 from yoloplug.weights.table import Transferred
 
-__all__ = ["transfer"]
-
 
 def transfer(
     source: str | Path, model: str | Path, output: str | Path | None = None, preserve: bool = False,

@@ -12,8 +12,6 @@ from typing import Any
 from yoloplug.errors import YoloplugError
 from yoloplug.names import did_you_mean
 
-__all__ = ["find", "known_names", "locate", "model_yamls", "patch"]
-
 _IN_WHEEL = Path(__file__).parents[1] / "model_yamls"
 _IN_SOURCE_TREE = Path(__file__).parents[2] / "model_yamls"
 

@@ -20,8 +20,6 @@ from yoloplug.bridge.yaml_files import model_yamls
 from yoloplug.cli.listing import KINDS
 from yoloplug.registry import Block
 
-__all__ = ["formula_value", "page", "yamls_with"]
-
 _TAILS = {
     "norm+act": "BatchNorm and the YAML's activation",
     "act": "the YAML's activation (it ends in its own normalisation)",

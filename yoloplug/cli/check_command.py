@@ -6,8 +6,6 @@ import argparse
 
 from yoloplug.names import printable
 
-__all__ = ["add_arguments", "run"]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.yaml", help="yours, a stock one or one of ours; with its scale letter")

@@ -6,8 +6,6 @@ import argparse
 
 from yoloplug.names import printable
 
-__all__ = ["run"]
-
 
 def run(args: argparse.Namespace) -> int:
     """0 where the blocks work in every process of this environment, else 1."""

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from yoloplug.names import printable
 
-__all__ = ["add_arguments", "run"]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.pt", help="checkpoint of `yolo train`; nothing of it is run")

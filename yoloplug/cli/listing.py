@@ -12,8 +12,6 @@ from typing import Any
 
 from yoloplug.registry import Block, unknown
 
-__all__ = ["KINDS", "TABLE", "host_names", "listed", "rows", "shown"]
-
 KINDS = {"conv": "sets width and stride itself", "keep": "keeps width and stride; a Conv before it sets them"}
 TABLE = Path(__file__).with_name("blocks.json")
 _IN_WHEEL = Path(__file__).parents[1] / "block_pages"

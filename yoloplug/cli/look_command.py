@@ -9,8 +9,6 @@ from yoloplug.cli.profile_command import TRUST
 from yoloplug.look import FORMATS, KINDS
 from yoloplug.names import printable
 
-__all__ = ["add_arguments", "place", "run"]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.pt", help="checkpoint of `yolo train`, any task")

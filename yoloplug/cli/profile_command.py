@@ -9,8 +9,6 @@ from pathlib import Path
 from yoloplug.errors import YoloplugError
 from yoloplug.names import printable
 
-__all__ = ["TRUST", "add_arguments", "run"]
-
 TRUST = "read checkpoints that name more than layers: whoever made them may run any code here"
 _DRAWN = (".png", ".svg", ".pdf")
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from yoloplug.names import printable
 
-__all__ = ["add_arguments", "run"]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.yaml", help="stock or yours, with its scale letter: yolov8n.yaml")

@@ -7,8 +7,6 @@ import sys
 
 from yoloplug.cli.profile_command import TRUST
 
-__all__ = ["add_arguments", "run"]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE.pt", help="trained checkpoint: yolov8n.pt, runs/…/best.pt")

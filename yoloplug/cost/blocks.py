@@ -16,8 +16,6 @@ from yoloplug.cost.flops import count_parameters
 from yoloplug.cost.timing import LatencyMs, TimingProtocol, interleaved_ms, training_step
 from yoloplug.hosts import ConvLike, host
 
-__all__ = ["BlockCost", "Seat", "block_costs", "blocks_in", "lone_seat"]
-
 
 @dataclass(frozen=True)
 class Seat:

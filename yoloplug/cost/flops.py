@@ -18,8 +18,6 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-__all__ = ["Flops", "count_flops", "count_parameters", "eval_mode"]
-
 
 class Flops(NamedTuple):
     """`uncounted`: operations with arithmetic that added 0, as `namespace.name` -> number of calls."""

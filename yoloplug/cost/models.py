@@ -21,8 +21,6 @@ from yoloplug.cost.flops import Flops, count_flops, count_parameters
 from yoloplug.cost.machine import PeakMemory
 from yoloplug.cost.timing import LatencyMs, TimingProtocol, interleaved_ms, training_step
 
-__all__ = ["ModelCost", "model_costs"]
-
 
 @dataclass(frozen=True)
 class ModelCost:

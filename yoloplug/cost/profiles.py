@@ -17,8 +17,6 @@ from yoloplug.errors import YoloplugError
 from yoloplug.modelfile.report import check
 from yoloplug.registry import BLOCKS
 
-__all__ = ["Profile", "profile"]
-
 
 @dataclass
 class Profile:

@@ -12,8 +12,6 @@ from yoloplug.cost.blocks import BlockCost
 from yoloplug.cost.models import ModelCost
 from yoloplug.cost.timing import LatencyMs, TimingProtocol
 
-__all__ = ["block_table", "model_table", "save_chart", "write_tables"]
-
 
 def model_table(costs: Sequence[ModelCost], imgsz: int) -> str:
     """One line a model; below it what the FLOPs leave out. Ratios are to the first model."""

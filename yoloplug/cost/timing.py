@@ -20,8 +20,6 @@ from yoloplug.cost.machine import cpu_name
 from yoloplug.errors import YoloplugError
 from yoloplug.limits import THREADS, check_imgsz
 
-__all__ = ["LatencyMs", "TimingProtocol", "interleaved_ms", "latency_ms", "tensors", "training_step"]
-
 
 class LatencyMs(NamedTuple):
     """Milliseconds for one pass: the median, and the 10th and 90th percentile over the runs."""

@@ -15,8 +15,6 @@ from yoloplug.look.figures import Scene, draw_bars, draw_heat, draw_maps
 from yoloplug.look.offset_figure import draw_offsets
 from yoloplug.look.views import View
 
-__all__ = ["Album"]
-
 _DPI = 200
 
 

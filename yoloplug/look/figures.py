@@ -14,8 +14,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Scene", "draw_bars", "draw_heat", "draw_maps", "panel", "show_image", "show_map"]
-
 Box = tuple[float, float, float, float]
 
 _PANEL = 2.7

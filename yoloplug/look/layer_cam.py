@@ -15,8 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["heat_map", "layer_cam", "outputs_of"]
-
 
 def layer_cam(score: Tensor, activations: Sequence[Tensor]) -> list[Tensor]:
     """max(0, Σ_c max(0, ∂score/∂A_c) A_c) of each activation A (1, C, H, W), as (H, W), in the score's units.

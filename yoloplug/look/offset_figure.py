@@ -14,8 +14,6 @@ from torch import Tensor
 from yoloplug.look.figures import Scene, panel, show_image, show_map
 from yoloplug.look.sampling import Sampling
 
-__all__ = ["draw_offsets", "field_px", "taps_px"]
-
 Place = tuple[float, float]
 
 

@@ -12,8 +12,6 @@ from yoloplug.blocks.dcn_v4 import DCNv4
 from yoloplug.blocks.parts.deformable.deform_conv2d import DeformablePack, tap_offsets
 from yoloplug.blocks.parts.padding import autopad
 
-__all__ = ["DEFORMABLE", "Sampling", "sampling"]
-
 DEFORMABLE = (DeformablePack, DCNv3, DCNv4)
 
 

@@ -13,8 +13,6 @@ from torch import Tensor, nn
 from yoloplug.blocks.parts.watch import watching
 from yoloplug.look.sampling import DEFORMABLE, Sampling, sampling
 
-__all__ = ["View", "views_of"]
-
 
 @dataclass
 class View:

@@ -12,8 +12,6 @@ from yoloplug.errors import YoloplugError
 from yoloplug.limits import CLASSES, MULTIPLE, REPEATS, ROWS, check_yaml
 from yoloplug.names import nearest
 
-__all__ = ["Edit", "ModelFile", "ModelFileError", "Row", "edited", "flow", "parse", "read"]
-
 Edit = tuple[int, int, str]
 """(start, end, new text) of characters of a file."""
 

@@ -15,8 +15,6 @@ import yaml
 from yoloplug.modelfile.file import Edit, ModelFile, ModelFileError, Row, flow
 from yoloplug.modelfile.report import level
 
-__all__ = ["Inserted", "Insertion", "planned"]
-
 _SEVERAL_MAPS = frozenset({"CBLinear", "ImagePoolingAttn"})
 """Modules whose output is a list, even of one map."""
 

@@ -15,8 +15,6 @@ from typing import Any, Literal, NamedTuple
 from yoloplug.modelfile.file import ModelFile, ModelFileError
 from yoloplug.modelfile.translate import FAMILIES
 
-__all__ = ["TOLERANCE", "Cost", "CostMetric", "Matched", "find", "with_change"]
-
 CostMetric = Literal["params", "flops"]
 TOLERANCE = 0.02
 """Largest relative difference that still counts as the same budget."""

@@ -10,8 +10,6 @@ from yoloplug.limits import check_imgsz
 from yoloplug.modelfile.file import ModelFile, ModelFileError, Row, read
 from yoloplug.names import did_you_mean
 
-__all__ = ["Report", "check", "explain", "traced", "validate"]
-
 
 class Report(NamedTuple):
     """lines: the table as text. params: of the model. flops: of one image. unused: rows that no row reads."""

@@ -14,8 +14,6 @@ from yoloplug.modelfile.insertion import Inserted
 from yoloplug.modelfile.match_budget import Change, with_change, with_e
 from yoloplug.modelfile.translate import FAMILIES, translate
 
-__all__ = ["call_name", "change_written", "command_line", "replacements", "verified"]
-
 
 def replacements(
     file: ModelFile,

@@ -13,8 +13,6 @@ from typing import Any
 
 from yoloplug.modelfile.file import Row
 
-__all__ = ["Meaning", "Translated", "meaning", "translatable", "translate"]
-
 CONVS = frozenset("Conv DWConv GhostConv Focus ADown AConv SCDown HGStem GhostBottleneck ResNetLayer".split())
 POOLS = frozenset("SPP SPPF SPPELAN".split())
 UNITS = frozenset(

@@ -13,8 +13,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["PREBUILT", "BuildError", "cached", "compile_kernels"]
-
 KERNELS = Path(__file__).parent / "kernels"
 PREBUILT = KERNELS / "kernels.so"
 """What a wheel brings where the machine that built it had a compiler."""

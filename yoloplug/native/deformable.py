@@ -10,8 +10,6 @@ from torch import Tensor
 
 from yoloplug.native.use import by_torch, launch, real, workers
 
-__all__ = ["deform_aggregate", "deform_conv2d"]
-
 LANES = 16
 _COLUMNS = 1 << 18
 """Samples of a convolution that are held at once, about: they stay in the cache between sampling and multiplying."""

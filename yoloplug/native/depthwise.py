@@ -10,8 +10,6 @@ from torch.nn import functional as F
 
 from yoloplug.native.use import by_torch, launch, real, workers
 
-__all__ = ["depthwise"]
-
 LANES = 16
 
 

@@ -20,8 +20,6 @@ from platformdirs import user_cache_path
 
 from yoloplug.native.build import PREBUILT, BuildError, cached
 
-__all__ = ["Status", "available", "call", "status", "switched_off"]
-
 
 class Status(NamedTuple):
     """`path`: the library in use, None where torch computes; `reason`: where it is from, or why there is none."""

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from yoloplug.native.use import by_torch, launch, real, workers
 
-__all__ = ["local_filter"]
-
 LANES = 16
 _CACHED = 1 << 16
 """Numbers of x that one item keeps in the cache, about."""

@@ -10,8 +10,6 @@ from torch.autograd.function import once_differentiable
 
 from yoloplug.native.use import launch, real, workers
 
-__all__ = ["scan_paths", "selective_scan"]
-
 LANES, STEPS = 16, 32
 """Features of one item (kernels/simd.h), and steps between kept states."""
 

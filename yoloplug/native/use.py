@@ -10,8 +10,6 @@ from torch.autograd import forward_ad
 
 from yoloplug.native import library
 
-__all__ = ["applies", "by_torch", "launch", "plain", "real", "workers"]
-
 _TYPES = (torch.float32, torch.bfloat16)
 
 

@@ -22,8 +22,6 @@ from yoloplug.blocks.parts.folding.branches import Kernel, grown, plain_conv
 from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNorm2d
 from yoloplug.blocks.parts.norms.layer_scale import LayerScale
 
-__all__ = ["GAMMA", "Beside", "Preserve", "conv_and_norm", "settled", "stock_norm"]
-
 Preserve = bool | Literal["inserted"]
 """False; True in the place of a stock module; "inserted" where there was none."""
 

@@ -36,8 +36,6 @@ from yoloplug.blocks.parts.deformable.deform_conv2d import DeformablePack
 from yoloplug.blocks.parts.experts.expert_conv import Experts
 from yoloplug.blocks.rep_vgg_block import RepVGGBlock, RepVGGSEBlock
 
-__all__ = ["EXACT", "Exact", "exact", "preserving_options"]
-
 NOISE = 0.5
 """Standard deviation of the experts' noise over that of the kernel that they share."""
 

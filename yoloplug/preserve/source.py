@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from yoloplug.preserve.kernels import Exact
 
-__all__ = ["alike", "described", "place", "take_norm"]
-
 
 @torch.no_grad()
 def place(rule: Exact, block: nn.Module, norm: nn.Module, kernel: Tensor, source: nn.BatchNorm2d) -> None:

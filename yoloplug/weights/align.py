@@ -26,8 +26,6 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["Alignment", "GraphRow", "RowPair", "align"]
-
 SAME_KIND, SAME_STOCK, SAME_GROUP, OTHER_KIND = 32, 28, 12, -16
 LEVEL, STEP, WIDTH_OUT, WIDTHS_IN, PARAMETERS, INPUTS = 12, 8, 8, 8, 4, 16
 PLAIN = 2

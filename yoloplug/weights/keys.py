@@ -23,8 +23,6 @@ from torch import nn
 
 from yoloplug.hosts import ConvLike, Inserted, stock_class
 
-__all__ = ["Inputs", "Met", "meet"]
-
 
 @dataclass
 class Met:

@@ -12,8 +12,6 @@ from yoloplug.hosts import ConvLike
 from yoloplug.weights.align import INSERTED, GraphRow
 from yoloplug.weights.placement import ROWS, Placement
 
-__all__ = ["Outcome", "PlacedRow", "outcome"]
-
 
 @dataclass(frozen=True)
 class PlacedRow:

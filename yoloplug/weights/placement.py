@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from yoloplug.weights.align import Alignment
 from yoloplug.weights.keys import Inputs, meet
 
-__all__ = ["ROWS", "Placement", "placement"]
-
 ROWS = "model."
 """What the names of a row's tensors begin with, before the row's number."""
 

@@ -13,8 +13,6 @@ from rich.text import Text
 from yoloplug.names import printable
 from yoloplug.weights.outcome import Outcome, PlacedRow
 
-__all__ = ["Transferred"]
-
 _WIDE = 1000
 """Columns where nobody looks: no cell is broken into lines."""
 

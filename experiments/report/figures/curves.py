@@ -12,8 +12,6 @@ from experiments.report.comparison import Comparison
 from experiments.report.figures.intervals import Intervals
 from experiments.report.figures.theme import colour, legend, panel
 
-__all__ = ["loss", "monitor"]
-
 _STYLES = ("-", "--", "-.", ":")
 
 

@@ -12,8 +12,6 @@ from experiments.report.figures.theme import colour, legend, marker, panel
 from experiments.report.tables.errors import mean_errors
 from yoloplug.names import printable
 
-__all__ = ["MOST_CLASSES", "classes", "errors", "metrics", "verdict"]
-
 MOST_CLASSES = 20
 _DOT_HEIGHT = 0.115  # inches
 _LEAST = 0.02

@@ -13,8 +13,6 @@ from experiments.report.figures.intervals import Intervals, intervals
 from experiments.report.figures.scatter import latency, size
 from experiments.report.figures.theme import render
 
-__all__ = ["PLOTS", "Drawn", "Picture", "draw_plots"]
-
 _INTERVALS = "Bars, where three seeds allow: 95 % interval of the difference to the baseline."
 PLOTS: dict[str, tuple[Callable[[Comparison, Intervals], Figure | None], str]] = {
     "verdict": (verdict, f"What the verdicts rest on. {_INTERVALS}"),

@@ -4,8 +4,6 @@ from experiments.metrics.coco_ap import CLASS_AP
 from experiments.report.comparison import Comparison
 from experiments.statistics import Interval
 
-__all__ = ["Intervals", "intervals"]
-
 Intervals = dict[tuple[str, str], tuple[float, float]]  # (label, metric or "AP of <class>") -> low, high
 
 

@@ -9,8 +9,6 @@ from experiments.report.comparison import Comparison
 from experiments.report.figures.intervals import Intervals
 from experiments.report.figures.theme import colour, legend, marker, panel
 
-__all__ = ["latency", "pareto", "size"]
-
 Point = tuple[float, float]  # cost, quality
 
 

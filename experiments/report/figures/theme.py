@@ -11,8 +11,6 @@ from matplotlib.figure import Figure
 
 from segplug.page.palette import DARK, LIGHT, SERIES
 
-__all__ = ["colour", "legend", "marker", "panel", "render"]
-
 _MARKERS = "osD^vPX"  # beside the colours, for print
 _WIDTH, _HEIGHT, _LEGEND_LINE = 4.6, 3.1, 0.17  # inches
 

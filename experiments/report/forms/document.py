@@ -15,8 +15,6 @@ from experiments.report.tables.sentences import expectations, sentences, verdict
 from experiments.report.tables.table import Table
 from experiments.report.tables.verdicts import quality_tables
 
-__all__ = ["Document", "Origin", "Section", "document"]
-
 
 @dataclass(frozen=True)
 class Section:

@@ -4,8 +4,6 @@ import re
 
 from yoloplug.names import printable
 
-__all__ = ["csv_text", "latex", "markdown"]
-
 _LATEX = {
     "\\": r"\textbackslash{}", "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "±": r"$\pm$", "²": r"$^2$", "<": "$<$", ">": "$>$",

@@ -10,8 +10,6 @@ from experiments.report.forms import escape
 from experiments.report.forms.document import Document
 from segplug.page.render import Entry, data_uri, render
 
-__all__ = ["html", "latex", "markdown"]
-
 _HERE = Path(__file__).parent
 
 

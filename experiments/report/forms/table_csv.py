@@ -13,8 +13,6 @@ from experiments.report.tables.cost import MEMORY
 from experiments.report.tables.table import unit_of
 from experiments.statistics import Interval, Verdict
 
-__all__ = ["csv_table"]
-
 _CSV_COLUMNS = """name task dataset dataset_hash subset model baseline metric unit seeds mean standard_deviation
 low high difference difference_low difference_high p p_holm verdict reason detectable drawn""".split()
 _COSTS = {"params": "1", "flops": "1", "latency_ms": "ms"}

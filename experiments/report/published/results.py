@@ -24,8 +24,6 @@ from experiments.statistics import BETTER, EQUIVALENT, WORSE
 from experiments.tasks import TASKS
 from yoloplug.files import write_text
 
-__all__ = ["BEGIN", "END", "MOST_ROWS", "stale_files"]
-
 MOST_ROWS = 10
 BEGIN = "<!-- results: written by `python -m experiments results`, not by hand -->"
 END = "<!-- end of results -->"

@@ -7,8 +7,6 @@ from experiments.report.comparison import Comparison
 from experiments.report.tables.table import Table
 from segplug.page.render import Entry
 
-__all__ = ["MEMORY", "cost_table"]
-
 UNSTEADY = 1.5
 MEMORY = "peak_memory_bytes"
 _LATENCIES = ("latency_ms", "latency_p10_ms", "latency_p90_ms")

@@ -6,8 +6,6 @@ from experiments.report.comparison import Comparison
 from experiments.report.tables.table import Table
 from segplug.page.render import Entry
 
-__all__ = ["error_table", "mean_errors"]
-
 
 def mean_errors(comparison: Comparison) -> tuple[list[str], dict[str, dict[str, float]]]:
     """Kinds in order, and label -> kind -> mean over the seeds that recorded it; both empty without any."""

@@ -7,8 +7,6 @@ from experiments.report.tables.table import Table, decimals
 from experiments.statistics.aggregate import Aggregate, aggregate
 from segplug.page.render import Entry
 
-__all__ = ["overall", "overall_tables"]
-
 
 def overall_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """One for each spec that has results on more than one data set, of models with enough seeds on each."""

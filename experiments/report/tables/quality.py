@@ -8,8 +8,6 @@ from experiments.report.tables.table import Table, number, seeds, span
 from experiments.statistics import Interval
 from segplug.page.render import Entry
 
-__all__ = ["per_class", "quality_table"]
-
 _SMALL_PRINT = (
     "Small print: the difference to the baseline and its 95 % interval (of the baseline itself: the value's); "
     "± standard deviation over seeds where there is no interval."

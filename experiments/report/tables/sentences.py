@@ -8,8 +8,6 @@ from experiments.report.tables.table import number
 from experiments.spec.spec import Claim
 from experiments.statistics import BETTER, EQUIVALENT, WORSE, Verdict
 
-__all__ = ["expectations", "sentences", "verdict_in_one"]
-
 _MINUTE = "%Y-%m-%d %H:%M UTC"
 
 

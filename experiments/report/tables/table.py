@@ -7,9 +7,6 @@ from experiments.report.comparison import Comparison
 from experiments.statistics import Interval
 from segplug.page.render import Entry
 
-__all__ = ["UNEQUAL", "Table", "decimals", "number", "seeds", "size_text", "span", "unit_of"]
-
-
 UNEQUAL = 0.1
 """A model that is off the baseline's parameters by more than this share is not on an equal budget."""
 

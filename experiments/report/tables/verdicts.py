@@ -9,8 +9,6 @@ from experiments.report.tables.table import Table, number, seeds, size_text, spa
 from experiments.statistics import Interval, Verdict
 from segplug.page.render import Entry
 
-__all__ = ["control_table", "quality_tables", "verdict_table"]
-
 _JUDGED = ["Difference", "95 % interval", "p (Holm)", "Detectable", "Verdict"]
 
 

@@ -17,8 +17,6 @@ from experiments.run.engines.pool import Outcome, outcome_of
 from experiments.run.job import Job
 from experiments.spec.budget import Engine
 
-__all__ = ["RayTasks", "connected", "on_ray", "require_ray", "resources"]
-
 _SOURCE = Path(__file__).resolve().parents[3]
 _PASSED_ON = ("YOLO_CONFIG_DIR", "YOLO_OFFLINE", "OMP_WAIT_POLICY", "MLFLOW_TRACKING_URI", "WANDB_MODE")
 

@@ -8,8 +8,6 @@ from experiments.cells.lock import owner_of
 from experiments.cells.storage import StorageFull
 from experiments.run.job import POLL_S, Job, attempt, give_up
 
-__all__ = ["Outcome", "Pool", "outcome_of", "run_in_pool"]
-
 
 class Outcome(NamedTuple):
     """`kind`: ran (finished or failed, the folder says which), held (by another runner), full (no room), died."""

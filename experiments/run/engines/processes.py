@@ -13,8 +13,6 @@ from typing import Any
 from experiments.run.engines.pool import Outcome, outcome_of
 from experiments.run.job import Job
 
-__all__ = ["Processes", "processes"]
-
 _spawn = multiprocessing.get_context("spawn")  # a forked child of a process that used torch's threads may hang
 
 

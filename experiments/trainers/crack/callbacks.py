@@ -9,8 +9,6 @@ from experiments.cells.cell import Cell
 from experiments.cells.ledger import Epochs
 from segplug.training.module import CrackModule
 
-__all__ = ["AddLoggers", "ToLedger"]
-
 
 class ToLedger(L.Callback):
     """Every epoch into the cell's ledger, after segplug has saved it."""

@@ -18,8 +18,6 @@ from segplug.data.source import DataSource
 from segplug.data.split import train_val_samples
 from segplug.evaluation.exclude import kept_images
 
-__all__ = ["PATHS", "SOURCE", "CrackSet", "open_cracks"]
-
 SOURCE = {field.name for field in fields(DataSource)} - {"data"}  # settings of `train` that say how data are read
 PATHS = ("ignore", "groups")
 

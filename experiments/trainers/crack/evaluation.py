@@ -19,8 +19,6 @@ from experiments.metrics.crack_errors import CrackErrors
 from segplug.evaluation.run import OnImage
 from yoloplug.files import write_json
 
-__all__ = ["METRIC", "broken_down", "crack_row", "pictures_of"]
-
 METRIC = (
     "TP, FP, FN, TN of crack pixels summed over the set, 0 px tolerance; "
     "iou_crack = TP/(TP+FP+FN), miou = mean with the background's IoU, f1 = 2TP/(2TP+FP+FN), "

@@ -14,8 +14,6 @@ from experiments.trainers.crack.data import PATHS, SOURCE
 from segplug.training.config import TrainConfig
 from yoloplug.names import choices
 
-__all__ = ["check_options", "train_config"]
-
 _FROM_SPEC = {"data", "model", "encoder", "encoder_weights", "epochs", "batch", "crop", "seed", "out"} | {
     "workers",
     "device",

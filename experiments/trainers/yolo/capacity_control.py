@@ -30,8 +30,6 @@ from yoloplug.modelfile.match_budget import TOLERANCE, Cost, find
 from yoloplug.modelfile.rewrite import change_written
 from yoloplug.modelfile.translate import FAMILIES
 
-__all__ = ["Scaled", "at_latency", "scaled", "write_scaled"]
-
 _LATENCY_TOLERANCE, _TRIES, _RUNS = 0.05, 6, 30
 
 

@@ -15,8 +15,6 @@ from yoloplug.modelfile.file import read
 from yoloplug.modelfile.report import validate
 from yoloplug.names import choices
 
-__all__ = ["check_options", "check_yolo"]
-
 # What the runner itself decides; a spec that set these under `train` would say one thing and do another.
 _OWNED = {"model", "data", "epochs", "imgsz", "batch", "device", "workers", "seed", "project", "name", "exist_ok"} | {
     "resume", "pretrained", "deterministic", "plots", "save", "task", "mode", "save_dir", "val", "verbose",

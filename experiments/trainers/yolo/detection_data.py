@@ -17,8 +17,6 @@ from segplug.data.images.reading import UNREADABLE
 from segplug.evaluation.exclude import kept_images
 from yoloplug.bridge.training import image_suffixes
 
-__all__ = ["DetectionData", "ground_truth", "image_size", "label_file", "open_detection"]
-
 _EXIF_ORIENTATION, _QUARTER_TURNS = 274, (5, 6, 7, 8)
 
 

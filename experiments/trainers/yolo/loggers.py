@@ -11,8 +11,6 @@ from experiments.cells.cell import Cell
 from experiments.errors import SpecError
 from yoloplug.bridge import training
 
-__all__ = ["check_loggers", "logging_to"]
-
 _PACKAGES = {"tensorboard": "tensorboard", "mlflow": "mlflow", "wandb": "wandb"}
 
 

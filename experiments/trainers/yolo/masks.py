@@ -29,8 +29,6 @@ from yoloplug.bridge.model import create
 from yoloplug.errors import YoloplugError
 from yoloplug.files import write_text
 
-__all__ = ["crack_mask", "outlines", "predict", "write_data"]
-
 CONFIDENCE = 0.25  # Ultralytics' own, of an instance
 
 

@@ -23,8 +23,6 @@ from yoloplug.files import write, write_text
 from yoloplug.modelfile.file import ModelFile, read
 from yoloplug.registry import BLOCKS
 
-__all__ = ["Start", "check_start", "preserving", "start_of"]
-
 
 class Start(NamedTuple):
     """`model`: the YAML that is trained, for Ultralytics' `task`. `weights`: checkpoint to begin with. `row`: facts."""

@@ -26,8 +26,6 @@ from yoloplug.bridge.training import (
 )
 from yoloplug.files import write_bytes
 
-__all__ = ["CURVES", "measure_cost", "read_curves", "train"]
-
 CURVES = "train/results.csv"
 
 

@@ -11,8 +11,6 @@ from segplug.data.check.image_facts import ImageFacts, LabelFacts
 from segplug.data.finding import Finding, some
 from segplug.data.groups import by_source
 
-__all__ = ["NEAR_BITS", "same_images", "shared_sources", "similar_images"]
-
 NEAR_BITS = 60  # of 512; docs/data.md says what was measured
 ROWS = 256
 LEAK = "remove it from one of the splits: a network that has seen the photo scores too high"

@@ -14,8 +14,6 @@ from segplug.data.labels.mask_file import MaskFile, stored
 from segplug.data.sample import Sample, known_pixels, read_sample
 from segplug.errors import SegplugError
 
-__all__ = ["ImageFacts", "LabelFacts", "image_facts", "label_facts"]
-
 HASH_SIDE = 16
 
 

@@ -21,8 +21,6 @@ from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 from segplug.notes import Note, silent
 
-__all__ = ["CheckResult", "check"]
-
 FULL, MOSTLY = 0.99, 0.5
 SPECK_SHARE = 0.2
 SIZES_SHOWN = 8

@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from segplug.data.drawn.noise import smooth_steps
 
-__all__ = ["CrackLine", "crack_lines", "net_lines"]
-
 
 @dataclass(frozen=True, eq=False)
 class CrackLine:

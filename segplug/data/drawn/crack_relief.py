@@ -9,8 +9,6 @@ from segplug.arrays import Mask
 from segplug.data.drawn.crack_lines import CrackLine
 from segplug.data.drawn.noise import Field, blobs, field, octaves
 
-__all__ = ["carve", "coverage_of"]
-
 FINE = 2  # coverage is drawn at twice the scene's resolution
 BITS = 4  # of a pixel's fraction in OpenCV's drawing
 BEYOND_PX = 0.5  # OpenCV's discs reach a pixel of the fine canvas beyond their radius

@@ -8,8 +8,6 @@ import numpy as np
 from segplug.data.drawn.noise import Field, blobs, field, octaves, smooth_steps
 from segplug.data.drawn.surface import surface
 
-__all__ = ["DISTRACTORS", "distract"]
-
 FRACTION = 4  # bits of a pixel in OpenCV's drawing
 
 

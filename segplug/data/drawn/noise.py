@@ -6,8 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Field", "blobs", "field", "octaves", "smooth_steps"]
-
 Field = NDArray[Any]
 """Floats, (H, W) or (H, W, 3)."""
 

@@ -10,8 +10,6 @@ from segplug.data.drawn.distractors import distract
 from segplug.data.drawn.noise import Field
 from segplug.data.drawn.surface import lit, surface
 
-__all__ = ["draw_scene"]
-
 CRACK_FREE = 0.18
 WIDTHS_PX = (0.9, 16.0)
 

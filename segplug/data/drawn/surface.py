@@ -5,8 +5,6 @@ import numpy as np
 
 from segplug.data.drawn.noise import Field, blobs, field, octaves
 
-__all__ = ["lit", "surface"]
-
 
 def surface(rng: np.random.Generator, size: int) -> Field:
     """(size, size, 3) RGB, about 0 … 1."""

@@ -7,8 +7,6 @@ from segplug.data.images.writing import write_picture
 from segplug.errors import SegplugError
 from segplug.notes import Note, silent
 
-__all__ = ["draw_folder"]
-
 
 def draw_folder(out: Path | str, count: int, seed: int = 0, size: int = 384, val: int = 0, note: Note = silent) -> Path:
     """out/train/{images,masks} with `count` scenes and out/val with `val` more; what is there already is kept.

@@ -10,8 +10,6 @@ from pathlib import Path
 from segplug.data.finding import some
 from segplug.errors import SegplugError
 
-__all__ = ["EXTRAS", "IMAGE_SUFFIXES", "Listing", "by_name", "image_files", "list_images", "unique_names"]
-
 # Suffix -> package that reads it, and the extra of ours that installs that; OpenCV reads the others.
 EXTRAS = {".heic": ("pillow_heif", "heif"), ".heif": ("pillow_heif", "heif"), ".dng": ("rawpy", "raw")}
 RESULTS = ("predictions.csv", "measurements.csv")  # a sub-folder with one of these holds no photos but our results

@@ -13,19 +13,6 @@ from segplug.arrays import Mask, Pixels
 from segplug.data.images.listing import EXTRAS
 from segplug.errors import SegplugError
 
-__all__ = [
-    "MAX_PIXELS",
-    "UNREADABLE",
-    "Picture",
-    "decode",
-    "further_pages",
-    "is_lossy",
-    "orientation",
-    "read_image",
-    "read_picture",
-    "visible_pixels",
-]
-
 MAX_PIXELS = 1 << 29  # 1.6 GB in colour
 LOSSY_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".jp2", ".avif", ".heic", ".heif"}
 DIM_16_BIT = 1 << 14

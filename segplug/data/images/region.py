@@ -13,8 +13,6 @@ from segplug.arrays import Mask
 from segplug.data.text_files import is_file, read_json, read_text
 from segplug.errors import SegplugError
 
-__all__ = ["Region"]
-
 FAR_PX = 1_000_000
 
 

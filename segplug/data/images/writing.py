@@ -11,8 +11,6 @@ from segplug.arrays import Pixels
 from segplug.errors import SegplugError
 from yoloplug.files import write_bytes
 
-__all__ = ["encode_picture", "write_picture"]
-
 JPEG_QUALITY = 93
 
 

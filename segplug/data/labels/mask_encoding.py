@@ -13,8 +13,6 @@ from segplug.arrays import Pixels
 from segplug.data.labels import NO_LABEL
 from segplug.errors import SegplugError
 
-__all__ = ["Encoding", "MaskRules", "Stored", "find_encoding", "refuse_inverted"]
-
 CUT = 127
 FEW_VALUES = 16  # up to here values may be class ids; grey edges have more
 DARK, BRIGHT = 64, 192  # a soft mask's modes: below, from

@@ -16,8 +16,6 @@ from segplug.data.labels.mask_encoding import MaskRules, Stored, find_encoding
 from segplug.data.labels.size import sized
 from segplug.errors import SegplugError
 
-__all__ = ["MappedMask", "MaskFile", "read_grey", "read_mask", "read_mask_values", "stored"]
-
 
 @dataclass(frozen=True)
 class MaskFile:

@@ -9,8 +9,6 @@ from segplug.arrays import Pixels
 from segplug.data.labels.size import sized
 from segplug.errors import SegplugError, one_line
 
-__all__ = ["MatFile"]
-
 
 @dataclass(frozen=True)
 class MatFile:

@@ -16,8 +16,6 @@ from segplug.data.labels.size import turned
 from segplug.data.text_files import read_json, read_text
 from segplug.errors import SegplugError
 
-__all__ = ["CocoShapes", "LabelmeFile", "YoloFile"]
-
 FAR = 4  # a point may lie so many times the picture's size outside
 CORNERS = 64  # of labelme's circles
 

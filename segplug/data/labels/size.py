@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from segplug.data.images.reading import orientation
 from segplug.errors import SegplugError
 
-__all__ = ["sized", "turned"]
-
 
 def sized(values: NDArray[Any], path: Path, height: int, width: int, image: Path) -> NDArray[Any]:
     if values.shape != (height, width):

@@ -9,8 +9,6 @@ from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 
-__all__ = ["read", "recognises"]
-
 LABELS = "groundTruth"
 
 

@@ -13,8 +13,6 @@ from segplug.data.source import DataSource
 from segplug.data.text_files import is_file, read_json
 from segplug.errors import SegplugError
 
-__all__ = ["read", "recognises"]
-
 HEAD = 4096
 
 

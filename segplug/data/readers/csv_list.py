@@ -11,8 +11,6 @@ from segplug.data.source import DataSource
 from segplug.data.text_files import is_file
 from segplug.errors import SegplugError
 
-__all__ = ["read", "recognises"]
-
 
 def recognises(path: Path) -> bool:
     return bool(_lists(path))

@@ -9,8 +9,6 @@ from segplug.data.text_files import read_text
 from segplug.errors import SegplugError
 from segplug.yaml_file import read_yaml
 
-__all__ = ["class_names", "crack_classes", "data_yaml", "exists", "read_data_yaml", "split_images", "swapped"]
-
 
 def data_yaml(path: Path, masks: bool) -> Path | None:
     """The YAML at or directly in `path` that lists images; `masks`: the one with masks_dir, or the one without."""

@@ -18,8 +18,6 @@ from segplug.data.source import DataSource
 from segplug.data.text_files import read_text
 from segplug.errors import SegplugError
 
-__all__ = ["read", "recognises"]
-
 IMAGES = ("images", "image", "img", "imgs", "JPEGImages")
 MASKS = ("masks", "mask", "lab", "gt", "groundtruth", "ground_truth", "SegmentationClass")
 ADDITION = re.compile(r"[ ._-]?[A-Za-z][A-Za-z ._-]*", re.ASCII)  # what a mask's name has beside its image's

@@ -8,8 +8,6 @@ from segplug.data.finding import Finding
 from segplug.data.images.listing import EXTRAS, Listing, list_images
 from segplug.data.sample import Sample
 
-__all__ = ["SPLIT_NAMES", "Found", "split_dirs", "split_folders"]
-
 # Split -> names of its folder. A folder "valid" of pictures, without images/, holds masks of labelled pixels instead.
 SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 

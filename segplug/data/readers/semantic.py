@@ -14,8 +14,6 @@ from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 
-__all__ = ["read", "recognises"]
-
 MASK_SUFFIXES = (".png", ".PNG", ".bmp", ".tif")
 
 

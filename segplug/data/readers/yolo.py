@@ -10,8 +10,6 @@ from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 
-__all__ = ["read", "recognises"]
-
 
 def recognises(path: Path) -> bool:
     if data_yaml(path, masks=False) is not None:

@@ -8,8 +8,6 @@ import numpy as np
 
 from segplug.arrays import Mask, Points
 
-__all__ = ["DrawnCrack", "arc_crack", "jagged_crack", "sine_crack", "straight_crack", "uneven_cracks"]
-
 MARGIN_PX = 6
 
 

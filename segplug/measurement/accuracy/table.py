@@ -18,8 +18,6 @@ from segplug.measurement.accuracy.drawn import (
 from segplug.measurement.mask import measure_mask
 from segplug.notes import Note, silent
 
-__all__ = ["ANGLES_DEG", "Errors", "accuracy_table", "drawn_cracks", "errors_of", "jagged_errors", "uneven_errors"]
-
 ANGLES_DEG = (0, 1, 3, 7, 11, 15, 20, 26.6, 30, 37, 45, 52, 60, 68, 75, 83, 90, 113, 135, 150, 171)
 UNEVEN_ANGLES_DEG = (0, 20, 45, 75)
 WIDTHS_PX = tuple(range(1, 21))

@@ -16,8 +16,6 @@ from segplug.measurement.crack import Crack, MaskMeasurement
 from segplug.measurement.scale import Scale
 from segplug.page.render import Entry, data_uri, render
 
-__all__ = ["Report", "picture_data"]
-
 LONGEST_PX = 1400
 ERROR_PX = 0.5
 LENGTH_ERROR = 0.03

@@ -10,8 +10,6 @@ from segplug.arrays import Pixels, Points
 from segplug.measurement.crack import Crack, MaskMeasurement
 from segplug.page.palette import CENTRE_LINE, OUTLINE, WIDEST, rgb
 
-__all__ = ["draw_measurement", "mask_background"]
-
 INK, PAPER = (20, 20, 20), (255, 255, 255)
 LEGEND = {"outline": rgb(OUTLINE), "centre line": rgb(CENTRE_LINE), "widest place": rgb(WIDEST)}
 READABLE_PX, LARGEST_PX = 900, 6000  # longer side of the picture

@@ -7,8 +7,6 @@ from typing import Any
 from segplug.measurement.crack import Crack, MaskMeasurement
 from yoloplug import files
 
-__all__ = ["Tables"]
-
 CRACK_COLUMNS = ("image", *Crack(1, 1, 1, 1, (0, 0), None, 1, 1, 0, 2, 0, (0, 0, 1, 1)).row())
 IMAGE_COLUMNS = ("image", *MaskMeasurement(1, 1, None, (), 0, 0, 0).row())
 REST = 20

@@ -11,8 +11,6 @@ import numpy as np
 from segplug.arrays import Floats, Mask, Points
 from segplug.measurement.skeleton.graph import SkeletonGraph
 
-__all__ = ["CentreLine", "centre_lines"]
-
 STEP_PX = 0.5
 RAY_STEP_PX = 0.125
 MIN_SIGMA_PX = 2.0

@@ -11,8 +11,6 @@ import numpy as np
 
 from segplug.arrays import Floats, Mask, Points
 
-__all__ = ["Branch", "SkeletonGraph", "prune_spurs", "skeleton_graph"]
-
 Pixel = tuple[int, int]
 SIDES = ((0, 1), (1, 0), (0, -1), (-1, 0))
 CORNERS = ((1, 1), (1, -1), (-1, -1), (-1, 1))

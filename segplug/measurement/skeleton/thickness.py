@@ -8,8 +8,6 @@ import numpy as np
 
 from segplug.arrays import Floats, Points
 
-__all__ = ["local_thickness"]
-
 
 def local_thickness(points: Points, distance_px: Floats) -> Points:
     """(N,) px at (N, 2) points, row and column, of a mask with this distance transform, (H, W). 0 outside the mask."""

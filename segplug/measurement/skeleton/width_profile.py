@@ -13,8 +13,6 @@ from segplug.arrays import Floats, Mask, Points
 from segplug.measurement.skeleton.centre_line import CentreLine
 from segplug.measurement.skeleton.thickness import local_thickness
 
-__all__ = ["MIN_STRETCH_PX", "Widths", "measure_widths"]
-
 MIN_STRETCH_PX = 5.0
 ENOUGH = 0.75  # of a window
 

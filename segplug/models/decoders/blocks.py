@@ -14,8 +14,6 @@ import yoloplug.blocks  # noqa: F401  (fills the registry)
 from segplug.errors import SegplugError, unknown_name
 from yoloplug.registry import BLOCKS
 
-__all__ = ["decoder_block"]
-
 EPS = 1e-8  # torch's 1e-5 would drown blocks whose values are small, as SCConv's are behind its softmax over channels
 
 

@@ -7,8 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["DySample"]
-
 
 class DySample(nn.Module):
     """Shape: (N, C, H, W) -> (N, C, scale * H, scale * W). Channels are moved in `groups`; C divisible by groups.

@@ -18,8 +18,6 @@ from torch.nn import functional as F
 
 from segplug.models.decoders.dysample import DySample
 
-__all__ = ["GBCDecoder", "Upsample", "resize"]
-
 Upsample = Literal["bilinear", "dysample"]
 
 

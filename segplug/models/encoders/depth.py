@@ -7,8 +7,6 @@ from timm.models.efficientnet import EfficientNetFeatures
 from timm.models.mobilenetv3 import MobileNetV3Features
 from torch import Tensor, nn
 
-__all__ = ["cut_unused_stages", "without_cut_stages"]
-
 PREFIX = "encoder.model.blocks."
 
 

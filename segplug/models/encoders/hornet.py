@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from segplug.models.architectures import HORNETS
 from yoloplug.blocks import HorBlock, HorDownsample, HorStem
 
-__all__ = ["HorNetEncoder", "hornet_encoders"]
-
 _DEPTHS = (2, 3, 18, 2)
 _ORDERS = (2, 3, 4, 5)
 _SPECTRUM: dict[int, dict[str, Any]] = {

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from segplug.errors import SegplugError, first_line, one_line
 
-__all__ = ["fill_encoder", "load_encoder_weights", "network_of", "read_weights"]
-
 
 def load_encoder_weights(encoder: nn.Module, path: Path) -> None:
     """Fill an smp or timm encoder from a .pth or .safetensors file of the same network, its classifier left out.

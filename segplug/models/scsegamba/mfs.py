@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from segplug.models.decoders.dysample import DySample
 from yoloplug.blocks import GBC, BottConv, GroupNorm
 
-__all__ = ["MFS"]
-
 
 class MFS(nn.Module):
     """Shape: maps of 128, 64, 32, 16 channels at H/8, H/4, H/2, H -> logits (N, 1, H, W).

@@ -21,8 +21,6 @@ from segplug.models.scsegamba.mfs import MFS
 from segplug.models.scsegamba.savss import SAVSSLayer
 from yoloplug.blocks import BottConv, GroupNorm
 
-__all__ = ["SCSegamba"]
-
 _WIDTH, _STRIDE, _LEVELS = 256, 8, (128, 64, 32, 16)
 
 

@@ -15,8 +15,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["ScanOrders", "scan_orders"]
-
 START, RIGHT, LEFT, UP, DOWN = range(5)
 Pixel = tuple[int, int]
 

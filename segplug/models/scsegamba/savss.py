@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from segplug.models.scsegamba.ss2d import SS2D
 from yoloplug.blocks import GBC, BottConv, GroupNorm, watched
 
-__all__ = ["PAF", "SAVSSLayer"]
-
 
 class PAF(nn.Module):
     """Pixel by pixel and channel by channel, a mix of two maps by how alike they are.

@@ -17,8 +17,6 @@ from segplug.models.scsegamba.orders import ScanOrders
 from yoloplug.native import selective_scan as kernel
 from yoloplug.native.use import applies
 
-__all__ = ["scan_paths", "selective_scan"]
-
 STEPS = 64
 """Steps of a chunk where chunks go one by one: the states of one fit a processor's cache."""
 

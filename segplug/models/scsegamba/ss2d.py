@@ -15,8 +15,6 @@ from segplug.models.scsegamba.orders import ScanOrders, scan_orders
 from segplug.models.scsegamba.scan import scan_paths
 from yoloplug.blocks import BottConv
 
-__all__ = ["SS2D"]
-
 
 class SS2D(nn.Module):
     """Shape: (N, H * W, channels) with its (H, W) -> (N, H * W, channels).

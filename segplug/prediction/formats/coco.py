@@ -9,8 +9,6 @@ import numpy as np
 from segplug.arrays import Floats, Mask
 from segplug.prediction.records import Record
 
-__all__ = ["crack_annotations", "dataset"]
-
 
 def crack_annotations(mask: Mask, probability: Floats) -> list[dict[str, Any]]:
     """One for each 8-connected crack: RLE, bbox [x, y, width, height], area in px, score (mean probability)."""

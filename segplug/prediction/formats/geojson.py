@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from segplug.arrays import Points
 from segplug.prediction.formats.outlines import Crack
 
-__all__ = ["feature_collection"]
-
 Place = Callable[[Points, Points], tuple[Points, Points]]
 
 

@@ -11,8 +11,6 @@ from scipy.sparse.csgraph import connected_components
 
 from segplug.arrays import Mask
 
-__all__ = ["Crack", "OutlineTracer"]
-
 Ring = NDArray[np.int64]
 Polygon = list[Ring]
 """The outer ring, then its holes; (V, 2) corners x, y in pixel edges, 0, 0 the image's top left corner."""

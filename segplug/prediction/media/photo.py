@@ -13,8 +13,6 @@ from segplug.prediction.job import Job, Result
 from segplug.prediction.sources import Source
 from yoloplug.files import write_json
 
-__all__ = ["predict_photo"]
-
 
 def predict_photo(source: Source, job: Job) -> Result:
     """Transparent pixels are never crack. Raises UnreadableError on a file that is no image."""

@@ -25,8 +25,6 @@ from yoloplug.files import atomic_path, write_json
 if TYPE_CHECKING:
     from rasterio import DatasetReader
 
-__all__ = ["is_raster", "predict_raster"]
-
 WHOLE_PX = 64_000_000
 """A TIFF without georeference up to here is a photo."""
 CACHE_MB = 256

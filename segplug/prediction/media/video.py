@@ -15,8 +15,6 @@ from segplug.prediction.job import Job, Result
 from segplug.prediction.sources import Source
 from yoloplug.files import atomic_path
 
-__all__ = ["predict_video"]
-
 FALLBACK_FPS = 25.0
 
 

@@ -9,8 +9,6 @@ import lightning as L
 from segplug.training.module import CrackModule
 from yoloplug.files import write_csv
 
-__all__ = ["EpochRecord", "best_row"]
-
 COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "val_iou_crack", "val_miou", "val_f1", "val_ods_f1", "seconds")
 Row = dict[str, float]
 

@@ -17,8 +17,6 @@ from segplug.training.callbacks.epoch_record import EpochRecord, best_row
 from segplug.training.ranks import rank, world
 from yoloplug.files import write
 
-__all__ = ["Curves", "ValidationPictures", "draw_curves"]
-
 SAMPLES = 4
 
 

@@ -7,8 +7,6 @@ import lightning as L
 
 from segplug.training.module import CrackModule
 
-__all__ = ["Progress"]
-
 
 class Progress(L.Callback):
     """One line an epoch; on a terminal the running step too. Rank 0 speaks for all."""

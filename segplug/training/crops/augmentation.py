@@ -18,8 +18,6 @@ from segplug.data.labels import NO_LABEL
 from segplug.errors import SegplugError, one_line, unknown_name
 from segplug.yaml_file import read_yaml
 
-__all__ = ["DEFAULT", "build_transforms", "read_augment"]
-
 # Photometric changes stay mild: a thin crack is only a few grey levels deep.
 DEFAULT: list[Any] = [
     "D4",

@@ -11,8 +11,6 @@ from segplug.arrays import Pixels
 from segplug.data.labels import NO_LABEL
 from segplug.training.crops.augmentation import DEFAULT, build_transforms
 
-__all__ = ["TrainCrop"]
-
 CRACK_SHARE = 0.4
 """Below a half, so that a hair crack keeps its line when the photo shrinks."""
 

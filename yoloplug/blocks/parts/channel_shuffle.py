@@ -8,8 +8,6 @@ from torch import Tensor
 
 from yoloplug.blocks.parts.memory_format import memory_format
 
-__all__ = ["channel_shuffle", "unshuffled"]
-
 
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
     """Output channel i is input channel (i % groups) * (C / groups) + i // groups.

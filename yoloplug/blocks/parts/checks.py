@@ -6,8 +6,6 @@ from math import gcd, isfinite
 
 from yoloplug.blocks.parts.padding import autopad
 
-__all__ = ["at_least_one", "check_conv", "divides", "divisors", "finite", "one_of"]
-
 
 def at_least_one(block: str, **values: int) -> None:
     """Raises ValueError naming every value if one is below 1."""

@@ -11,8 +11,6 @@ from yoloplug.blocks.parts.checks import at_least_one, one_of
 from yoloplug.blocks.parts.memory_format import memory_format, traced
 from yoloplug.blocks.parts.padding import autopad
 
-__all__ = ["LAYERS", "Branches", "Padding", "Table", "check_form", "pooling_of"]
-
 Padding = Literal["same", "valid"]
 
 Table = Mapping[str, str]

@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor
 
-__all__ = ["memory_format", "traced"]
-
 
 def memory_format(x: Tensor) -> torch.memory_format:
     """channels_last for a map (N, C, H, W) that is stored pixel by pixel only, otherwise the contiguous format."""

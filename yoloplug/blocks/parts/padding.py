@@ -1,7 +1,5 @@
 """The one place where padding is computed."""
 
-__all__ = ["autopad"]
-
 
 def autopad(k: int, d: int = 1) -> int:
     """Padding that keeps the size at stride 1. Raises ValueError on an even or non-positive k, or d below 1."""

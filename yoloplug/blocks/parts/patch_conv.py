@@ -5,8 +5,6 @@ from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import at_least_one
 
-__all__ = ["PatchConv"]
-
 
 class PatchConv(nn.Conv2d):
     """nn.Conv2d(c1, c2, k, s) whose last patch may reach over the bottom and right border into zeros.

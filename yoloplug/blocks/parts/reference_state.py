@@ -6,8 +6,6 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["known", "shaped_as"]
-
 
 def known(block: str, state: Mapping[str, Tensor], names: str, renamed: Mapping[str, Any] = {}) -> dict[str, Tensor]:
     """The state, its keys after the substitutions `renamed`, regular expressions and what takes their place.

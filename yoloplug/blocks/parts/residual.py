@@ -2,8 +2,6 @@
 
 from torch import nn
 
-__all__ = ["middle_width", "shortcut"]
-
 
 def middle_width(block: str, c2: int, **option: int) -> int:
     """c2 * option // 256: ResNet's base width, a quarter of c2 at 64. Raises ValueError where nothing is left."""

@@ -12,8 +12,6 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
-__all__ = ["Watcher", "watched", "watching"]
-
 Value = TypeVar("Value", bound=Tensor | tuple[Tensor, ...])
 
 Watcher = Callable[[nn.Module, str, Tensor | tuple[Tensor, ...]], None]

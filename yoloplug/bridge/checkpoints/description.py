@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 
 from yoloplug.errors import YoloplugError
 
-__all__ = ["CheckpointError", "Description", "describe", "look_at_the_outside", "written_by"]
-
 LARGEST = 64 * 2**20
 """Bytes of a checkpoint's structure; a yolov8n's last.pt has 0.1 MB."""
 

@@ -27,8 +27,6 @@ from yoloplug.bridge.patches.restricted import is_layer, restricted
 from yoloplug.registry import BLOCKS
 from yoloplug.version import __version__
 
-__all__ = ["layer", "missing_of_ours", "read_checkpoint"]
-
 # What torch.load raises on damaged bytes; a pickle's operations may fail in any of these ways.
 _DAMAGED = (
     ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, OSError,

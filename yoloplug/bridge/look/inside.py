@@ -18,8 +18,6 @@ from yoloplug.bridge.model import create
 from yoloplug.errors import YoloplugError
 from yoloplug.limits import IMAGE_PX, IMGSZ
 
-__all__ = ["Inside", "Score", "look_inside"]
-
 
 @dataclass(frozen=True)
 class Score:

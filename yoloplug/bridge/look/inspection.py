@@ -17,8 +17,6 @@ from yoloplug.look.layer_cam import heat_map, outputs_of
 from yoloplug.look.views import View, views_of
 from yoloplug.names import choices
 
-__all__ = ["Inspection"]
-
 Place = tuple[float, float]
 
 _PLACES = 3

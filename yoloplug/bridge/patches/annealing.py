@@ -14,8 +14,6 @@ import sys
 from types import ModuleType
 from typing import Any
 
-__all__ = ["on_train_epoch_start", "patch"]
-
 
 def patch(callbacks: ModuleType) -> None:
     callbacks.default_callbacks["on_train_epoch_start"].append(on_train_epoch_start)

@@ -10,8 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["patch"]
-
 
 def patch(tasks: ModuleType) -> None:
     stock = tasks.torch_safe_load

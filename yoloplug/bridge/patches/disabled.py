@@ -6,8 +6,6 @@ import functools
 from types import ModuleType
 from typing import Any
 
-__all__ = ["patch"]
-
 
 def patch(tasks: ModuleType) -> None:
     stock = tasks.parse_model

@@ -21,8 +21,6 @@ from torch import nn
 
 from yoloplug.registry import BLOCKS
 
-__all__ = ["patch"]
-
 Size = Sequence[int]
 Rule = Callable[[Any, tuple[Any, ...], Any], None]
 

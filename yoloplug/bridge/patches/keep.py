@@ -9,8 +9,6 @@ import os
 from types import ModuleType
 from typing import Any
 
-__all__ = ["patch"]
-
 
 def patch(callbacks: ModuleType) -> None:
     if os.environ.get("YOLOPLUG_KEEP", "") not in ("", "0"):

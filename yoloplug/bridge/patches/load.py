@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-__all__ = ["patch"]
-
 
 def patch(tasks: ModuleType) -> None:
     stock = tasks.BaseModel.load

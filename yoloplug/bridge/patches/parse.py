@@ -21,8 +21,6 @@ from yoloplug.names import did_you_mean
 from yoloplug.registry import BLOCKS
 from yoloplug.version import __version__
 
-__all__ = ["UnsupportedUltralytics", "patch"]
-
 TESTED = "8.2.0 to 8.4.190"
 PARAMETERS = ["d", "ch", "verbose"]
 PREPARE, HOSTS, RULE = "__yoloplug_prepare__", "__yoloplug_hosts__", "__yoloplug_rule__"

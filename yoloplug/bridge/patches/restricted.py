@@ -12,8 +12,6 @@ from typing import Any
 
 from torch import nn
 
-__all__ = ["check_activation", "is_layer", "is_restricted", "refuse_code", "restricted"]
-
 LONGEST = 200
 """Characters of an activation."""
 

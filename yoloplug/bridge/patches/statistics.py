@@ -7,8 +7,6 @@ import sys
 from types import ModuleType
 from typing import Any
 
-__all__ = ["patch"]
-
 
 def patch(tasks: ModuleType) -> None:
     stock = tasks.initialize_weights

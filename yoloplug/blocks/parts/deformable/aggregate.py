@@ -14,8 +14,6 @@ from yoloplug.blocks.parts.padding import autopad
 from yoloplug.native import deformable as kernel
 from yoloplug.native.use import applies
 
-__all__ = ["DeformableAggregation", "deform_aggregate"]
-
 
 class DeformableAggregation(nn.Module):
     """Where the taps of DCNv3 and DCNv4 lie, and their blend with the unmoved value (center_feature_scale)."""

@@ -22,8 +22,6 @@ from yoloplug.blocks.parts.padding import autopad
 from yoloplug.native import deformable as native
 from yoloplug.native.use import applies
 
-__all__ = ["DeformablePack", "deform_conv2d", "sample", "tap_offsets"]
-
 Pair = tuple[int, int]
 
 

@@ -16,8 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Annealed", "anneal_temperature"]
-
 
 class Annealed(nn.Module):
     """Holds `temperature`, by which the subclass divides its logits: a buffer, so checkpoints infer as they trained.

@@ -19,8 +19,6 @@ from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known, shaped_as
 from yoloplug.blocks.parts.watch import watched
 
-__all__ = ["Bias", "ExpertConv2d", "Experts", "Padding"]
-
 Bias = bool | Literal["shared"]
 Padding = Literal["symmetric", "same"]
 

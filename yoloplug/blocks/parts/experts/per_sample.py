@@ -6,8 +6,6 @@ from torch.nn import functional as F
 
 from yoloplug.blocks.parts.memory_format import memory_format
 
-__all__ = ["conv2d_per_sample"]
-
 
 def conv2d_per_sample(
     x: Tensor, weight: Tensor, shape: tuple[int, int, int, int], bias: Tensor | None, s: int, p: int, d: int, g: int

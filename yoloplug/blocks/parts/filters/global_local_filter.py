@@ -14,8 +14,6 @@ from torch.nn import functional as F
 from yoloplug.blocks.parts.checks import at_least_one
 from yoloplug.blocks.parts.norms.layer_norm_2d import LayerNorm2d
 
-__all__ = ["GlobalLocalFilter"]
-
 
 class GlobalLocalFilter(nn.Module):
     """LayerNorm, 3x3 depthwise on one half and a global frequency filter on the other, interleave, LayerNorm.

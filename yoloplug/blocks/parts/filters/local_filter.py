@@ -18,8 +18,6 @@ from yoloplug.blocks.parts.padding import autopad
 from yoloplug.native import local_filter as kernel
 from yoloplug.native.use import applies
 
-__all__ = ["Combine", "local_filter"]
-
 Combine = Literal["mul", "add"]
 
 

@@ -5,8 +5,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["AbsorbsAffine", "absorb_affine", "absorbed"]
-
 
 @torch.no_grad()
 def absorb_affine(layer: nn.Module, scale: Tensor, shift: Tensor, name: str = "weight") -> None:

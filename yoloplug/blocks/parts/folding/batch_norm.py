@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNorm2d
 
-__all__ = ["bn_affine", "fold_bn", "fold_named", "fold_norms"]
-
 
 def bn_affine(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """(scale, shift) with which a BatchNorm in eval mode maps each channel: y = scale * x + shift."""

@@ -9,8 +9,6 @@ from torch.nn import functional as F
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine
 from yoloplug.blocks.parts.padding import autopad
 
-__all__ = ["Kernel", "conv_norm", "folded", "folded_pair", "grown", "plain_conv"]
-
 Kernel = tuple[Tensor, Tensor]
 """(c2, c1 / g, k, k) weight and (c2,) bias of a plain convolution."""
 

@@ -2,8 +2,6 @@
 
 from torch import Tensor
 
-__all__ = ["without_idle_bias"]
-
 
 def without_idle_bias(state_dict: dict[str, Tensor], conv: str, bn: str) -> dict[str, Tensor]:
     """Move each `...conv.bias` into `...bn.running_mean`: BatchNorm takes off what the bias adds.

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["CorrectedBatchNorm2d"]
-
 
 class CorrectedBatchNorm2d(nn.BatchNorm2d):
     """nn.BatchNorm2d without its memory of a variance that no batch had.

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import divides
 
-__all__ = ["GroupBatchnorm2d"]
-
 
 class GroupBatchnorm2d(nn.GroupNorm):
     """(x - mean) / (std + eps) per group with the unbiased std; eps stands outside the root.

@@ -6,8 +6,6 @@ Paper: Wu & He 2018, https://arxiv.org/abs/1803.08494.
 import torch
 from torch import Tensor, nn
 
-__all__ = ["GroupNorm"]
-
 
 class GroupNorm(nn.GroupNorm):
     """nn.GroupNorm without its refusal of a single value per group (a 1x1 map at batch 1).

@@ -8,8 +8,6 @@ from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import at_least_one
 
-__all__ = ["LayerNorm2d"]
-
 
 class LayerNorm2d(nn.LayerNorm):
     """Normalise every pixel's channel vector, then scale and shift each channel.

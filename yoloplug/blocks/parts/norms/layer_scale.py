@@ -5,8 +5,6 @@ Paper: Touvron et al. 2021 (CaiT), https://arxiv.org/abs/2103.17239, section 2; 
 
 from torch import Tensor, nn
 
-__all__ = ["LayerScale"]
-
 
 class LayerScale(nn.LayerNorm):
     """x times `weight`, per channel.

@@ -5,8 +5,6 @@ from torch.nn import functional as F
 
 from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNorm2d
 
-__all__ = ["PooledBatchNorm2d"]
-
 
 class PooledBatchNorm2d(CorrectedBatchNorm2d):
     """CorrectedBatchNorm2d that also trains at batch 1 on 1x1 maps.
