@@ -102,7 +102,6 @@ class ConvLike(nn.Module):
         self.block = Beside(main, settled(self.block), self.bn, self.act, c2)
         self.bn, self.act = nn.Identity(), nn.Identity()
 
-    @property
     def mechanism(self) -> str:
         """How a row that preserves starts, in a few words."""
         beside = isinstance(self.block, Beside) or isinstance(self.pre, stock.Conv)
@@ -118,7 +117,7 @@ class ConvLike(nn.Module):
             if not alike(main, source):
                 raise ValueError(f"{self.block_name} stands beside {described(main)}, not {described(source)}")
             main.load_state_dict(source.state_dict())
-            return self.mechanism
+            return self.mechanism()
         if not isinstance(source, stock.Conv) or type(source.act) is not type(self.act) or not hasattr(source, "bn"):
             raise ValueError(f"{self.block_name} starts as a Conv of the row's activation, not {described(source)}")
         if main is None:
@@ -126,14 +125,14 @@ class ConvLike(nn.Module):
             if rule is None:
                 raise ValueError(f"{self.block_name} with these arguments cannot be {described(source.conv)}")
             place(rule, self.block, self.bn, source.conv.weight, source.bn)
-            return self.mechanism
+            return self.mechanism()
         conv, norm = main.children()
         assert isinstance(norm, nn.BatchNorm2d)
         if not alike(conv, source.conv):
             raise ValueError(f"{self.block_name} stands beside {described(conv)}, not {described(source.conv)}")
         conv.load_state_dict(source.conv.state_dict())
         take_norm(norm, source.bn)
-        return self.mechanism
+        return self.mechanism()
 
     def forward(self, x: Tensor | list[Tensor]) -> Tensor:
         x, *condition = x if isinstance(x, list | tuple) else (x,)

@@ -78,7 +78,7 @@ def measure(cell: Path, data: Path, names: Sequence[str]) -> None:
     for name in names:
         network = changed(name, source, len(opened.names))
         own = maps(network, x)
-        ways = Counter(module.mechanism for module in network.modules() if isinstance(module, ConvLike))
+        ways = Counter(module.mechanism() for module in network.modules() if isinstance(module, ConvLike))
         result = {
             "block": name,
             "starts": dict(ways),

@@ -23,6 +23,13 @@ def test_conv_like_row_sets_width_and_stride(name: str, c1: int, c2: int, s: int
 
 
 @pytest.mark.parametrize("name", sorted(BLOCKS))
+def test_every_attribute_of_a_row_can_be_asked_for(name: str) -> None:
+    """As torch.jit.trace does of every name in dir(): a property that raises KeyError stopped every export."""
+    row = hosts.host(name)(16, 16, 3, 1)
+    assert all(hasattr(row, attribute) or attribute == "__abstractmethods__" for attribute in dir(type(row)))
+
+
+@pytest.mark.parametrize("name", sorted(BLOCKS))
 def test_fuse_keeps_the_output_and_removes_batch_norm(name: str, randomise_norms: Callable[[nn.Module], None]) -> None:
     row = hosts.host(name)(16, 32, 3, 2).double().eval()
     randomise_norms(row)
