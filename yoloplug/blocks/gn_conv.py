@@ -11,7 +11,7 @@ training 1.8 to 3 times a plain 3x3 Conv's time on a CPU, 4 to 5 times without o
 memory. High orders belong into wide, small maps. filter=global_local sees the whole map for one size of picture at a
 time.
 Measured: on blood cells (experiments/results/bccd-blocks: 12 epochs, 256 px, three seeds) C2f_gnConv had AP .394, stock
-.451. A default of ours may have a part in that. The rows are of commit 4349cc9, where the norm behind the block began its
+.451. A default of ours may have a part in it. The rows are of commit 4349cc9, where the norm behind the block began its
 running variance at 1; the block's maps have variances of 5e-5 (P2) to 5e-6 (P5) in an untrained model, so after the 312
 steps inference still gave .64, .47, .39 and .24 of what training saw. Since then the running statistics are corrected
 from the first step on. The weights of one later run (seed 0, 11 epochs, 160 px, bf16) have mAP50-95 .333 with them and

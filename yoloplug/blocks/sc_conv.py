@@ -14,7 +14,7 @@ Mathematics:
 Use it when parameters count: about a fifth of a 3x3 Conv's. It takes more than twice that Conv's time on a CPU, and its
 many small steps hold a GPU back. The gate is a step at t: rounding may put a value near it on the other side.
 Measured: on blood cells (experiments/results/bccd-blocks: 12 epochs, 256 px, three seeds) C2f_SCConv had AP .398, stock
-.451. A default of ours may have a part in that. The rows are of commit 4349cc9, where the norm behind the block began its
+.451. A default of ours may have a part in it. The rows are of commit 4349cc9, where the norm behind the block began its
 running variance at 1; the block's maps have variances of 1e-4 (P2) to 2e-6 (P5) in an untrained model, so after the 312
 steps inference still gave .80, .49, .32 and .15 of what training saw. Since then the running statistics are corrected
 from the first step on; the comparison was not run again. Gradients over weights are a fifth of the stock convolution's
