@@ -122,7 +122,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
         sizes, ms = np.array(row["sizes"], dtype=float), np.array(row["ms"])
         line = ms[-1] * (sizes / sizes[-1]) ** row["expected"]
         axis.loglog(sizes, line, ":", color="grey", label=f"exponent {row['expected']}")
-        axis.loglog(sizes, ms, "o-", color="#0072b2", label=f"measured, {row['exponent']}")
+        axis.loglog(sizes, ms, "o-", color="C0", label=f"measured, {row['exponent']}")
         axis.set(
             title=row["what"], xticks=sizes, xticklabels=row["sizes"], ylim=(min(*ms, *line) / 2, max(*ms, *line) * 2)
         )

@@ -47,7 +47,7 @@ def test_same_files_every_time(tmp_path: Path) -> None:
     assert train.read_bytes() != val.read_bytes()
 
 
-@pytest.mark.parametrize("command", ["run", "report", "time", "readme", "demo"])
+@pytest.mark.parametrize("command", ["run", "report", "keep", "time", "results", "demo"])
 def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
         main([command, "--help"])

@@ -131,7 +131,8 @@ def test_committed_rows_are_done_for_their_own_specs(tmp_path: Path) -> None:
         for key, (model, dataset, seed) in cell_keys(spec).items():
             folder = path.parent / "cells" / key
             row = read_row(folder / "row.json")
-            assert row["method"]["start"] == "random start" and row["method"]["epoch"] in range(1, 13)
+            start = "random start" if model.init is None else f"weights of {model.init}"
+            assert row["method"]["start"].startswith(start) and row["method"]["epoch"] in range(1, 13)
             assert row["method"]["scored"] in ("val", "test", "288 of the 1440 training images")
             cell = Cell(spec, model, dataset, None, row["dataset_hash"], seed, folder, row.get("excluded", {}))
             _refuse_other_run(cell)

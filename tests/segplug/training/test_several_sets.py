@@ -83,5 +83,5 @@ def test_shrinking_keeps_hair_cracks_unlabelled_pixels_and_the_seed():
     assert max(dark) > 0.02 and len({round(s, 3) for s in shares}) > 4
     whole = TrainCrop(64, 1.0, [])(image, mask, 0)
     assert (whole[0] == TrainCrop(64, 1.0, [], 1.0)(image, mask, 0)[0]).all()
-    with pytest.raises(SegplugError, match=r"smallest_scale must be from 0\.05 to 1, got 0"):
+    with pytest.raises(SegplugError, match=r"smallest_scale must be at least 0\.05, got 0"):
         TrainConfig(data="x", smallest_scale=0)

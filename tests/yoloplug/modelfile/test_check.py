@@ -152,5 +152,5 @@ def test_signatures_are_those_of_a_row_not_of_the_constructor() -> None:
     assert signature_text("C3k2") == "[c2, c3k=False, e=0.5, attn=False, g=1, shortcut=True]"
     assert signature_text("HGBlock").startswith("[cm, c2, k=3, lightconv=False")
     assert signature_text("Detect") == "[nc=80]"
-    assert signature_text("gnConv").startswith("[c2, k=3, s=1, order=")
-    assert signature_text("C2f_gnConv") == "[c2, shortcut=False, g=1, e=0.5, options={}]"
+    assert signature_text("gnConv").startswith("[c2=None, k=3, s=1, order=")
+    assert signature_text("C2f_gnConv") == "[c2=None, shortcut=False, g=1, e=0.5, options={}]"

@@ -24,6 +24,7 @@ seeds: [0]
 budget: {{epochs: 1, imgsz: 64, batch: 2, workers: 0, threads: 1}}
 subsets: {{fresh: {{exclude: listed.txt}}}}
 train: {train}
+protocol: {{threshold: 0.5}}
 """
 
 

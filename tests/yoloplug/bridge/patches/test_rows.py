@@ -27,7 +27,6 @@ def build(row: int, *change: Any, **config: Any) -> DetectionModel:
             r"first argument is the width, a whole number from 1 on, got \['wide'",
         ),
         ([[-1, 0], 3, "C2f_gnConv", [128, True]], ValueError, r"takes one input, got from=\[-1, 0\]"),
-        ([-1, 3, "C2f_gnConv", []], TypeError, r"first argument is the width, a whole number from 1 on, got \[\]"),
         ([-1, 6, "gnConv", [256, 3, 2]], ValueError, r"2 repeats change width or size .*row of its own"),
     ],
 )
