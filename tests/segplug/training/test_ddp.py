@@ -16,7 +16,7 @@ from segplug.data.readers import open_data
 from segplug.inference.checkpoint import load_model, read_checkpoint
 from segplug.inference.probability import crack_probability
 from segplug.metrics import MetricSum
-from segplug.training.config import MOST, TrainConfig
+from segplug.training.config import TrainConfig
 from segplug.training.loaders import ShareSampler
 
 Tiny = Callable[..., TrainConfig]
@@ -55,9 +55,10 @@ train(TrainConfig(**json.loads(open(sys.argv[1]).read())), [Stop()])
 STEPS_WITHOUT_LIMIT = """
 import sys
 from segplug.cli import main
-from segplug.training.config import MOST
+from segplug.training.config import TrainConfig
 
-MOST["lr"] = 1e30
+field = TrainConfig.__dataclass_fields__["lr"]
+field.metadata = {**field.metadata, "range": (0, 1e30)}
 sys.exit(main(["train", "--config", sys.argv[1]]))
 """
 
@@ -105,7 +106,8 @@ def test_two_ranks(
     assert all(whole["state_dict"][k].equal(halves["state_dict"][k]) for k in whole["state_dict"])
 
     # A loss that is not finite ends both ranks with one message.
-    monkeypatch.setitem(MOST, "lr", 1e30)
+    rate = TrainConfig.__dataclass_fields__["lr"]
+    monkeypatch.setattr(rate, "metadata", {**rate.metadata, "range": (0, 1e30)})
     (tmp_path / "steps.py").write_text(STEPS_WITHOUT_LIMIT)
     endless = replace(config, out=str(tmp_path / "diverged"), lr=1e30, epochs=9)
     diverged = run(endless, tmp_path, str(tmp_path / "steps.py"))
