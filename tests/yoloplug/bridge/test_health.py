@@ -17,6 +17,12 @@ from yoloplug.bridge.patches import parse
 from yoloplug.cli import main
 
 
+@pytest.fixture(autouse=True)
+def as_at_start_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of other releases leave their refusal behind."""
+    monkeypatch.setattr(parse, "refusal", "")
+
+
 def test_a_healthy_environment(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
