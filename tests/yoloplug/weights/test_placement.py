@@ -49,7 +49,7 @@ def test_an_inserted_row_costs_nothing(name: str, after: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["SCConv", "C2f_gnConv", "DCNv2"])
+@pytest.mark.parametrize("kind", ["SCConv", "C2f_DBB", "DCNv2"])
 @pytest.mark.parametrize("name", BASES)
 def test_a_row_inserted_anywhere_costs_nothing(name: str, kind: str) -> None:
     for after in range(len(trained(name).model) - 1):
