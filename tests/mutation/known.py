@@ -36,8 +36,8 @@ KNOWN = [
     ),
     (
         "experiments/statistics/compared.py",
-        "self._seeds(label, metric) & self._seeds(against, metric)",
-        "self._seeds(label, metric)",
+        "self._interval(label, against, self._seeds(label, metric) & self._seeds(against, metric), metric)",
+        "self._interval(label, against, self._seeds(label, metric), metric)",
         "experiments/statistics",
     ),
     ("experiments/report/resampled.py", "_CLOSE = 1e-6", "_CLOSE = 0.1", "experiments/report"),
@@ -50,8 +50,8 @@ KNOWN = [
     ("segplug/measurement/skeleton/width_profile.py", "ENOUGH = 0.75", "ENOUGH = 0.2", "segplug/measurement"),
     (
         "segplug/metrics/curve.py",
-        "probability.astype(np.float64) * AP_BINS",
-        "probability.astype(np.float32) * AP_BINS",
+        "AP_BINS, dtype=np.float64)",
+        "AP_BINS, dtype=np.float32)",
         "segplug/metrics/test_metrics.py",
     ),
     ("segplug/metrics/curve.py", "AP_BINS // 2 :", "AP_BINS // 2 + 1 :", "segplug/metrics/test_metrics.py"),
@@ -65,7 +65,7 @@ KNOWN = [
         "yoloplug/bridge/trace.py",
         "good, bad = 0, count",
         "good, bad = 0, count - 1",
-        "yoloplug/modelfile/test_check.py",
+        "yoloplug/bridge/test_trace.py",
     ),
 ]
 

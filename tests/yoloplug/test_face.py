@@ -52,3 +52,10 @@ def test_profile_tells_what_the_command_prints() -> None:
 def test_both_packages_are_typed() -> None:
     root = Path(yoloplug.__file__).parents[1]
     assert (root / "yoloplug" / "py.typed").exists() and (root / "segplug" / "py.typed").exists()
+
+
+def test_importing_the_blocks_is_light() -> None:
+    """The blocks need torch only: torchvision comes with the first CUDA deformable convolution, Ultralytics never."""
+    code = "import sys, yoloplug.blocks; print(sorted({'ultralytics', 'torchvision'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
