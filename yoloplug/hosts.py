@@ -123,7 +123,8 @@ class ConvLike(nn.Module):
         if main is None:
             rule = exact(self.block_name, self.block, source.conv)
             if rule is None:
-                raise ValueError(f"{self.block_name} with these arguments cannot be {described(source.conv)}")
+                theirs = described(source.conv)
+                raise ValueError(f"{self.block_name} with this width and these arguments cannot be {theirs}")
             place(rule, self.block, self.bn, source.conv.weight, source.bn)
             return self.mechanism()
         conv, norm = main.children()

@@ -32,14 +32,15 @@ class PlacedRow:
 class Outcome:
     """params: of the source. placed: those that are in the changed network now.
 
-    by_number: those that Ultralytics would have placed, which goes by the row's number; astray: of these, the ones in
-    another layer.
+    resized: those that met a layer of another width. by_number: those that Ultralytics would have placed, which goes by
+    the row's number; astray: of these, the ones in another layer.
     """
 
     rows: list[PlacedRow]
     removed: list[GraphRow]
     params: int
     placed: int
+    resized: int
     by_number: int
     astray: int
 
@@ -86,11 +87,13 @@ class _Count:
         gave = {name: _params(self.source.get_submodule(self.placement.starts[name])) for name in self.starts}
         same = [n for n, value in self.theirs.items() if n in self.ours and self.ours[n].shape == value.shape]
         astray = [n for n in same if n.startswith(ROWS) and self.placement.keys.get(n) != n and not self._starts(n)]
+        met = {name for own, name in self.placement.keys.items() if own in self.ours and own not in self.carried}
         return Outcome(
             [self._row(row) for row in self.placement.alignment.target],
             self.placement.alignment.removed,
             sum(size.values()),
             sum(self.carried.values()) + sum(gave.values()),
+            sum(size[name] for name in met if name in size),
             sum(size[name] for name in same),
             sum(size[name] for name in astray),
         )

@@ -65,6 +65,8 @@ class Transferred:
             console.print(_text(f"left out: row {left.index} {left.kind} of {self._name}, {left.params:,} parameters"))
         console.print()
         console.print(_text(self.summary), style="bold")
+        for line in self.advice:
+            console.print(_text(line))
 
         if self.output is not None:
             console.print(_text(f"wrote {self.output}; train it: yolo train model={self.output} …"))
@@ -84,6 +86,15 @@ class Transferred:
         astray = f", of these {_share(found.astray, found.params)} in another layer" if found.astray else ""
         return f"{text} (by row number, as without yoloplug: {_share(found.by_number, found.params)}{astray})"
 
+    @property
+    def advice(self) -> list[str]:
+        """One line where much of the source met layers of another width, else none."""
+        found = self.outcome
+        if found.resized < 0.1 * found.params:
+            return []
+        share = _share(found.resized, found.params)
+        return [f"{share} met layers of another width: a YAML of the source's widths takes them (swap without --match)"]
+
     def short(self) -> list[str]:
         """What stands in the log of a training: the sum, which rows are new, and where the table is to be had."""
         new = [f"{row.target.index} {row.target.kind}" for row in self.outcome.rows if row.source is None]
@@ -93,7 +104,7 @@ class Transferred:
             told.append(f"partly or all fresh: row {', '.join(str(row.target.index) for row in partly)}")
         keep = ", and its function kept with --preserve -o init.pt" if self.fresh_blocks else ""
         table = f"row by row{keep}: {shlex.join(['yoloplug', 'transfer', self.source, self.target])}"
-        return [self.summary, *self.notes, "; ".join([*told, table])]
+        return [self.summary, *self.advice, *self.notes, "; ".join([*told, table])]
 
 
 def _cells(row: PlacedRow) -> tuple[str, ...]:

@@ -165,3 +165,13 @@ def test_a_missing_file_of_ultralytics_is_downloaded(
     monkeypatch.setattr(downloads, "attempt_download_asset", lambda file: str(file))
     with pytest.raises(YoloplugError, match=r"no checkpoint 'yolov8n.pt' here, and it could not be downloaded"):
         yoloplug.transfer("yolov8n.pt", folder / "my.yaml")
+
+
+def test_widths_that_do_not_fit_are_told_and_only_they(folder: Path, tmp_path: Path) -> None:
+    """`swap --match` changes every width: README once told to match a budget and then to fine-tune."""
+    narrow = tmp_path / "narrow.yaml"
+    narrow.write_text((folder / "my.yaml").read_text().replace("n: [0.33, 0.25, 1024]", "n: [0.33, 0.20, 1024]"))
+    assert "0.20" in narrow.read_text()
+    assert not yoloplug.transfer(folder / "best.pt", folder / "my.yaml", tmp_path / "a.pt").advice
+    (line,) = yoloplug.transfer(folder / "best.pt", narrow, tmp_path / "b.pt").advice
+    assert "met layers of another width" in line and "without --match" in line

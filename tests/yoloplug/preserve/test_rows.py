@@ -81,7 +81,7 @@ def test_a_misspelt_preserve_is_answered_with_the_right_one() -> None:
 @pytest.mark.parametrize(
     ("name", "source", "message"),
     [
-        ("DCNv2", Conv(32, 32, 1), r"DCNv2 with these arguments cannot be Conv2d\(32, 32, k=1, s=1\)"),
+        ("DCNv2", Conv(32, 32, 1), r"DCNv2 with this width and these arguments cannot be Conv2d\(32, 32, k=1, s=1\)"),
         ("DCNv2", Conv(32, 32, 3, act=False), "DCNv2 starts as a Conv of the row's activation, not Conv"),
         (
             "SCConv",
