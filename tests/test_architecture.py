@@ -183,6 +183,37 @@ def test_no_folder_is_a_heap() -> None:
         assert len(flat) <= FLAT, f"{folder.relative_to(ROOT)}: {len(flat)} flat files: which room is missing?"
 
 
+def test_no_six_lines_stand_twice() -> None:
+    """Signatures aside: a constructor's is what a YAML row may say, an autograd function's is its operation's."""
+    places: dict[tuple[str, ...], str] = {}
+    for path in FILES:
+        text, aside = path.read_text(encoding="utf-8"), set[int]()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                aside |= set(range(node.lineno, node.body[0].lineno))
+            elif isinstance(node, (ast.Import, ast.ImportFrom)) or (
+                isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            ):
+                aside |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        numbered = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if number not in aside]
+        lines = [(number, line) for number, line in numbered if re.match(r"[^#]*\w", line) and line != "@property"]
+        for start in range(len(lines) - 5):
+            place = f"{path.relative_to(ROOT)}:{lines[start][0]}"
+            other = places.setdefault(tuple(line for _, line in lines[start : start + 6]), place)
+            assert other == place, f"{other} and {place} begin six equal lines: one function for both"
+
+
+PLACES = re.compile(r"(?<![\w./-])(?:yoloplug|segplug|experiments|tests|docs|model_yamls)/[\w./-]*\w/?(?![\w*{])")
+
+
+def test_pages_name_places_that_exist() -> None:
+    """Files and folders of the repository; what is to be written bears `my` in its name."""
+    for page in [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
+        named = {place for place in PLACES.findall(page.read_text(encoding="utf-8")) if "my" not in place.lower()}
+        gone = sorted(place for place in named if not (ROOT / place).exists())
+        assert not gone, f"{page.relative_to(ROOT)} names {gone}"
+
+
 @pytest.mark.parametrize("name", sorted(BLOCKS))
 def test_every_block_is_complete(name: str) -> None:
     block = BLOCKS[name]

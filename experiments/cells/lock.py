@@ -21,6 +21,8 @@ from typing import Any
 
 import psutil
 
+from yoloplug.files import write_json
+
 HEARTBEAT_S = 15.0
 STALE_S = 120.0
 """Above NFS's attribute cache of 60 s, within which another machine's heartbeat may be unseen."""
@@ -72,7 +74,7 @@ class CellLock:
         self._end.set()
         if self._mine:
             with suppress(OSError):  # without the mark the process' end or the silence says the same
-                _replace(self._mine, json.dumps({"released": True}))
+                write_json(self._mine, {"released": True}, indent=None)
 
     @property
     def mine(self) -> bool:
@@ -145,12 +147,6 @@ def _create(claim: Path, text: str) -> bool:
         file.flush()
         os.fsync(file.fileno())
     return True
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def _storage_now(folder: Path, probe: bool) -> float:

@@ -10,8 +10,6 @@ from experiments.errors import SpecError
 from experiments.spec.read import read_spec
 from experiments.spec.spec import Spec
 
-__all__ = ["Row", "Run", "read_run"]
-
 
 @dataclass(frozen=True)
 class Run:

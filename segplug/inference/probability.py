@@ -9,17 +9,6 @@ from segplug.errors import SegplugError
 from segplug.inference.tiling import OVERLAP, tiled_probability
 from segplug.models.preprocessing import Preprocessing, preprocessing_of
 
-__all__ = [
-    "OVERLAP",
-    "crack_logits",
-    "crack_probability",
-    "fast_layout",
-    "image_logits",
-    "normalise",
-    "pick_device",
-    "tiled_crack_probability",
-]
-
 
 def normalise(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     """(N, 3, H, W) RGB uint8 -> float32, shifted and scaled as the network's weights expect."""

@@ -31,8 +31,6 @@ from segplug.training.quiet import quiet_lightning
 from segplug.training.start import Start, alone_in, start_of
 from yoloplug.files import read_csv, write_csv, write_json
 
-__all__ = ["TrainConfig", "train"]
-
 
 def train(config: TrainConfig, callbacks: Sequence[L.Callback] = (), data: CrackData | None = None) -> Path:
     """Train and return the run's folder. Seeds torch; test images are never read. data: the config's, if it is open.

@@ -17,10 +17,8 @@ RECORDED = Path(__file__).parent / "recorded" / "constructors.json"
 WIDTHS = range(1, 17)
 CLASSES = sorted(
     name
-    for name in yoloplug.blocks.__all__
-    if isinstance(cls := getattr(yoloplug.blocks, name), type)
-    and issubclass(cls, nn.Module)
-    and "__init__" in vars(cls)
+    for name, cls in vars(yoloplug.blocks).items()
+    if isinstance(cls, type) and issubclass(cls, nn.Module) and "__init__" in vars(cls)
 )
 
 

@@ -18,8 +18,6 @@ from yoloplug.modelfile.report import level, traced, validate
 from yoloplug.modelfile.translate import translatable
 from yoloplug.names import did_you_mean
 
-__all__ = ["Cost", "Swapped", "select", "swap"]
-
 Pairs = Mapping[str, str]
 
 

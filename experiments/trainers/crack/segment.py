@@ -22,7 +22,8 @@ from experiments.spec.spec import Model
 from experiments.trainers.crack.callbacks import AddLoggers, ToLedger
 from experiments.trainers.crack.data import open_cracks
 from experiments.trainers.crack.evaluation import METRIC, broken_down, crack_row, pictures_of
-from experiments.trainers.crack.options import check_options, train_config
+from experiments.trainers.crack.options import check_options as check_options
+from experiments.trainers.crack.options import train_config
 from experiments.trainers.steps import placed, timed_steps
 from experiments.trainers.trainer import Steps
 from segplug.errors import NonFiniteLoss
@@ -35,16 +36,6 @@ from segplug.models.create import create_model, encoder_for
 from segplug.models.preprocessing import preprocessing_of
 from segplug.training.run import train
 from yoloplug.cost.machine import PeakMemory
-
-__all__ = [
-    "check_cell",
-    "check_model",
-    "check_options",
-    "measure_cost",
-    "open_data",
-    "run_cell",
-    "training_steps",
-]
 
 open_data = open_cracks
 

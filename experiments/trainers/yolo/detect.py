@@ -21,7 +21,8 @@ from experiments.spec.spec import Dataset, Model
 from experiments.trainers.steps import placed, timed_steps
 from experiments.trainers.trainer import Steps
 from experiments.trainers.yolo.capacity_control import scaled
-from experiments.trainers.yolo.checks import check_options, check_yolo
+from experiments.trainers.yolo.checks import check_options as check_options
+from experiments.trainers.yolo.checks import check_yolo
 from experiments.trainers.yolo.detection_data import DetectionData, ground_truth, open_detection
 from experiments.trainers.yolo.start import Start, check_start, start_of
 from experiments.trainers.yolo.train import CURVES, measure_cost, train
@@ -30,17 +31,6 @@ from yoloplug.bridge.training import quiet
 from yoloplug.cost.machine import PeakMemory
 from yoloplug.files import write_json
 from yoloplug.modelfile.file import parse, read
-
-__all__ = [
-    "check_cell",
-    "check_model",
-    "check_options",
-    "coco_boxes",
-    "measure_cost",
-    "open_data",
-    "run_cell",
-    "training_steps",
-]
 
 
 def check_model(model: Model) -> None:

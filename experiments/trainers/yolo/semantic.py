@@ -22,28 +22,20 @@ from experiments.metrics.cost import torch_device
 from experiments.spec.spec import Model
 from experiments.trainers.crack.data import open_cracks
 from experiments.trainers.crack.evaluation import METRIC, broken_down, crack_row, pictures_of
-from experiments.trainers.crack.options import check_options, train_config
+from experiments.trainers.crack.options import check_options as check_options
+from experiments.trainers.crack.options import train_config
 from experiments.trainers.steps import placed, timed_steps
 from experiments.trainers.trainer import Steps
 from experiments.trainers.yolo.checks import check_yolo
 from experiments.trainers.yolo.masks import predict, write_data
 from experiments.trainers.yolo.start import Start, check_start, start_of
-from experiments.trainers.yolo.train import CURVES, measure_cost, read_curves, train
+from experiments.trainers.yolo.train import CURVES, read_curves, train
+from experiments.trainers.yolo.train import measure_cost as measure_cost
 from segplug.evaluation.run import evaluate_predictions
 from yoloplug.bridge.model import built
 from yoloplug.bridge.training import quiet
 from yoloplug.cost.machine import PeakMemory
 from yoloplug.modelfile.file import read
-
-__all__ = [
-    "check_cell",
-    "check_model",
-    "check_options",
-    "measure_cost",
-    "open_data",
-    "run_cell",
-    "training_steps",
-]
 
 WEIGHTS = "train/weights/best.pt"
 open_data = open_cracks

@@ -15,7 +15,8 @@ from segplug.inference.probability import crack_probability, image_logits
 from segplug.models.create import create_model
 from segplug.models.encoders import efficientnet_lite
 from segplug.models.preprocessing import IMAGENET, Preprocessing, preprocessing_of
-from segplug.training.run import TrainConfig, train
+from segplug.training.config import TrainConfig
+from segplug.training.run import train
 
 HALF = Preprocessing((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 ENCODER = efficientnet_lite.ENCODER
