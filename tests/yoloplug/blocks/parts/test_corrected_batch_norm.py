@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine
-from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNorm2d
+from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNorm2d, CorrectedSyncBatchNorm2d
 
 SMALL = 1e-3
 """Deviation of SCConv's output: its variance, 1e-6, is what nn.BatchNorm2d needs 450 batches to find."""
@@ -147,3 +147,27 @@ def test_under_autocast_the_statistics_are_exact() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         module(batch())
     assert gap(module, batch()) < 0.02
+
+
+@pytest.mark.parametrize("batches", [0, 3])
+def test_converted_to_synchronised_norms_the_correction_stays(batches: int) -> None:
+    """torch's own conversion (Lightning's sync_batchnorm, too); in one process a synchronised norm is a plain one."""
+    model, x = nn.Sequential(norm(batches), nn.BatchNorm2d(4)), batch()
+    plain, parameters = copy.deepcopy(model), list(model.parameters())
+    group = object()
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(model, group)
+    assert [type(m) for m in converted] == [CorrectedSyncBatchNorm2d, nn.SyncBatchNorm]
+    assert converted[0].process_group is group and (converted[0].eps, converted[0].momentum) == (1e-10, 0.03)
+    assert all(a is b for a, b in zip(converted.parameters(), parameters, strict=True))  # the optimiser's
+    assert torch.equal(converted.eval()(x), plain.eval()(x))
+    for seed in range(3):
+        torch.testing.assert_close(converted.train()(batch(seed)), plain.train()(batch(seed)))
+    assert gap(converted, x) < 0.2
+    plain.load_state_dict(converted.state_dict())
+    assert torch.equal(converted.eval()(x), plain.eval()(x))
+
+
+def test_a_layer_in_the_place_of_a_corrected_norm_is_taken_as_it_is() -> None:
+    model, other = nn.Sequential(norm(1)), nn.SyncBatchNorm(4)
+    model[0] = other
+    assert model[0] is other

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.module import register_module_module_registration_hook
 
 
 class CorrectedBatchNorm2d(nn.BatchNorm2d):
@@ -77,3 +78,30 @@ class CorrectedBatchNorm2d(nn.BatchNorm2d):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._buffers.setdefault("settled", torch.ones(()))  # pickled before there was one
+
+
+class CorrectedSyncBatchNorm2d(CorrectedBatchNorm2d, nn.SyncBatchNorm):
+    """What `nn.SyncBatchNorm.convert_sync_batchnorm` makes of a CorrectedBatchNorm2d: one batch of all processes.
+
+    Where there is one process it is a CorrectedBatchNorm2d. Its state is the same.
+    """
+
+    @classmethod
+    def of(cls, norm: CorrectedBatchNorm2d, process_group: Any) -> CorrectedSyncBatchNorm2d:
+        """With the norm's own parameters and buffers."""
+        made = cls(norm.num_features, norm.eps)
+        made.momentum, made.process_group = norm.momentum, process_group
+        made._parameters, made._buffers = norm._parameters, norm._buffers
+        return made.train(norm.training)
+
+
+def _keep_correction(owner: nn.Module, name: str, module: nn.Module) -> CorrectedSyncBatchNorm2d | None:
+    """torch's conversion builds its own class without `settled`: inference would be off for hundreds of batches."""
+    norm = owner._modules.get(name)
+    converts = isinstance(module, nn.SyncBatchNorm) and isinstance(norm, CorrectedBatchNorm2d)
+    if not converts or module.running_var is not norm.running_var:  # the last: a layer of somebody's own in its place
+        return None
+    return CorrectedSyncBatchNorm2d.of(norm, module.process_group)
+
+
+register_module_module_registration_hook(_keep_correction)
