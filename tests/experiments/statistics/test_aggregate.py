@@ -19,6 +19,7 @@ def test_by_hand() -> None:
     assert found.datasets == 2 and found.change == pytest.approx(0.15)
     assert found.improvement == pytest.approx((2 / 3 + 1) / 2)
     assert found.change_ends[0] < 0.15 < found.change_ends[1] and found.improvement_ends[1] == 1
+    assert aggregate([first, second]) == found != aggregate([first, second], seed=1)
 
 
 def test_ties_count_half_and_undefined_samples_nothing() -> None:

@@ -139,6 +139,8 @@ def test_a_verdict_says_what_it_rests_on(low: float, high: float, word: str) -> 
     answer = around(low, high)
     verdict = verdicts(Given(model=answer), [("model", "base")], "AP", margin=0.3)["model", "base"]
     assert verdict.word == word
+    if low * high == 0:
+        assert verdict.reason == "it may be chance: 0 lies inside its interval"
     assert (verdict.difference, verdict.p_holm, verdict.detectable) == (answer, answer.p, detectable(answer, 1))
 
 

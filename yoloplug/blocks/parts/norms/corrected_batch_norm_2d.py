@@ -98,10 +98,11 @@ class CorrectedSyncBatchNorm2d(CorrectedBatchNorm2d, nn.SyncBatchNorm):
 def _keep_correction(owner: nn.Module, name: str, module: nn.Module) -> CorrectedSyncBatchNorm2d | None:
     """torch's conversion builds its own class without `settled`: inference would be off for hundreds of batches."""
     norm = owner._modules.get(name)
-    converts = isinstance(module, nn.SyncBatchNorm) and isinstance(norm, CorrectedBatchNorm2d)
-    if not converts or module.running_var is not norm.running_var:  # the last: a layer of somebody's own in its place
+    if not isinstance(norm, CorrectedBatchNorm2d) or not isinstance(module, nn.SyncBatchNorm):
+        return None
+    if module.running_var is not norm.running_var:  # a layer of somebody's own in its place
         return None
     return CorrectedSyncBatchNorm2d.of(norm, module.process_group)
 
 
-register_module_module_registration_hook(_keep_correction)
+register_module_module_registration_hook(_keep_correction)  # type: ignore[arg-type]
