@@ -9,7 +9,6 @@ is an error, never an empty cell.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import platform
@@ -30,6 +29,7 @@ import yoloplug
 from yoloplug import BLOCKS
 from yoloplug.cli import listing
 from yoloplug.cli.block_page import page
+from yoloplug.files import read_csv, write_csv, write_text
 from yoloplug.registry import Block
 
 DOCS = Path(__file__).resolve().parent
@@ -62,9 +62,9 @@ def main(argv: list[str] | None = None) -> int:
         if not args.pages_only:
             names = args.only or sorted(BLOCKS)
             rows |= measure(names, args.threads)
-            write_rows(CSV, {name: row for name, row in rows.items() if name in BLOCKS})
+            write_csv(CSV, COLUMNS, (rows[name] for name in sorted(BLOCKS, key=str.lower) if name in rows))
         write_pages(DOCS / "blocks", BLOCKS.values())
-        write_listing(listing.TABLE, BLOCKS.values())
+        write_text(listing.TABLE, listing.rows(BLOCKS.values()))
         (DOCS / "catalogue.md").write_text(catalogue(rows, BLOCKS.values()), encoding="utf-8")
     except Incomplete as error:
         print(f"catalogue: {error}", file=sys.stderr)
@@ -148,17 +148,7 @@ def collect(notes: Iterable[dict[str, object]], names: list[str]) -> dict[tuple[
 
 
 def read_rows(file: Path) -> dict[str, Row]:
-    if not file.exists():
-        return {}
-    with file.open(newline="", encoding="utf-8") as lines:
-        return {row["block"]: row for row in csv.DictReader(lines)}
-
-
-def write_rows(file: Path, rows: dict[str, Row]) -> None:
-    with file.open("w", newline="", encoding="utf-8") as lines:
-        writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows[name] for name in sorted(rows, key=str.lower))
+    return {row["block"]: row for row in read_csv(file)} if file.exists() else {}
 
 
 def write_pages(folder: Path, blocks: Iterable[Block]) -> None:
@@ -170,11 +160,6 @@ def write_pages(folder: Path, blocks: Iterable[Block]) -> None:
             old.unlink()
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-
-
-def write_listing(file: Path, blocks: Iterable[Block]) -> None:
-    """What `yoloplug blocks` prints."""
-    file.write_text(listing.rows(blocks), encoding="utf-8")
 
 
 def catalogue(rows: dict[str, Row], blocks: Iterable[Block]) -> str:

@@ -9,12 +9,13 @@ python docs/crack_results.py --check    # the pages' tables are those of docs/cr
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import re
 import sys
 from pathlib import Path
 from statistics import mean, stdev
+
+from yoloplug.files import read_csv, write_csv
 
 DOCS = Path(__file__).parent
 SCORES, PAGE, SHIPPED_PAGE = DOCS / "crack_scores.csv", DOCS / "crack-results.md", DOCS / "crack-model.md"
@@ -160,10 +161,7 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     if given.folders:
         rows = merged(_read(), [row for folder in given.folders for row in collect(folder)])
-        with SCORES.open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            table.writeheader()
-            table.writerows(rows)
+        write_csv(SCORES, list(rows[0]), rows)
     rows = _read()
     pages = {PAGE: page(PAGE, tables(rows)), SHIPPED_PAGE: page(SHIPPED_PAGE, shipped_tables(rows))}
     if given.check:
@@ -174,10 +172,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _read() -> list[Row]:
-    if not SCORES.exists():
-        return []
-    with SCORES.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(SCORES) if SCORES.exists() else []
 
 
 if __name__ == "__main__":

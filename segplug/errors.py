@@ -47,9 +47,15 @@ class NonFiniteLoss(SegplugError):
         return type(self), self._given
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], limit: int = 40) -> SegplugError:
-    """The error for a name outside `known`: the near misses, then the valid names, of more than `limit` the nearest."""
-    return SegplugError(f"unknown {kind} {name!r}{choices(name, known, limit)}")
+def check_threshold(threshold: float) -> None:
+    """Of a probability, from which a pixel is crack."""
+    if not 0 < threshold < 1:
+        raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}", key=("threshold",))
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> SegplugError:
+    """The error for a name outside `known`: the near misses, then the valid names, of more than 40 the nearest."""
+    return SegplugError(f"unknown {kind} {name!r}{choices(name, known, 40)}")
 
 
 def first_line(error: object) -> str:

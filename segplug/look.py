@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from segplug.data.images.reading import read_image
 from segplug.draw import draw_overlay
-from segplug.errors import SegplugError, unknown_name
+from segplug.errors import SegplugError, check_threshold, unknown_name
 from segplug.inference.checkpoint import load_model
 from segplug.inference.probability import image_logits, pick_device
 from yoloplug.look.album import Album
@@ -37,8 +37,7 @@ class Inspection:
         self, checkpoint: Path, photo: Path, threshold: float = 0.5, crop: Crop | None = None, device: str = "auto"
     ) -> None:
         self.checkpoint, self.photo, self.threshold = checkpoint, photo, threshold
-        if not 0 < threshold < 1:
-            raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}", key=("threshold",))
+        check_threshold(threshold)
         self.device = pick_device(device)
         if not photo.is_file():
             raise SegplugError(f"{photo}: no such image")

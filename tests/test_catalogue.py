@@ -13,6 +13,7 @@ import pytest
 from yoloplug import BLOCKS
 from yoloplug.cli import listing, main
 from yoloplug.cli.block_page import formula_value, page
+from yoloplug.files import write_csv
 
 DOCS = Path(__file__).parent.parent / "docs"
 REMEDY = "run python docs/catalogue.py --pages-only"
@@ -73,7 +74,7 @@ def test_missing_measurements_name_their_blocks():
 
 def test_rows_survive_the_file_and_name_their_reference_code(tmp_path):
     rows = {name: row(name) for name in ("gnConv", "GBC")}
-    catalogue.write_rows(tmp_path / "rows.csv", rows)
+    write_csv(tmp_path / "rows.csv", catalogue.COLUMNS, rows.values())
     assert catalogue.read_rows(tmp_path / "rows.csv") == rows
     text = catalogue.catalogue(rows, [BLOCKS["gnConv"], BLOCKS["GBC"]])
     assert "by hand, raoyongming/HorNet@ac9e210" in text

@@ -14,9 +14,9 @@ COMPACT = "compact.npz"
 T = TypeVar("T")
 
 
-def opened(path: Path, read: Callable[[Path], T]) -> T:
-    """Raises SpecError on a file that is cut or none of ours."""
+def opened(path: Path, read: Callable[[Path], T], remedy: str = "put the committed file back") -> T:
+    """Raises SpecError, ending in `remedy`, on a file that is cut or none of ours."""
     try:
         return read(path)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise SpecError(f"{path} is cut or damaged ({error}); put the committed file back") from error
+        raise SpecError(f"{path} is cut or damaged ({error}); {remedy}") from error

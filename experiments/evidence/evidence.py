@@ -1,6 +1,5 @@
 """What a report asks of the files that a task's cells keep: two functions of a module."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -47,8 +46,6 @@ class Panels(Protocol):
 class Evidence(Protocol):
     """Both take a cell's row and folder; None where the folder lacks a file, SpecError where one is cut."""
 
-    @property
-    def open_images(self) -> Callable[[Row, Path], ImageSet | None]: ...
+    def open_images(self, row: Row, folder: Path, /) -> ImageSet | None: ...
 
-    @property
-    def open_panels(self) -> Callable[[Row, Path], Panels | None]: ...
+    def open_panels(self, row: Row, folder: Path, /) -> Panels | None: ...

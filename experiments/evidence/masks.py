@@ -3,7 +3,6 @@
 `masks.npz` holds one boolean array an index, 2 kB an image and cell; beside each picture lies its target's mask.
 """
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -16,8 +15,7 @@ from PIL import Image
 
 from experiments.cells.record import read_json
 from experiments.cells.row import Row
-from experiments.errors import SpecError
-from experiments.evidence.compact import COMPACT
+from experiments.evidence.compact import COMPACT, opened
 from experiments.evidence.pictures import (
     RUN_AGAIN,
     enlarged,
@@ -87,13 +85,7 @@ class MaskPanels:
 
     @cached_property
     def _predictions(self) -> dict[str, Mask]:
-        try:
-            with np.load(self._file) as masks:
-                return dict(masks)
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-            raise SpecError(
-                f"{self._file} is cut or damaged ({error}); delete {RUN_AGAIN} and run the spec again"
-            ) from error
+        return opened(self._file, _load, f"delete {RUN_AGAIN} and run the spec again")
 
     def panel(self, index: int, target: bool) -> bytes:
         """The target coloured as found, or found, missed and false pixels coloured; the rest is greyed."""
@@ -107,6 +99,11 @@ class MaskPanels:
         for area, colour in areas:
             pixels[area] = rgb(colour)
         return jpeg(enlarged(Image.fromarray(pixels.astype(np.uint8))))
+
+
+def _load(path: Path) -> dict[str, Mask]:
+    with np.load(path) as masks:
+        return dict(masks)
 
 
 def open_panels(row: Row, folder: Path) -> MaskPanels | None:

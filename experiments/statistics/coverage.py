@@ -9,7 +9,7 @@ seeds and images shift the scores of right detections.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -197,8 +197,12 @@ def main() -> None:
         "--runs", type=int, default=RUNS, help=f"experiments a line (default: {RUNS}); for AP a quarter"
     )
     runs = parser.parse_args().runs
-    for index, name in enumerate(SCENARIOS):
-        shares = line(name, runs)
+    print_shares((name, line(name, runs)) for name in SCENARIOS)
+
+
+def print_shares(lines: Iterable[tuple[str, dict[str, float]]]) -> None:
+    """A Markdown table of a scenario's shares a line, by scheme."""
+    for index, (name, shares) in enumerate(lines):
         if index == 0:
             print("| Truth | " + " | ".join(shares) + " |\n|---" + "|--:" * len(shares) + "|")
         print(f"| {name} | " + " | ".join(f"{share:.1%}" for share in shares.values()) + " |", flush=True)

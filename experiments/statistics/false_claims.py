@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.statistics.coverage import print_shares
 from experiments.statistics.interval import LEVEL, Interval, SeedSpread, image_samples, interval, seed_spread
 from experiments.statistics.verdict import holm
 
@@ -78,11 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.statistics.false_claims", description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS, help=f"tables a line (default: {RUNS})")
     runs = parser.parse_args().runs
-    for index, scenario in enumerate(SCENARIOS):
-        shares = false_claims(scenario, runs, index)
-        if index == 0:
-            print("| Truth | " + " | ".join(shares) + " |\n|---" + "|--:" * len(shares) + "|")
-        print(f"| {scenario} | " + " | ".join(f"{share:.1%}" for share in shares.values()) + " |", flush=True)
+    print_shares((str(scenario), false_claims(scenario, runs, index)) for index, scenario in enumerate(SCENARIOS))
 
 
 if __name__ == "__main__":

@@ -31,30 +31,23 @@ class Trainer(Protocol):
     `check_options` and `open_data` are the same for all trainers of a task.
     """
 
-    @property
-    def check_options(self) -> Callable[[Mapping[str, Any], Path], None]:
+    def check_options(self, options: Mapping[str, Any], root: Path, /) -> None:
         """The spec's `train`; relative paths in it start at the data's root."""
 
-    @property
-    def open_data(self) -> Callable[[Path, Dataset, Mapping[str, Any], Path], Data]:
+    def open_data(self, path: Path, dataset: Dataset, options: Mapping[str, Any], root: Path, /) -> Data:
         """The data set at a path, as the spec's dataset and `train` say; the last is the data's root."""
 
-    @property
-    def check_model(self) -> Callable[[Model], None]:
+    def check_model(self, model: Model, /) -> None:
         """Build the model once, so that a wrong name or block is found."""
 
-    @property
-    def check_cell(self) -> Callable[[Cell], None]:
+    def check_cell(self, cell: Cell, /) -> None:
         """What only model, data and budget together show."""
 
-    @property
-    def run_cell(self) -> Callable[[Cell, Epochs], Result]:
+    def run_cell(self, cell: Cell, epochs: Epochs, /) -> Result:
         """Train (or go on training), predict, score."""
 
-    @property
-    def measure_cost(self) -> Callable[[Path, Budget, Measured], dict[str, Any]]:
+    def measure_cost(self, weights: Path, budget: Budget, protocol: Measured, /) -> dict[str, Any]:
         """Parameters, FLOPs and latency of trained weights."""
 
-    @property
-    def training_steps(self) -> Callable[[Cell], Steps]:
+    def training_steps(self, cell: Cell, /) -> Steps:
         """Of the model in memory, on made-up images, for timing; nothing is written."""

@@ -16,7 +16,7 @@ from segplug.data.labels import NO_LABEL
 from segplug.data.readers import CrackData, open_data
 from segplug.data.sample import Sample
 from segplug.data.source import DataSource
-from segplug.errors import SegplugError
+from segplug.errors import SegplugError, check_threshold
 from segplug.evaluation.exclude import kept_images
 from segplug.evaluation.saved_predictions import PredictionFolder, log_odds
 from segplug.evaluation.score_files import FILES, check_out, write_scores
@@ -66,7 +66,8 @@ def evaluate(
     exclude: text file of images (see `kept_images`) that a second score, "without", leaves out.
     Raises SegplugError on bad data, a bad checkpoint or a bad threshold.
     """
-    _check_threshold(threshold)
+    if threshold != "auto":
+        check_threshold(threshold)
     check_tile(tile)
     keep_freed_memory()
     place = pick_device(device)
@@ -116,7 +117,7 @@ def evaluate_predictions(
     SCSegamba's protocol wants logits: they are taken from the probabilities and resized to its frame.
     Raises SegplugError on missing, additional, wrongly sized or ambiguous files.
     """
-    _check_threshold(threshold)
+    check_threshold(threshold)
     scored = _Scored(data, split, out, worst, note, exclude)
     shapes = [scored.dataset.arrays(i)[1].shape for i in range(len(scored.dataset))]
     folder = PredictionFolder(Path(predictions), scored.dataset.samples, shapes)
@@ -148,12 +149,8 @@ class _Scored:
         note(str(opened))
         self.about = {"data": opened.source.data, "format": opened.about, "split": split}
         self.dataset = CrackDataset(opened.samples(split), note=note, cache_bytes=CACHE_BYTES)
-        self.exclude = None if exclude is None else Path(exclude)
-        self.keep = (
-            None
-            if self.exclude is None
-            else kept_images(self.exclude, [sample.image for sample in self.dataset.samples])
-        )
+        self.exclude = exclude
+        self.keep = None if exclude is None else kept_images(Path(exclude), [s.image for s in self.dataset.samples])
         self.worst = WorstImages(worst if self.out is not None and self.out.suffix not in FILES else 0)
         self.note = note
 
@@ -197,11 +194,6 @@ class _Scored:
         if self.out is not None:
             write_scores(result, every, self.worst, self.dataset, self.out)
         return result
-
-
-def _check_threshold(threshold: float | Literal["auto"]) -> None:
-    if threshold != "auto" and not 0 < threshold < 1:
-        raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
 
 
 def _in_frame(valid: Mask, shape: tuple[int, ...]) -> Mask:

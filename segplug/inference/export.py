@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from segplug.errors import SegplugError, first_line
+from segplug.errors import SegplugError, check_threshold, first_line
 from segplug.inference.checkpoint import load_model
 from segplug.inference.half import save_half
 from segplug.inference.onnx_model import PREFIX, OnnxModel, import_export_extra
@@ -71,8 +71,7 @@ def export_model(
         raise SegplugError(f"unknown format {format!r}; valid: {', '.join(get_args(Format))}")
     if tuple(scales) != (1,) and format != "half":
         raise SegplugError(f"a file of format {format} holds one size; leave scales out, or give --scales to predict")
-    if not 0 < threshold < 1:
-        raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
+    check_threshold(threshold)
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise SegplugError(f"opset must be from {OPSETS[0]} to {OPSETS[1]}, got {opset}", key=("opset",))
     source = Path(checkpoint)

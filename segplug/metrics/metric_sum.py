@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.arrays import Mask, Pixels
+from segplug.errors import check_threshold
 from segplug.metrics.contributions import Contributions, near_scores, pixel_scores
 from segplug.metrics.counts import Counts, count, iou_crack, miou
 from segplug.metrics.curve import CurveSum, histogram
@@ -24,7 +25,8 @@ class MetricSum:
     """Pixel metrics; memory does not grow with the number or size of images."""
 
     def __init__(self, threshold: float = 0.5) -> None:
-        self.threshold = _checked(threshold)
+        check_threshold(threshold)
+        self.threshold = threshold
         self.counts = Counts()
         self.images = 0
         self._iou_sum = 0.0
@@ -72,7 +74,8 @@ class AllMetrics:
     """Every metric of `segplug.metrics.DEFINITIONS`, from what each image contributes (some tens of kB)."""
 
     def __init__(self, threshold: float = 0.5) -> None:
-        self.threshold = _checked(threshold)
+        check_threshold(threshold)
+        self.threshold = threshold
         self.rows: list[Row] = []
         self._images: list[_Image] = []
 
@@ -153,12 +156,6 @@ class _Image:
     near: NDArray[np.int64]
     lines: ToleranceCounts
     scs: ScsCounts
-
-
-def _checked(threshold: float) -> float:
-    if not 0 < threshold < 1:
-        raise ValueError(f"threshold must lie between 0 and 1, got {threshold}")
-    return threshold
 
 
 def _labelled(

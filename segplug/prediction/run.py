@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from segplug.data.images.region import Region
-from segplug.errors import FilesFailed, SegplugError, UnreadableError
+from segplug.errors import FilesFailed, SegplugError, UnreadableError, check_threshold
 from segplug.inference.memory import keep_freed_memory
 from segplug.inference.predictor import load
 from segplug.inference.tiling import check_tile
@@ -147,8 +147,8 @@ def _check(save: Sequence[str], threshold: float | None, tile: int, every: int) 
         raise SegplugError(f"unknown save {', '.join(map(repr, unknown))}; valid: {', '.join(SAVED)}")
     if not save:
         raise SegplugError(f"nothing to save; name some of {', '.join(SAVED)}")
-    if threshold is not None and not 0 < threshold < 1:
-        raise SegplugError(f"threshold must lie between 0 and 1, got {threshold}")
+    if threshold is not None:
+        check_threshold(threshold)
     check_tile(tile)
     if every < 1:
         raise SegplugError(f"every must be at least 1, got {every}")

@@ -9,7 +9,7 @@ from torch import Tensor
 from ultralytics.nn.tasks import guess_model_task
 
 from yoloplug.bridge.graph import aligned
-from yoloplug.weights.outcome import outcome
+from yoloplug.weights.outcome import Count
 from yoloplug.weights.placement import Placement, placement
 from yoloplug.weights.table import Transferred
 
@@ -26,7 +26,7 @@ def place(source: Any, target: Any, verbose: bool) -> Transferred:
             starts[ours] = target.get_submodule(ours).start_as(source.get_submodule(theirs))
         except ValueError as error:
             refused[ours] = str(error)
-    found = outcome(where, source, target, by_class, starts, refused)
+    found = Count(where, source, target, by_class, starts, refused).outcome()
     file = str(getattr(source, "pt_path", None) or _yaml_file(source))
     return Transferred(found, file, _yaml_file(target), notes=tuple(_notes(source, target)))
 

@@ -45,23 +45,13 @@ class Outcome:
     astray: int
 
 
-def outcome(
-    placement: Placement,
-    source: nn.Module,
-    target: nn.Module,
-    by_class: Collection[str] = (),
-    starts: Mapping[str, str] | None = None,
-    refused: Mapping[str, str] | None = None,
-) -> Outcome:
+class Count:
     """After loading.
 
     by_class: tensors whose rows went by class names. starts: preserved modules -> how each starts; refused: those that
     could not -> why.
     """
-    return _Count(placement, source, target, by_class, starts or {}, refused or {}).outcome()
 
-
-class _Count:
     def __init__(
         self,
         placement: Placement,

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__: list[str] = []
-
 
 def gnConv(block: Any, x: Tensor) -> Tensor:
     p, q = block.proj_in(x).split([block.dims[0], sum(block.dims)], dim=1)

@@ -7,8 +7,6 @@ import torchvision
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__: list[str] = []
-
 
 def DCNv1(block: Any, x: Tensor) -> Tensor:
     return torchvision.ops.deform_conv2d(x, block.conv_offset(x), block.weight, block.bias, padding=block.p)

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__: list[str] = []
-
 
 def _conv(block: Any, x: Tensor, weight: Tensor | None = None) -> Tensor:
     kernel = block.weight if weight is None else weight

@@ -10,8 +10,6 @@ from experiments.speed.formulations.adaptive import SelfCalConv as _self_cal_con
 from experiments.speed.formulations.adaptive import SplitAttention, gnConv
 from experiments.speed.formulations.fixed import GhostModule, SeparableConv
 
-__all__: list[str] = []
-
 
 def _layer_norm(norm: Any, x: Tensor) -> Tensor:
     """LayerNorm over channels as HorNet and ConvNeXt write it for maps (N, C, H, W)."""

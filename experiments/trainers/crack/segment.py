@@ -100,15 +100,13 @@ def training_steps(cell: Cell) -> Steps:
     masks = torch.randint(0, 2, (size[0], 1, *size[2:]), dtype=torch.uint8, device=device)
     with Image.open(cell.data.test[0].image) as first:
         width, height = (ceil(side / 32) * 32 for side in first.size)
-    train_samples, val_samples = cell.data.train_val(config.val_split, config.seed)
+    split = cell.data.train_val(config.val_split, config.seed)
     return timed_steps(
         cell,
         model,
         lambda: supervised_loss(loss, model(normalise(crops, preprocessing_of(model))), masks),
         torch.rand(1, 3, height, width, device=device),
-        len(train_samples),
-        len(val_samples),
-        len(cell.data.test),
+        *map(len, (*split, cell.data.test)),
     )
 
 

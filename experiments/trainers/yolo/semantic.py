@@ -93,15 +93,13 @@ def training_steps(cell: Cell) -> Steps:
     device = placed(cell, model)
     images = torch.rand(batch, 3, side, side, device=device)
     masks = torch.randint(0, 2, (batch, side, side), dtype=torch.int32, device=device)
-    train_samples, val_samples = _split(cell)
+    split = _split(cell)
     return timed_steps(
         cell,
         model,
         lambda: model({"img": images, "semantic_mask": masks})[0].sum(),
         images[:1],
-        len(train_samples),
-        len(val_samples),
-        len(cell.data.test),
+        *map(len, (*split, cell.data.test)),
     )
 
 
