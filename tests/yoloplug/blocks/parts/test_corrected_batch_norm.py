@@ -167,7 +167,8 @@ def test_converted_to_synchronised_norms_the_correction_stays(batches: int) -> N
     assert torch.equal(converted.eval()(x), plain.eval()(x))
 
 
-def test_a_layer_in_the_place_of_a_corrected_norm_is_taken_as_it_is() -> None:
-    model, other = nn.Sequential(norm(1)), nn.SyncBatchNorm(4)
-    model[0] = other
-    assert model[0] is other
+def test_a_norm_alone_is_converted_and_converted_again() -> None:
+    once = nn.SyncBatchNorm.convert_sync_batchnorm(norm(1))
+    again = nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(once), process_group=(group := object()))[0]
+    assert type(once) is type(again) is CorrectedSyncBatchNorm2d and again.process_group is group
+    assert torch.equal(again.eval()(batch()), once.eval()(batch()))

@@ -5,12 +5,12 @@ The correction is Adam's: Kingma, Ba 2015, https://arxiv.org/abs/1412.6980, sect
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.module import register_module_module_registration_hook
 
 
 class CorrectedBatchNorm2d(nn.BatchNorm2d):
@@ -95,14 +95,18 @@ class CorrectedSyncBatchNorm2d(CorrectedBatchNorm2d, nn.SyncBatchNorm):
         return made.train(norm.training)
 
 
-def _keep_correction(owner: nn.Module, name: str, module: nn.Module) -> CorrectedSyncBatchNorm2d | None:
-    """torch's conversion builds its own class without `settled`: inference would be off for hundreds of batches."""
-    norm = owner._modules.get(name)
-    if not isinstance(norm, CorrectedBatchNorm2d) or not isinstance(module, nn.SyncBatchNorm):
-        return None
-    if module.running_var is not norm.running_var:  # a layer of somebody's own in its place
-        return None
-    return CorrectedSyncBatchNorm2d.of(norm, module.process_group)
+_stock: Any = nn.SyncBatchNorm.convert_sync_batchnorm
 
 
-register_module_module_registration_hook(_keep_correction)  # type: ignore[arg-type]
+def _convert(cls: type[nn.SyncBatchNorm], module: nn.Module, process_group: Any = None) -> nn.Module:
+    """torch's own names its result's class itself and leaves `settled` out: inference is off for hundreds of batches.
+
+    It calls itself for each child by the class, so that this is all that there is to say. Other norms are its own.
+    """
+    if isinstance(module, CorrectedBatchNorm2d):
+        return CorrectedSyncBatchNorm2d.of(module, process_group)
+    converted: nn.Module = _stock.__func__(cls, module, process_group)
+    return converted
+
+
+nn.SyncBatchNorm.convert_sync_batchnorm = classmethod(functools.wraps(_stock)(_convert))  # type: ignore[assignment]
