@@ -1,8 +1,9 @@
 """The C kernels against torch's operations in the same modules: `python -m experiments.speed.kernels`.
 
 One process, one thread; a module with kernels, the same without them and, for blocks, a 3x3 Conv with BatchNorm and
-SiLU take turns, results are compared first. CPU time of the process; a ratio is the median over the rounds. Writes
-experiments/results/speed/kernels.json and the table of docs/speed.md.
+SiLU take turns, results are compared first. CPU time of the process; a ratio is the median over the rounds. Memory that
+is freed stays with the process, as in `segplug predict`. Writes experiments/results/speed/kernels.json and the table of
+docs/speed.md.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from experiments.speed.blocks import build, step, take_turns
 from experiments.speed.results import record
+from segplug.inference.memory import keep_freed_memory
 from segplug.models.scsegamba import SCSegamba
 from yoloplug import native
 
@@ -29,7 +31,10 @@ CASES = (*OF_CONV, "SCSegamba 512", "SCSegamba 256")
 
 
 def measure(case: str, runs: int) -> Iterator[dict[str, Any]]:
-    """A row for each mode. Raises AssertionError where outputs or the input's gradients differ by more than 1e-4."""
+    """A row for each mode. Raises AssertionError where outputs differ by 1e-4, or the input's gradients by 1e-3.
+
+    A sample within rounding of a whole pixel takes the slope of either side; float64's differs as much from both.
+    """
     torch.manual_seed(0)
     if case in OF_CONV:
         module, x = build(case, 64), torch.randn(4, 64, 80, 80)
@@ -81,8 +86,8 @@ def _compare(case: str, module: nn.Module, x: Tensor) -> None:
 
     ours, theirs = results(), _by_torch(results)
     assert isinstance(theirs, list)
-    for value, expected in zip(ours, theirs, strict=True):
-        assert (value - expected).norm() <= 1e-4 * expected.norm(), case
+    for value, expected, tolerance in zip(ours, theirs, (1e-4, 1e-3), strict=True):
+        assert (value - expected).norm() <= tolerance * expected.norm(), case
 
 
 def main() -> None:
@@ -91,6 +96,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9, help="rounds of a case (default 9)")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()
     print(native.status(), flush=True)
     if native.status().path is None:
         parser.exit(1)

@@ -12,6 +12,7 @@ class DySample(nn.Module):
     """Shape: (N, C, H, W) -> (N, C, scale * H, scale * W). Channels are moved in `groups`; C divisible by groups.
 
     Each output pixel reads the input bilinearly where the plain grid plus a quarter of a 1x1 convolution says.
+    `init_pos`, the plain grid's places within a pixel, is in the published state_dict, and never trained.
     """
 
     init_pos: Tensor
@@ -31,14 +32,18 @@ class DySample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
-        moved = F.pixel_shuffle(
-            (self.offset(x) * 0.25 + self.init_pos).reshape(n * 2 * self.groups, self.scale**2, h, w), self.scale
-        ).reshape(n, 2, self.groups, h * self.scale, w * self.scale)
-        rows = torch.arange(h, dtype=x.dtype, device=x.device) + 0.5
-        columns = torch.arange(w, dtype=x.dtype, device=x.device) + 0.5
-        base_x = columns.repeat_interleave(self.scale).expand(h * self.scale, -1)
-        base_y = rows.repeat_interleave(self.scale)[:, None].expand(-1, w * self.scale)
-        grid = torch.stack([2 * (moved[:, 0] + base_x) / w - 1, 2 * (moved[:, 1] + base_y) / h - 1], dim=-1)
-        groups = x.reshape(n * self.groups, c // self.groups, h, w)
-        seen = F.grid_sample(groups, grid.flatten(0, 1), align_corners=False, padding_mode="border")
-        return seen.reshape(n, c, h * self.scale, w * self.scale)
+        high, wide = h * self.scale, w * self.scale
+        # Predictions in the order of the grid: group, row and column within the pixel, across and down.
+        order = (2, self.groups, self.scale, self.scale)
+        weight = self.offset.weight.reshape(*order, c).movedim(0, 3).flatten(0, 3)
+        bias = self.offset.bias.reshape(order).movedim(0, 3).flatten()  # type: ignore[union-attr]
+        moved = F.linear(x.movedim(1, -1), weight, bias).reshape(n, h, w, self.groups, self.scale, self.scale, 2)
+        moved = moved.permute(0, 3, 1, 4, 2, 5, 6).reshape(n, self.groups, high, wide, 2)
+        kind = {"dtype": torch.promote_types(x.dtype, torch.float32), "device": x.device}  # places need its digits
+        across, down = ((torch.arange(size, **kind) * 2 + 1 - size) / size for size in (wide, high))
+        plain = torch.stack([across.expand(high, wide), down[:, None].expand(high, wide)], dim=-1)
+        quarter = torch.stack([torch.full((), 0.5 / size, **kind) for size in (w, h)])
+        grid = torch.addcmul(plain, moved, quarter).flatten(0, 1)
+        groups = x.reshape(n * self.groups, c // self.groups, h, w).to(grid.dtype)
+        seen = F.grid_sample(groups, grid, align_corners=False, padding_mode="border")
+        return seen.reshape(n, c, high, wide).to(x.dtype)

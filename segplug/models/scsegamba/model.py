@@ -96,7 +96,7 @@ class _Backbone(nn.Module):
             self.add_module(f"gn{width}", GroupNorm({128: 8, 64: 4, 32: 2, 16: 2}[width], width))
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        x = self.patch_embed(image)
+        x = self.patch_embed(image.contiguous(memory_format=torch.channels_last))  # the layers work pixel by pixel
         position = self.pos_embed.reshape(1, 28, 28, _WIDTH).permute(0, 3, 1, 2)
         x = x + F.interpolate(position, size=x.shape[-2:], mode="bicubic")
         norms = (self.norm_layer0, self.norm_layer1, self.norm_layer2, self.ln1)
@@ -106,5 +106,5 @@ class _Backbone(nn.Module):
             y = self.get_submodule(f"conv256to{width}")(norm(x.movedim(1, -1)).movedim(-1, 1))
             y = self.get_submodule(f"gn{width}")(y)
             size = (image.shape[-2] * 2**level // 8, image.shape[-1] * 2**level // 8)
-            outputs.append(F.interpolate(y, size=size, mode="bilinear"))
+            outputs.append(F.interpolate(y.contiguous(), size=size, mode="bilinear"))  # the head, map by map
         return outputs

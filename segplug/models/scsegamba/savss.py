@@ -48,5 +48,5 @@ class SAVSSLayer(nn.Module):
         x = self.GBC_C(self.GBC_C(x))
         tokens = self.norm(x.flatten(2).transpose(1, 2))
         scanned = self.drop_path(self.SAVSS_2D(tokens, (x.shape[2], x.shape[3])))
-        mixed = self.GN_256(self.PAF_256(x, scanned.transpose(1, 2).reshape(x.shape)))
+        mixed = self.GN_256(self.PAF_256(x, scanned.unflatten(1, x.shape[2:]).movedim(-1, 1)))
         return mixed + self.linear_256(self.GN_256(mixed).movedim(1, -1)).movedim(-1, 1)

@@ -69,5 +69,5 @@ class SS2D(nn.Module):
         """conv2d of the map, (N, H * W, inner) in and out: only its narrow middle is laid out as a map."""
         narrow, middle, wide = self.conv2d.pointwise_1, self.conv2d.depthwise, self.conv2d.pointwise_2
         hidden = F.linear(x, narrow.weight.flatten(1), narrow.bias)
-        hidden = middle(hidden.transpose(1, 2).reshape(len(x), -1, *size)).flatten(2).transpose(1, 2)
+        hidden = middle(hidden.unflatten(1, size).movedim(-1, 1)).flatten(2).transpose(1, 2)
         return F.linear(hidden, wide.weight.flatten(1), wide.bias)
