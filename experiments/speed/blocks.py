@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import permutations
 from typing import Any
 
 import torch
@@ -86,10 +87,14 @@ def close(name: str, value: Tensor, expected: Tensor) -> None:
 
 
 def take_turns(steps: Mapping[str, Callable[[], object]], runs: int) -> dict[str, list[float]]:
-    """CPU seconds of each, one after the other in every round; the comparison before has warmed them up."""
+    """CPU seconds of each, in another order every round: what runs after a larger one finds colder caches.
+
+    The comparison before has warmed them up.
+    """
     seconds: dict[str, list[float]] = {key: [] for key in steps}
+    orders = list(permutations(steps.items()))
     for turn in range(runs):
-        for key, call in steps.items():
+        for key, call in orders[turn % len(orders)]:
             start = time.process_time()
             call()
             seconds[key].append(time.process_time() - start)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from yoloplug.blocks.parts.checks import finite
 from yoloplug.blocks.parts.experts.expert_conv import ExpertConv2d
 from yoloplug.blocks.parts.folding.batch_norm import fold_named
+from yoloplug.blocks.parts.memory_format import memory_format, traced
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
@@ -66,9 +67,10 @@ class CondConvResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         routing = self.routing_fn(x.mean((2, 3))).sigmoid()
-        y = self.act(self.bn1(self.conv_pw(x, routing)))
+        y = x if traced() else x.contiguous()  # in which images are groups; not there and back for each of the three
+        y = self.act(self.bn1(self.conv_pw(y, routing)))
         y = self.act(self.bn2(self.conv_dw(y, routing)))
-        y = self.bn3(self.conv_pwl(y, routing))
+        y = self.bn3(self.conv_pwl(y, routing)).contiguous(memory_format=memory_format(x))
         return x + y if self.residual else y
 
     @staticmethod

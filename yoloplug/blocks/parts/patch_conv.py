@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.memory_format import traced
 
 
 class PatchConv(nn.Conv2d):
@@ -22,5 +23,8 @@ class PatchConv(nn.Conv2d):
         self.border = [before, k - 1 - before] * 2
 
     def forward(self, input: Tensor) -> Tensor:
+        whole = (
+            self.kernel_size == self.stride and input.shape[2] % self.stride[0] == input.shape[3] % self.stride[1] == 0
+        )
         # More zeros at the end than any size needs: what is left of them after the last patch goes unused.
-        return super().forward(F.pad(input, self.border))
+        return super().forward(input if whole and not traced() else F.pad(input, self.border))
