@@ -39,10 +39,10 @@ class DySample(nn.Module):
         bias = self.offset.bias.reshape(order).movedim(0, 3).flatten()  # type: ignore[union-attr]
         moved = F.linear(x.movedim(1, -1), weight, bias).reshape(n, h, w, self.groups, self.scale, self.scale, 2)
         moved = moved.permute(0, 3, 1, 4, 2, 5, 6).reshape(n, self.groups, high, wide, 2)
-        kind = {"dtype": torch.promote_types(x.dtype, torch.float32), "device": x.device}  # places need its digits
-        across, down = ((torch.arange(size, **kind) * 2 + 1 - size) / size for size in (wide, high))
+        kind, device = torch.promote_types(x.dtype, torch.float32), x.device  # places need its digits
+        across, down = ((torch.arange(size, dtype=kind, device=device) * 2 + 1 - size) / size for size in (wide, high))
         plain = torch.stack([across.expand(high, wide), down[:, None].expand(high, wide)], dim=-1)
-        quarter = torch.stack([torch.full((), 0.5 / size, **kind) for size in (w, h)])
+        quarter = torch.stack([torch.full((), 0.5 / size, dtype=kind, device=device) for size in (w, h)])
         grid = torch.addcmul(plain, moved, quarter).flatten(0, 1)
         groups = x.reshape(n * self.groups, c // self.groups, h, w).to(grid.dtype)
         seen = F.grid_sample(groups, grid, align_corners=False, padding_mode="border")
