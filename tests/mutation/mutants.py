@@ -1,7 +1,7 @@
 """One-place changes of a source file: mutmut's operators, or every number literal, each a `Mutant`.
 
-Left out is what no test should hold: wording for people (strings with a space), docstrings, annotations, `raise`, and
-the `strict` of a `zip`.
+Left out is what no test should hold: wording for people (strings with a space), docstrings, annotations and names of
+types for them, `raise`, and the `strict` of a `zip`.
 """
 
 from __future__ import annotations
@@ -84,6 +84,13 @@ def _public_names(node: cst.CSTNode) -> bool:
     return matches(node, Assign(targets=[AssignTarget(target=Name("__all__"))]))
 
 
+def _alias(node: cst.CSTNode) -> bool:
+    """A name that only annotations use."""
+    made = node.value if isinstance(node, cst.Assign) else None
+    of = made.value if isinstance(made, cst.Subscript) else made.func if isinstance(made, cst.Call) else None
+    return of is not None and code(of) in ("NDArray", "tuple", "dict", "list", "Callable", "Literal", "TypeVar")
+
+
 def _strict(node: cst.CSTNode) -> list[str]:
     """What a call says of `strict`: zip's, of lengths that are equal by construction."""
     arguments = node.args if isinstance(node, cst.Call) else [node] if isinstance(node, cst.Arg) else ()
@@ -99,7 +106,12 @@ class _Visitor(cst.CSTVisitor):
         self.found: list[tuple[cst.CSTNode, cst.CSTNode, int, tuple[int, int]]] = []
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        if isinstance(node, LEFT_OUT) or _public_names(node) or (isinstance(node, cst.Arg) and _strict(node)):
+        if (
+            isinstance(node, LEFT_OUT)
+            or _public_names(node)
+            or _alias(node)
+            or (isinstance(node, cst.Arg) and _strict(node))
+        ):
             return False
         place = self.get_metadata(PositionProvider, node, None)
         if isinstance(node, cst.FunctionDef) and len(self.functions) == 1:

@@ -38,16 +38,17 @@ from scipy.stats import binomtest
 ROOT = Path(__file__).parents[2]
 OURS = ("yoloplug", "segplug", "experiments", "ultralytics", "tests", "conftest")
 SLACK_S, MOST_TESTS = 20, 400
+BRIDGE = "safe_load training checkpoint health transfer trace inplace load optimizer_groups".split()
 ROOMS: dict[str, list[str]] = {
     "segplug/metrics": ["segplug/metrics", "segplug/evaluation"],
     "segplug/measurement": ["segplug/measurement"],
     "experiments/statistics": ["experiments/statistics", "experiments/report/test_verdicts.py"],
-    "experiments/metrics": ["experiments/metrics", "experiments/spec/test_photos.py"],
+    "experiments/metrics": ["experiments/metrics", "experiments/spec/test_photos.py", "experiments/evidence"],
     "experiments/report": ["experiments/report", "experiments/spec/test_photos.py"],
-    "yoloplug/bridge": [  # not what starts processes with a path of their own: they import the checkout itself
-        *(f"yoloplug/bridge/{name}" for name in ("patches", "look", "test_safe_load.py", "test_training.py")),
-        "yoloplug/modelfile/test_check.py",
-        "yoloplug/test_hosts.py",
+    "yoloplug/bridge": [  # not what only starts processes, nor trains
+        *(f"yoloplug/bridge/{name}" for name in ("patches", "look")),
+        *(f"yoloplug/bridge/test_{name}.py" for name in BRIDGE),
+        *(f"yoloplug/{name}.py" for name in ("modelfile/test_check", "test_hosts", "weights/test_placement")),
     ],
     "yoloplug/blocks": [],
 }
@@ -164,13 +165,13 @@ class Room:
                     import_module(name)
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """Those that run a line of the mutant's function; of its file; of constants alone all; the fastest first."""
+        """Those that run a line of the mutant's function, else of its file, else all; the fastest first."""
         of = self.by_line.get(mutant.path, {})
         first, last = mutant.lines
-        found = {test for line, run in of.items() if first < line <= last for test in run if test}
-        if not first:
+        found = {test for line, run in of.items() if first < line <= last for test in run}
+        if not first or found == {""}:  # of a module, or run as one is imported
             found = {test for run in of.values() for test in run if test} or set(self.seconds)
-        return sorted(found, key=lambda test: self.seconds.get(test, 0.0))
+        return sorted(found - {""}, key=lambda test: self.seconds.get(test, 0.0))
 
     def ending(self, mutant: Mutant, text: str) -> str:
         """killed, survived, or untested."""

@@ -37,8 +37,13 @@ def test_boxes_give_the_same_scores_of_any_images(tmp_path: Path, ties: bool) ->
         predictions = [{**item, "score": round(item["score"], 1)} for item in predictions]
     rng = np.random.default_rng(0)
     sets = np.stack([np.ones(12, int), *rng.multinomial(12, np.full(12, 1 / 12), size=20)])
+    for image in targets["images"] if ties else []:
+        image["group"] = image["id"] // 3
     full = CocoImages.of(targets, predictions)
     full.save_compact(tmp_path / COMPACT)
+    assert (full.groups is not None) == ties
+    with np.load(tmp_path / COMPACT) as file:
+        assert (file["place"].dtype, file["rank"].dtype) == (np.int32, np.uint8)  # as small as they can be
     again = CocoImages.load_compact(tmp_path / COMPACT)
     ours, theirs = again.scores(sets), full.scores(sets)
     assert (again.names, again.groups, again.classes) == (full.names, full.groups, full.classes)

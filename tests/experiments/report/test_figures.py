@@ -12,7 +12,7 @@ from PIL import Image
 
 from experiments.report.comparison import Comparison, compare
 from experiments.report.figures.curves import loss
-from experiments.report.figures.differences import MOST_CLASSES, classes, errors, metrics
+from experiments.report.figures.differences import MOST_CLASSES, classes, errors, metrics, verdict
 from experiments.report.figures.draw import draw_plots
 from experiments.report.figures.scatter import latency, pareto
 from experiments.report.figures.theme import colour, render
@@ -44,6 +44,8 @@ def test_curves_are_mean_and_range(tmp_path: Path, make_row: Any) -> None:
     (band,) = figure.axes[0].collections
     low, high = band.get_datalim(figure.axes[0].transData).intervaly
     assert (low, high) == pytest.approx((1.0, 3.0))
+    bottom, top = figure.axes[0].get_ylim()
+    assert bottom == 0 and top > 3.2  # room for the legend
 
 
 def test_a_seed_without_curves_leaves_the_model_out(tmp_path: Path, make_row: Any) -> None:
@@ -85,6 +87,7 @@ def test_errors_are_means_over_seeds(tmp_path: Path, make_row: Any) -> None:
     assert [x for x, _ in points["base"]] == pytest.approx([0, 0.2])
     table = error_table(compared)
     assert table is not None and table.columns == ["Model", "Both", "Missed"]
+    assert [(row[0].value, row[0].small) for row in table.rows] == [("base", "baseline"), ("plug_in", "")]
     assert (table.rows[1][-1].value, table.rows[1][-1].small) == ("0.250", "+0.050")
 
 
@@ -110,6 +113,21 @@ def test_scatter_shows_mean_median_and_interval(tmp_path: Path, make_row: Any) -
     spans = [path.vertices for lines in figure.axes[0].collections for path in lines.get_paths()]
     upright = [tuple(v[:, 1]) for v in spans if v[0, 0] == v[1, 0]]
     assert upright == [pytest.approx((0.45, 0.55))]
+
+
+def test_every_mark_of_a_model_has_its_colour(tmp_path: Path, make_row: Any) -> None:
+    """Its mean, the dashes of its seeds, its intervals and percentiles."""
+    for seed, quality in enumerate((0.3, 0.4, 0.5)):
+        make_row(tmp_path, "base", seed, AP=quality)
+        make_row(tmp_path, "plug_in", seed, AP=quality + 0.1)
+    interval = {("plug_in", "AP"): (0.05, 0.15)}
+    for figure, models in ((latency(comparison(tmp_path), interval), 2), (verdict(comparison(tmp_path), interval), 1)):
+        assert figure is not None
+        marks = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", "", None)]
+        wanted = [colour(0), colour(0), colour(1), colour(1)] if models == 2 else [colour(1)]
+        assert [to_hex(line.get_color()).upper() for line in marks] == wanted
+        spans = {to_hex(c).upper() for lines in figure.axes[0].collections for c in lines.get_color()}
+        assert spans == set(wanted)
 
 
 def test_nothing_to_draw(tmp_path: Path, make_row: Any) -> None:

@@ -88,6 +88,8 @@ budget: {epochs: 2, imgsz: 64, batch: 4}
     (results / "a" / "spec.yaml").write_text(spec)
     with pytest.raises(SpecError, match=r"its spec names groups, but table\.csv was made from images, not photos"):
         results_block(results)
+    change(results, drawn="3 photos")
+    assert " Intervals drew 3 photos." in results_block(results)
 
 
 def test_controls_stand_below(results: Path, make_row: Any) -> None:

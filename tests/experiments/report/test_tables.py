@@ -9,6 +9,7 @@ import pytest
 
 from experiments.cli import main
 from experiments.report.comparison import compare
+from experiments.report.facts import environment_facts
 from experiments.report.rows import read_run
 from experiments.report.tables.cost import cost_table
 from experiments.report.tables.table import decimals, number, span
@@ -56,6 +57,29 @@ def test_costs_are_said_in_per_cent_of_the_baseline(tmp_path: Path, make_row: An
     assert [(e.value, e.small) for e in lines[1][1:3]] == [("4.50", "+50.0 %"), ("6.00", "-25.0 %")]
 
 
+def test_memory_is_the_highest_of_the_seeds(tmp_path: Path, make_row: Any) -> None:
+    train = {"epochs": 2, "images_per_epoch": 9, "seconds": 90.0}
+    for seed, peak in enumerate((1_000_000_000, 2_500_000_000)):
+        make_row(tmp_path, "base", seed, AP=0.4, changes={"train": train | {"peak_memory_bytes": peak}})
+    make_row(tmp_path, "plug_in", AP=0.4)
+    (comparison,) = compare([read_run(tmp_path)])
+    table = cost_table(comparison)
+    assert table.columns[-1] == "Memory, GB" and [row[-1].value for row in table.rows] == ["2.50", "-"]
+    assert [row[0].small for row in table.rows] == ["baseline", ""]
+
+
+def test_where_rows_come_from(tmp_path: Path, make_row: Any) -> None:
+    make_row(tmp_path, "base", AP=0.4)
+    (comparison,) = compare([read_run(tmp_path)])
+    assert environment_facts(list(comparison.rows)) == [
+        ("Commit", "c0ffee"),
+        ("Python", "3.11"),
+        ("Packages", "torch 2.9"),
+        ("Machine", "a processor, 2 cores, Linux"),
+        ("Device", "cpu, 1 threads"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("params", "said"), [(750_000, "seed 0; unequal budget: 0.25 x the baseline's parameters"), (3_030_000, "seed 0")]
 )
@@ -65,13 +89,13 @@ def test_an_unequal_size_is_said_in_the_line(tmp_path: Path, make_row: Any, para
 
 
 def test_a_file_that_is_a_little_off_its_row_is_refused(tmp_path: Path, make_row: Any) -> None:
-    """A ten-thousandth is another evaluation, a billionth is another machine."""
+    """A ten-thousandth is another evaluation, a billionth is another machine; the limit is a millionth."""
     from experiments.evidence.masks import CrackImages
     from experiments.report.resampled import Resampled
     from tests.experiments.spec.test_photos import cracks
 
     total = cracks(0, 1)
-    for off, refused in ((1e-4, True), (1e-9, False)):
+    for off, refused in ((1e-4, True), (1.5e-6, True), (5e-7, False), (1e-9, False)):
         scores = total.scores() | {"iou_crack": total.scores()["iou_crack"] + off}
         files = {"contributions": "per_image.npz"}
         cell = make_row(tmp_path / str(off), "base", task="segment", changes={"files": files}, **scores)

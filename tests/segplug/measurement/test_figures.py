@@ -10,6 +10,7 @@ from segplug.measurement.accuracy.drawn import arc_crack, jagged_crack, sine_cra
 from segplug.measurement.accuracy.table import jagged_errors
 from segplug.measurement.crack import Crack
 from segplug.measurement.report.page import JAGGED_PERCENT
+from segplug.measurement.skeleton.centre_line import RAY_STEP_PX, _edge
 from segplug.measurement.skeleton.width_profile import _averaged
 
 
@@ -131,3 +132,12 @@ def test_drawn_cracks_are_as_long_and_wide_as_they_say_and_the_seeds_own() -> No
         assert np.array_equal(first.mask, again.mask) and not np.array_equal(first.mask, other.mask), name
         area = np.count_nonzero(first.mask)
         assert area == pytest.approx(4 * first.length_px, rel=0.04), name
+
+
+def test_a_line_is_drawn_out_by_a_width_at_most() -> None:
+    """To where the mask ends, half a step beyond the last point inside."""
+    mask, distance = np.ones((60, 60), dtype=bool), np.full((60, 60), 5.0)
+    tip, along = np.array([30.0, 20.0]), np.array([0.0, 1.0])
+    assert 11 - RAY_STEP_PX <= _edge(mask, tip, along, distance)[1] - 20 <= 11 + RAY_STEP_PX
+    mask[:, 26:] = False
+    assert _edge(mask, tip, along, distance) == pytest.approx([30, 25.5], abs=RAY_STEP_PX)

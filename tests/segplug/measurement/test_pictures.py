@@ -6,7 +6,8 @@ import pytest
 
 from segplug.measurement import measure_mask
 from segplug.measurement.accuracy.drawn import straight_crack
-from segplug.measurement.report.picture import LEGEND, _places, draw_measurement, mask_background
+from segplug.measurement.report.picture import FONT, LEGEND, _places, draw_measurement, mask_background
+from segplug.page.palette import OUTLINE, rgb
 
 
 def test_numbers_of_crowded_cracks_cover_no_other_number() -> None:
@@ -35,6 +36,8 @@ def test_picture_marks_every_crack() -> None:
     assert plain.shape == marked.shape and plain.shape[1] == mask.shape[1] * 5
     pink = (abs(marked.astype(int) - (255, 60, 200)).max(axis=2) < 20)[: 5 * mask.shape[0]]
     assert pink.any() and not (abs(plain.astype(int) - (255, 60, 200)).max(axis=2) < 20)[: 5 * mask.shape[0]].any()
+    outlined = (abs(plain.astype(int) - rgb(OUTLINE)).max(axis=2) < 20)[: 5 * mask.shape[0]]
+    assert outlined.sum() > 2 * 5 * mask.any(axis=0).sum()  # along both sides
     with pytest.raises(ValueError, match="background must be"):
         draw_measurement(np.zeros((3, 3, 3), np.uint8), mask, measure_mask(mask))
 
@@ -53,6 +56,9 @@ def test_the_legend_has_a_bar_of_the_length_that_it_says_and_a_mark_of_each_colo
         assert length <= len(run) <= length + 5 and 4 <= np.ptp(rows[columns == run[len(run) // 2]]) + 1 <= 6
         left.append(run[0])
     assert left == sorted(left) and left[0] in (6, 7, 8)
+    wide = [cv2.getTextSize(text, FONT, 0.5, 1)[0][0] for text in ("100 mm", *LEGEND)]
+    expected = np.cumsum([length + text + 8 + 14 for length, text in zip((200, 14, 14), wide, strict=False)])
+    assert [x - left[0] for x in left[1:]] == pytest.approx(expected.tolist(), abs=0)
 
 
 def test_a_number_may_stand_on_all_eight_sides_of_its_ring() -> None:
