@@ -64,7 +64,10 @@ def test_a_stock_checkpoint_and_other_tasks(tmp_path: Path) -> None:
         {},
         ["ultralytics"],
     )
-    assert str(found).endswith("none of yoloplug")
+    assert str(found).endswith("none of yoloplug") and written_by(tmp_path / "x.pt") == ""
+    trained = read_checkpoint(tmp_path / "x.pt") | {"train_args": {"task": "pose"}}  # says more than the class
+    torch.save(trained, tmp_path / "y.pt")
+    assert describe(tmp_path / "y.pt").task == "pose"
 
 
 def test_neither_torch_nor_numpy_is_imported(saved: Path) -> None:

@@ -1,5 +1,6 @@
 """Checkpoints of every kind that a user may hand over: one line each, and no code of theirs runs."""
 
+import importlib
 import io
 import os
 import pickle
@@ -154,6 +155,14 @@ def test_whole_checkpoints_pass(whole: Path, tmp_path: Path) -> None:
     for name in ("yolov8n-seg.yaml", "yolov8n-cls.yaml", "yolov8n-pose.yaml", "yolov8n-obb.yaml", "yolo11n.yaml"):
         YOLO(name).save(tmp_path / "stock.pt")
         assert read_checkpoint(tmp_path / "stock.pt")["model"].yaml
+
+
+def test_classes_that_moved_are_where_we_look_for_them() -> None:
+    from yoloplug.bridge.checkpoints.safe_load import _MOVED
+
+    for name in _MOVED.values():
+        module, _, found = name.rpartition(".")
+        assert isinstance(getattr(importlib.import_module(module), found), type)
 
 
 def test_a_class_that_this_version_lacks_is_explained(whole: Path, tmp_path: Path) -> None:

@@ -67,6 +67,18 @@ def test_without_a_row_it_lists_what_there_is(checkpoint, image, capsys):
     assert "rows 3, 6, which the head reads" in shown
 
 
+def test_a_row_with_two_blocks_is_named_once(checkpoint, image):
+    look = Inspection(checkpoint, image, imgsz=64)
+    look.views[3] *= 2
+    lines = [line for line in look.summary().splitlines() if "m.0.cv2.block" in line]
+    assert [line[:20].split() for line in lines] == [["3", "C2f_gnConv"], []]
+
+
+def test_objects_below_conf_are_not_outlined(checkpoint, image):
+    found = [len(Inspection(checkpoint, image, imgsz=64, conf=conf).inside.outlines) for conf in (0.001, 0.99)]
+    assert found[0] > 0 == found[1]
+
+
 def test_a_row_shows_all_it_has(checkpoint, image, tmp_path):
     files = draw(checkpoint, image, tmp_path, "--block", "2", "--save-arrays")
     assert set(files) == {"row02-block-gate", "row02-features", "row02-cam"}

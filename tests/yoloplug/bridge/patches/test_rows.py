@@ -35,6 +35,19 @@ def test_a_wrong_row_names_file_and_row(row: list[Any], error: type[Exception], 
         build(2, *row)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("C2f_gnKonv", "; did you mean C2f_gnConv"),
+        ("Konv", "; did you mean Conv"),
+        ("Quatsch", "; it is neither in Ultralytics nor in yoloplug;"),
+    ],
+)
+def test_a_name_that_nobody_has_is_named_with_the_nearest(name: str, said: str) -> None:
+    with pytest.raises(KeyError, match=rf"yolov8n\.yaml, row 2: unknown module '{name}'{said}.*yoloplug blocks\)"):
+        build(2, -1, 3, name, [128, True])
+
+
 @pytest.mark.parametrize("row", [[-1, 3, "C2f_gnConv"], [-1, 3, "C2f_gnConv", 128], [-1, 3, "gnConv", [64], 1]])
 def test_a_row_that_is_none_names_file_and_row(row: list[Any]) -> None:
     with pytest.raises(ValueError, match=r"yolov8n\.yaml, row 2: a row is \[from, repeats, module, args\], got \[-1"):
