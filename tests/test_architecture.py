@@ -203,6 +203,26 @@ def test_no_six_lines_stand_twice() -> None:
             assert other == place, f"{other} and {place} begin six equal lines: one function for both"
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_type_is_named_once(package: str) -> None:
+    """Public classes and aliases; an option's values (a Literal) may bear the option's name in every block.
+
+    `Row` of experiments is a dictionary of JSON wherever no cell is meant, whose row is typed.
+    """
+    named: dict[str, tuple[str, str]] = {}
+    for path in (path for path in FILES if path.is_relative_to(ROOT / package)):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                name, said = node.name, ast.unparse(node)
+            elif isinstance(node, ast.Assign) and re.fullmatch(r"[A-Z]+[a-z]\w*", ast.unparse(node.targets[0])):
+                name, said = ast.unparse(node.targets[0]), ast.unparse(node.value)
+            else:
+                continue
+            if not name.startswith("_") and not said.startswith("Literal[") and name != "Row":
+                where, before = named.setdefault(name, (path.name, said))
+                assert said == before, f"{name} in {where} and in {path.name}: two things, two names"
+
+
 PLACES = re.compile(r"(?<![\w./-])(?:yoloplug|segplug|experiments|tests|docs|model_yamls)/[\w./-]*\w/?(?![\w*{])")
 
 

@@ -26,7 +26,7 @@ SAMPLES, RUNS = 200, 4000
 CROPS = (23, 15, 12, 11, 11, 9, 8, 8, 7, 7, *[6] * 5, *[5] * 3, *[4] * 3, *[3] * 9, *[2] * 12, *[1] * 18)
 
 
-class Drawn(NamedTuple):
+class Experiment(NamedTuple):
     """One experiment: differences of the seeds (seeds,), on samples of images (samples, seeds), and the true one."""
 
     values: Floats
@@ -35,15 +35,15 @@ class Drawn(NamedTuple):
     truth: float
 
 
-Scenario = Callable[[np.random.Generator], Drawn]
+Scenario = Callable[[np.random.Generator], Experiment]
 
 
 def effects(seeds: int, images: int, seed: float, image: float, both: float) -> Scenario:
     """Normal effects of these standard deviations around a true difference of 0."""
 
-    def draw(rng: np.random.Generator) -> Drawn:
+    def draw(rng: np.random.Generator) -> Experiment:
         d = rng.normal(0, seed, (seeds, 1)) + rng.normal(0, image, images) + rng.normal(0, both, (seeds, images))
-        return Drawn(d.mean(axis=1), _samples(images) @ d.T / images, images, 0.0)
+        return Experiment(d.mean(axis=1), _samples(images) @ d.T / images, images, 0.0)
 
     return draw
 
@@ -53,11 +53,11 @@ def crops(seeds: int, seed: float, photo: float, image: float, both: float) -> S
     own = np.repeat(np.arange(len(CROPS)), CROPS)
     number = effective_number(own)
 
-    def draw(rng: np.random.Generator) -> Drawn:
+    def draw(rng: np.random.Generator) -> Experiment:
         shared = rng.normal(0, photo, len(CROPS))[own] + rng.normal(0, image, len(own))
         d = rng.normal(0, seed, (seeds, 1)) + shared + rng.normal(0, both, (seeds, len(own)))
         sets = _photo_samples()
-        return Drawn(d.mean(axis=1), sets @ d.T / sets.sum(axis=1, keepdims=True), number, 0.0)
+        return Experiment(d.mean(axis=1), sets @ d.T / sets.sum(axis=1, keepdims=True), number, 0.0)
 
     return draw
 
@@ -80,10 +80,10 @@ def iou(seeds: int, images: int, spread: float) -> Scenario:
         hits, union = (sum(part[k].sum(axis=2) for part in parts) for k in (0, 1))
         return float(np.subtract(*(hits / union).mean(axis=1)))
 
-    def draw(rng: np.random.Generator) -> Drawn:
+    def draw(rng: np.random.Generator) -> Experiment:
         hits, union = counts(rng, seeds, images)
         sampled = np.einsum("bi,msi->mbs", _samples(images), hits) / np.einsum("bi,msi->mbs", _samples(images), union)
-        return Drawn(np.subtract(*(hits.sum(axis=2) / union.sum(axis=2))), np.subtract(*sampled), images, truth())
+        return Experiment(np.subtract(*(hits.sum(axis=2) / union.sum(axis=2))), np.subtract(*sampled), images, truth())
 
     return draw
 
@@ -114,10 +114,10 @@ def ap(seeds: int, images: int, spread: float) -> Scenario:
         rng = np.random.default_rng(1)
         return float(np.mean([runs(rng, 10, 4000, np.ones((1, 4000), np.int64)) for _ in range(40)]))
 
-    def draw(rng: np.random.Generator) -> Drawn:
+    def draw(rng: np.random.Generator) -> Experiment:
         sets = np.concatenate([np.ones((1, images), np.int64), _samples(images)])
         found = runs(rng, seeds, images, sets)
-        return Drawn(found[0], found[1:], images, truth())
+        return Experiment(found[0], found[1:], images, truth())
 
     return draw
 
@@ -160,7 +160,7 @@ def line(name: str, runs: int = RUNS) -> dict[str, float]:
     return coverage(SCENARIOS[name], runs // 4 if name.startswith("AP") else runs, list(SCENARIOS).index(name))
 
 
-def _schemes(drawn: Drawn, rng: np.random.Generator) -> Iterator[tuple[str, tuple[float, float]]]:
+def _schemes(drawn: Experiment, rng: np.random.Generator) -> Iterator[tuple[str, tuple[float, float]]]:
     ours = interval(drawn.values, drawn.resampled, drawn.images)
     assert isinstance(ours, Interval)
     yield "ours", (ours.low, ours.high)

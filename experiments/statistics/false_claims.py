@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 IMAGES, SAMPLES, RUNS = 100, 200, 4000
 
 
-class Scenario(NamedTuple):
+class NullTable(NamedTuple):
     """A table of a baseline and as many models as comparisons, and its effects' standard deviations."""
 
     comparisons: int
@@ -36,19 +36,19 @@ class Scenario(NamedTuple):
 
 
 SCENARIOS = [
-    Scenario(1, 3, 0.5, 1, 1),
-    Scenario(6, 3, 0, 1, 0.3),
-    Scenario(6, 3, 0.1, 1, 1),
-    Scenario(6, 3, 0.5, 1, 1),
-    Scenario(6, 3, 1, 1, 1),
-    Scenario(6, 3, 0.2, 1, 1, wild=5),
-    Scenario(6, 3, 1, 1, 1, wild=5),
-    Scenario(12, 3, 0.5, 1, 1),
-    Scenario(6, 5, 0.5, 1, 1),
+    NullTable(1, 3, 0.5, 1, 1),
+    NullTable(6, 3, 0, 1, 0.3),
+    NullTable(6, 3, 0.1, 1, 1),
+    NullTable(6, 3, 0.5, 1, 1),
+    NullTable(6, 3, 1, 1, 1),
+    NullTable(6, 3, 0.2, 1, 1, wild=5),
+    NullTable(6, 3, 1, 1, 1, wild=5),
+    NullTable(12, 3, 0.5, 1, 1),
+    NullTable(6, 5, 0.5, 1, 1),
 ]
 
 
-def false_claims(scenario: Scenario, runs: int, seed: int = 0) -> dict[str, float]:
+def false_claims(scenario: NullTable, runs: int, seed: int = 0) -> dict[str, float]:
     """Scheme -> share of `runs` tables with at least one verdict other than insufficient evidence."""
     rng, sets = np.random.default_rng(seed), image_samples(np.arange(IMAGES), samples=SAMPLES)
     models, seeds = scenario.comparisons + 1, scenario.seeds

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from segplug.arrays import Floats, Mask, Pixels, Points
 
-Picture = TypeVar("Picture", Pixels, Floats)
+Map = TypeVar("Map", Pixels, Floats)
 FRAME_PX = 512
 STEPS = np.arange(0.0, 1.0, 0.01)
 # For each threshold the lowest 8-bit value above it, compared in float64 as the published code does.
@@ -65,7 +65,7 @@ def saved_prediction(logits: NDArray[np.floating], valid: Mask | None = None) ->
     return np.rint(255 * (logits / highest)).clip(0, 255).astype(np.uint8)  # OpenCV too rounds half to even
 
 
-def to_frame(picture: Picture) -> Picture:
+def to_frame(picture: Map) -> Map:
     """(H, W) or (H, W, 3) of 8-bit or float32 values -> 512x512, cubic."""
     return cv2.resize(picture, (FRAME_PX, FRAME_PX), interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]
 

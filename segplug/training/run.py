@@ -21,7 +21,7 @@ from segplug.inference.probability import fast_layout, pick_device
 from segplug.models.create import parameters
 from segplug.training.callbacks.epoch_record import EpochRecord
 from segplug.training.callbacks.pictures import Curves, ValidationPictures
-from segplug.training.callbacks.progress import Progress
+from segplug.training.callbacks.progress import EpochLines
 from segplug.training.config import TrainConfig
 from segplug.training.crops.crop import TrainCrop
 from segplug.training.loaders import train_loader, val_loader
@@ -61,7 +61,7 @@ def _train(start: Start, callbacks: Sequence[L.Callback], data: CrackData | None
     check_sizes(model, config, len(train_samples) // config.devices)
     model = fast_layout(model.train(), device)
     record = EpochRecord(out, config.patience)
-    watchers = [record, Progress(config.epochs), Curves(record)]
+    watchers = [record, EpochLines(config.epochs), Curves(record)]
     if validation and config.samples_every:
         watchers.append(ValidationPictures(out / "samples", validation, config.samples_every))
     with quiet_lightning():

@@ -26,7 +26,7 @@ from yoloplug.registry import register
 
 __all__ = ["OctaveConv", "OctaveConvNormAct", "OctavePair"]
 
-Pair = tuple[Tensor, Tensor | None]
+Bands = tuple[Tensor, Tensor | None]
 
 
 @register(
@@ -98,7 +98,7 @@ class OctavePair(nn.Module):
         self.conv_l2h = conv(low1, c2 - low2)
         self.conv_l2l = conv(low1, low2)
 
-    def forward(self, high: Tensor, low: Tensor | None = None) -> Pair:
+    def forward(self, high: Tensor, low: Tensor | None = None) -> Bands:
         if self.halves:
             high = _pool(high)
         wide = self.conv_h2h(high)
@@ -148,7 +148,7 @@ class OctaveConvNormAct(nn.Module):
         self.bn_l = nn.BatchNorm2d(low) if low else nn.Identity()
         self.act = act()
 
-    def forward(self, high: Tensor, low: Tensor | None = None) -> Pair:
+    def forward(self, high: Tensor, low: Tensor | None = None) -> Bands:
         high, low = self.conv(high, low)
         return self.act(self.bn_h(high)), None if low is None else self.act(self.bn_l(low))
 

@@ -27,7 +27,7 @@ class Insertion(NamedTuple):
     after: int
 
 
-class Inserted(NamedTuple):
+class Insertions(NamedTuple):
     """What insertions do to the numbers of rows.
 
     rows: in the order of the file. old: row of the source at each new index, None where it is inserted.
@@ -36,7 +36,7 @@ class Inserted(NamedTuple):
     rows: Sequence[Insertion]
     old: list[int | None]
 
-    def with_options(self, options: Mapping[str, dict[str, Any]]) -> Inserted:
+    def with_options(self, options: Mapping[str, dict[str, Any]]) -> Insertions:
         """Options by a row's name put into the rows; what a row says itself wins."""
 
         def given(row: Insertion) -> Insertion:
@@ -105,7 +105,7 @@ class Inserted(NamedTuple):
 
 def planned(
     file: ModelFile, traces: list[Any], wishes: Sequence[tuple[str, int | str]], part: str, imgsz: int
-) -> Inserted:
+) -> Insertions:
     """wishes: (block, place) in order: `gnConv` or `gnConv[256, 3, 1, {order: 3}]`, and 4, `P3` or `4,P5`.
 
     traces: the file's, at `imgsz`. part: `backbone` or `head`, where levels are looked up. Raises ModelFileError.
@@ -117,7 +117,7 @@ def planned(
     old: list[int | None] = []
     for row in file.rows:
         old += [row.index, *(None for new in rows if new.after == row.index)]
-    return Inserted(rows, old)
+    return Insertions(rows, old)
 
 
 def _listed(source: int | list[int]) -> list[int]:

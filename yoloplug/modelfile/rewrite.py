@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from yoloplug.modelfile.file import Edit, ModelFile, ModelFileError, Row, edited, flow, parse
-from yoloplug.modelfile.insertion import Inserted
+from yoloplug.modelfile.insertion import Insertions
 from yoloplug.modelfile.match_budget import Change, with_change, with_e
 from yoloplug.modelfile.translate import FAMILIES, translate
 
@@ -45,7 +45,7 @@ def replacements(
     return edits, [f"{what} (row {', '.join(map(str, rows))})" for what, rows in lost.items()]
 
 
-def verified(new: ModelFile, old: ModelFile, chosen: set[int], plan: Inserted) -> ModelFile:
+def verified(new: ModelFile, old: ModelFile, chosen: set[int], plan: Insertions) -> ModelFile:
     """The edited file, after making sure that only the chosen rows changed and the rest is wired as before."""
     rows = ("backbone", "head")
     same = {k: v for k, v in new.model.items() if k not in rows} == {

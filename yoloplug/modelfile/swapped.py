@@ -12,7 +12,7 @@ from yoloplug.bridge.trace import RowError, build, scaling
 from yoloplug.files import write_text
 from yoloplug.modelfile import rewrite
 from yoloplug.modelfile.file import ModelFile, ModelFileError, edited, parse, read
-from yoloplug.modelfile.insertion import Inserted, planned
+from yoloplug.modelfile.insertion import Insertions, planned
 from yoloplug.modelfile.match_budget import TOLERANCE, Cost, CostMetric, Matched, find
 from yoloplug.modelfile.report import level, traced, validate
 from yoloplug.modelfile.translate import translatable
@@ -185,7 +185,7 @@ def _cost(traces: list[Any], width: float) -> Cost:
     return Cost(sum(t.params for t in traces), sum(t.flops for t in traces), width)
 
 
-def _changed_widths(new: ModelFile, before: list[Any], after: list[Any], plan: Inserted) -> list[str]:
+def _changed_widths(new: ModelFile, before: list[Any], after: list[Any], plan: Insertions) -> list[str]:
     """Notes on rows that give another width than the stock row. Raises ModelFileError for maps of another size."""
     notes = []
     for i in plan.added:

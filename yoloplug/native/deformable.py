@@ -14,7 +14,7 @@ LANES = 16
 _COLUMNS = 1 << 18
 """Samples of a convolution that are held at once, about: they stay in the cache between sampling and multiplying."""
 
-Pair = tuple[int, int]
+Size2 = tuple[int, int]
 
 
 def deform_aggregate(
@@ -78,7 +78,7 @@ def deform_conv2d(
     weight: Tensor,
     bias: Tensor | None,
     mask: Tensor | None,
-    settings: tuple[Pair, Pair, Pair, int],
+    settings: tuple[Size2, Size2, Size2, int],
     operation: Callable[..., Tensor],
 ) -> Tensor:
     """`yoloplug.blocks.deform_conv2d`, not grouped; settings: its stride, padding, dilation and offset_groups.
@@ -101,7 +101,7 @@ class _Convolution(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         mask: Tensor | None,
-        settings: tuple[Pair, Pair, Pair, int],
+        settings: tuple[Size2, Size2, Size2, int],
         kind: torch.dtype,
         operation: Callable[..., Tensor],
     ) -> Tensor:
@@ -151,7 +151,7 @@ class _Convolution(torch.autograd.Function):
 
 
 def _sampler_of(
-    x: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, settings: tuple[Pair, Pair, Pair, int]
+    x: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, settings: tuple[Size2, Size2, Size2, int]
 ) -> _Sampler:
     stride, padding, dilation, groups = settings
     kh, kw = weight.shape[2:]
@@ -185,7 +185,7 @@ class _Sampler:
         modulation: Tensor | None,
         taps: tuple[list[float], list[float]],
         scale: float,
-        stride: Pair,
+        stride: Size2,
         summed: bool,
     ) -> None:
         self.given = (x, down, across, modulation)

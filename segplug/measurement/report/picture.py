@@ -13,7 +13,7 @@ from segplug.page.palette import CENTRE_LINE, OUTLINE, WIDEST, rgb
 INK, PAPER = (20, 20, 20), (255, 255, 255)
 LEGEND = {"outline": rgb(OUTLINE), "centre line": rgb(CENTRE_LINE), "widest place": rgb(WIDEST)}
 READABLE_PX, LARGEST_PX = 900, 6000  # longer side of the picture
-Ring = tuple[int, int, int]  # x, y, radius
+Circle = tuple[int, int, int]  # x, y, radius
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -58,12 +58,12 @@ def _at(points: Points, zoom: int) -> NDArray[np.int32]:
     return np.rint((points + 0.5) * zoom - 0.5).astype(np.int32)
 
 
-def _ring(crack: Crack, zoom: int, unit: int) -> Ring:
+def _ring(crack: Crack, zoom: int, unit: int) -> Circle:
     x, y = map(int, _at(np.array(crack.max_width_at_px), zoom))
     return x, y, max(5 * unit, round(0.75 * crack.max_width_px * zoom))
 
 
-def _number(drawn: Pixels, texts: list[str], rings: list[Ring], unit: int) -> None:
+def _number(drawn: Pixels, texts: list[str], rings: list[Circle], unit: int) -> None:
     """Each text beside its ring where it covers no other number and, if that can be, no ring; a line to its ring."""
     scale, pad = 0.65 * unit, 4 * unit
     taken: list[Box] = []

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segplug.arrays import Points
-from segplug.prediction.formats.outlines import Crack
+from segplug.prediction.formats.outlines import CrackPolygons
 
 Place = Callable[[Points, Points], tuple[Points, Points]]
 
 
 def feature_collection(
-    cracks: Sequence[Crack], place: Place = lambda x, y: (x, y), crs: str | None = None
+    cracks: Sequence[CrackPolygons], place: Place = lambda x, y: (x, y), crs: str | None = None
 ) -> dict[str, Any]:
     """A feature a crack, with its number `id` and `area_px`.
 
@@ -26,7 +26,7 @@ def feature_collection(
     return {**collection, "features": [_feature(i + 1, crack, place) for i, crack in enumerate(cracks)]}
 
 
-def _feature(number: int, crack: Crack, place: Place) -> dict[str, Any]:
+def _feature(number: int, crack: CrackPolygons, place: Place) -> dict[str, Any]:
     areas = [[abs(_area(ring[:, 0], ring[:, 1])) for ring in polygon] for polygon in crack]
     area = sum(outer - sum(holes) for outer, *holes in areas)
     parts = [[_ring(ring, place, hole=i > 0) for i, ring in enumerate(polygon)] for polygon in crack]

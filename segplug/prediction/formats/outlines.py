@@ -14,7 +14,7 @@ from segplug.arrays import Mask
 Ring = NDArray[np.int64]
 Polygon = list[Ring]
 """The outer ring, then its holes; (V, 2) corners x, y in pixel edges, 0, 0 the image's top left corner."""
-Crack = list[Polygon]
+CrackPolygons = list[Polygon]
 Ints = NDArray[np.int64]
 
 
@@ -45,7 +45,7 @@ class OutlineTracer:
         self._top += len(rows)
         self._last = rows[-1:]
 
-    def cracks(self) -> list[Crack]:
+    def cracks(self) -> list[CrackPolygons]:
         """All cracks, from the top. No rows can follow."""
         self.add(np.zeros_like(self._last))
         corners, edges = np.concatenate(self._corners), np.concatenate(self._edges)
@@ -107,11 +107,11 @@ def _rings_of_runs(corners: Ints, edges: Ints, column: tuple[Ints, Ints], ring: 
     return of_edge[0::2], of_edge[1::2]
 
 
-def _nested(rings: list[Ring], part: Ints, crack: Ints) -> list[Crack]:
+def _nested(rings: list[Ring], part: Ints, crack: Ints) -> list[CrackPolygons]:
     polygons: dict[int, Polygon] = {}
     for polygon, one in zip(part.tolist(), rings, strict=True):
         polygons.setdefault(polygon, []).append(one)
-    cracks: dict[int, Crack] = {}
+    cracks: dict[int, CrackPolygons] = {}
     for polygon, number in dict(zip(part.tolist(), crack.tolist(), strict=True)).items():
         widest_first = sorted(polygons[polygon], key=lambda one: int(one[:, 0].min()))
         cracks.setdefault(number, []).append(widest_first)

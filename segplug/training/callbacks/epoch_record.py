@@ -10,7 +10,7 @@ from segplug.training.module import CrackModule
 from yoloplug.files import write_csv
 
 COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "val_iou_crack", "val_miou", "val_f1", "val_ods_f1", "seconds")
-Row = dict[str, float]
+Epoch = dict[str, float]
 
 
 class EpochRecord(L.Callback):
@@ -23,7 +23,7 @@ class EpochRecord(L.Callback):
     def __init__(self, folder: Path, patience: int | None = None) -> None:
         self.folder = folder
         self.patience = patience
-        self.rows: list[Row] = []
+        self.rows: list[Epoch] = []
         self._started = 0.0
         self.begun = False
 
@@ -63,7 +63,7 @@ class EpochRecord(L.Callback):
         )
 
 
-def best_row(rows: list[Row]) -> Row:
+def best_row(rows: list[Epoch]) -> Epoch:
     """The epoch that best.ckpt holds; of equals the first."""
     if "val_loss" not in rows[-1]:
         return rows[-1]

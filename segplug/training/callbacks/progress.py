@@ -8,7 +8,7 @@ import lightning as L
 from segplug.training.module import CrackModule
 
 
-class Progress(L.Callback):
+class EpochLines(L.Callback):
     """One line an epoch; on a terminal the running step too. Rank 0 speaks for all."""
 
     def __init__(self, epochs: int) -> None:

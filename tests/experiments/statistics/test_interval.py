@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from experiments.statistics.coverage import CROPS, SCENARIOS, coverage, line
-from experiments.statistics.false_claims import Scenario, false_claims
+from experiments.statistics.false_claims import NullTable, false_claims
 from experiments.statistics.interval import Interval, effective_number, image_samples, interval, seed_spread
 
 
@@ -58,7 +58,7 @@ def test_seeds_that_agree_by_luck_shorten_the_interval_but_not_p() -> None:
 
 def test_tables_without_a_difference_claim_one_in_at_most_5_of_100() -> None:
     """With each pair's own seeds alone, three seeds and Holm's correction claim one in more than 5."""
-    shares = false_claims(Scenario(6, 3, 0.5, 1, 1), 200)
+    shares = false_claims(NullTable(6, 3, 0.5, 1, 1), 200)
     assert shares["ours"] <= 0.05 < shares["own seeds"]
 
 

@@ -11,7 +11,7 @@ from yoloplug import swap
 from yoloplug.bridge.trace import builds
 from yoloplug.cli import main
 from yoloplug.modelfile.file import ModelFile, ModelFileError, Row, edited, parse, read
-from yoloplug.modelfile.insertion import Inserted, planned
+from yoloplug.modelfile.insertion import Insertions, planned
 from yoloplug.modelfile.report import check, traced, validate
 
 FAST = ["yolov8n.yaml", "yolo11n-cls.yaml"]
@@ -52,7 +52,7 @@ def legal_rows(file: ModelFile, traces: list[Any]) -> list[int]:
     return [row.index for row in file.rows if is_legal(row.index)]
 
 
-def inserted(file: ModelFile, traces: list[Any], wishes: list[tuple[str, int | str]]) -> tuple[ModelFile, Inserted]:
+def inserted(file: ModelFile, traces: list[Any], wishes: list[tuple[str, int | str]]) -> tuple[ModelFile, Insertions]:
     plan = planned(file, traces, wishes, "backbone", 64)
     return parse(edited(file.text, plan.edits(file)), file.name, file.model["scale"]), plan
 

@@ -22,15 +22,15 @@ from yoloplug.blocks.parts.padding import autopad
 from yoloplug.native import deformable as native
 from yoloplug.native.use import applies
 
-Pair = tuple[int, int]
+Size2 = tuple[int, int]
 
 
 class Taps(NamedTuple):
     """Where the taps of a deformable convolution lie before they are moved, and how many groups of channels move."""
 
-    stride: Pair
-    padding: Pair
-    dilation: Pair
+    stride: Size2
+    padding: Size2
+    dilation: Size2
     offset_groups: int
 
 
@@ -77,9 +77,9 @@ def deform_conv2d(
     offset: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
+    stride: Size2 = (1, 1),
+    padding: Size2 = (0, 0),
+    dilation: Size2 = (1, 1),
     offset_groups: int = 1,
     mask: Tensor | None = None,
 ) -> Tensor:
@@ -176,7 +176,7 @@ def _neighbours(position: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         yield whole.clamp(0, size - 1).nan_to_num().to(torch.int32), share * inside
 
 
-def tap_offsets(k: Pair, d: Pair, like: Tensor) -> tuple[Tensor, Tensor]:
+def tap_offsets(k: Size2, d: Size2, like: Tensor) -> tuple[Tensor, Tensor]:
     """Row and column of every kernel tap relative to the first, row by row: twice (kh * kw, 1, 1)."""
     down = torch.arange(k[0], dtype=like.dtype, device=like.device).repeat_interleave(k[1]) * d[0]
     across = torch.arange(k[1], dtype=like.dtype, device=like.device).repeat(k[0]) * d[1]

@@ -43,10 +43,7 @@ def local_filter(
     return _forward(x, filters, gains, (k, s, d, combine))
 
 
-Settings = tuple[int, int, int, Combine]
-
-
-def _forward(x: Tensor, filters: Tensor, gains: Tensor | None, settings: Settings) -> Tensor:
+def _forward(x: Tensor, filters: Tensor, gains: Tensor | None, settings: kernel.Settings) -> Tensor:
     y = None
     for window, weight in zip(_windows(x, filters, settings), _weights(x, filters, gains, settings), strict=True):
         y = window * weight if y is None else torch.addcmul(y, window, weight)
@@ -58,7 +55,7 @@ class _LocalFilter(torch.autograd.Function):
     """The same loop with a backward pass that adds into one map instead of k * k new ones."""
 
     @staticmethod
-    def forward(x: Tensor, filters: Tensor, gains: Tensor | None, settings: Settings) -> Tensor:
+    def forward(x: Tensor, filters: Tensor, gains: Tensor | None, settings: kernel.Settings) -> Tensor:
         return _forward(x, filters, gains, settings)
 
     @staticmethod
@@ -69,7 +66,7 @@ class _LocalFilter(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, filters, gains = ctx.saved_tensors
-        settings: Settings = ctx.settings
+        settings: kernel.Settings = ctx.settings
         grad = grad.reshape(_grouped(x, filters)[:3] + grad.shape[2:])
         padded = _padded(torch.zeros_like(x), settings)
         by_tap = zip(
@@ -97,11 +94,11 @@ def _grouped(x: Tensor, filters: Tensor) -> tuple[int, ...]:
     return (x.shape[0], filters.shape[1], x.shape[1] // filters.shape[1], *x.shape[2:])
 
 
-def _padded(x: Tensor, settings: Settings) -> Tensor:
+def _padded(x: Tensor, settings: kernel.Settings) -> Tensor:
     return F.pad(x, (autopad(settings[0], settings[2]),) * 4)
 
 
-def _slices(settings: Settings) -> Iterator[tuple[slice, slice]]:
+def _slices(settings: kernel.Settings) -> Iterator[tuple[slice, slice]]:
     """Rows and columns of the padded map that each tap sees, taps row by row."""
     k, s, d, _ = settings
     last = (k - 1) * d
@@ -109,7 +106,7 @@ def _slices(settings: Settings) -> Iterator[tuple[slice, slice]]:
     yield from product(along, along)
 
 
-def _windows(x: Tensor, filters: Tensor, settings: Settings) -> Iterator[Tensor]:
+def _windows(x: Tensor, filters: Tensor, settings: kernel.Settings) -> Iterator[Tensor]:
     """x as each tap sees it: (N, groups, channels of a group, H', W')."""
     padded = _padded(x, settings)
     padded = padded.reshape(*_grouped(x, filters)[:3], *padded.shape[2:])
@@ -117,7 +114,7 @@ def _windows(x: Tensor, filters: Tensor, settings: Settings) -> Iterator[Tensor]
         yield padded[..., rows, columns]
 
 
-def _weights(x: Tensor, filters: Tensor, gains: Tensor | None, settings: Settings) -> Iterator[Tensor]:
+def _weights(x: Tensor, filters: Tensor, gains: Tensor | None, settings: kernel.Settings) -> Iterator[Tensor]:
     """Each tap's weights: (N, groups, channels of a group or 1, H', W')."""
     for tap in range(settings[0] ** 2):
         weight = filters[:, :, tap, None]
