@@ -12,7 +12,7 @@ from segplug.arrays import Pixels
 from segplug.data.finding import some
 from segplug.data.images.reading import further_pages
 from segplug.data.labels import NO_LABEL
-from segplug.data.labels.mask_encoding import Encoding, MaskRules, Stored, find_encoding, refuse_inverted
+from segplug.data.labels.mask_encoding import MaskRules, Stored, sure_encoding
 from segplug.data.labels.mask_file import MaskFile, stored
 from segplug.data.sample import Contents, Sample, read_sample
 from segplug.errors import SegplugError
@@ -55,7 +55,8 @@ class CrackDataset(Dataset[tuple[Tensor, Tensor]]):
                 if size <= cache_bytes:
                     read[i] = contents
                     cache_bytes -= size
-        self._encoding = _encoding(self.samples, files)
+        rules = next((p.label.rules for p in self.samples if isinstance(p.label, MaskFile)), MaskRules())
+        self._encoding = sure_encoding(files, rules)
         if self._encoding is not None:
             note(f"masks of {len(files)} images: {self._encoding.about}")
         if several := [p for sample in self.samples for p in (sample.image, sample.label.path) if further_pages(p)]:
@@ -122,15 +123,6 @@ class EpochSampler(Sampler[tuple[int, int]]):
 def _read_stored(sample: Sample) -> tuple[Contents, Stored | None]:
     contents = read_sample(sample)
     return contents, stored(sample.label.path, contents.label) if isinstance(sample.label, MaskFile) else None
-
-
-def _encoding(samples: Sequence[Sample], files: Sequence[Stored]) -> Encoding | None:
-    rules = next((p.label.rules for p in samples if isinstance(p.label, MaskFile)), MaskRules())
-    if not files:
-        return None
-    encoding = find_encoding(files, rules)
-    refuse_inverted(files, [encoding] * len(files), rules)
-    return encoding
 
 
 def _mix(seed: int, epoch: int, index: int) -> int:

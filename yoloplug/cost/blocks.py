@@ -103,9 +103,10 @@ def _block_cost(seat: Seat, protocol: TimingProtocol) -> BlockCost:
     step = interleaved_ms(
         {key: training_step(module, given[key]) for key, module in pair.items()}, protocol.steps, 1, protocol.device
     )
+    given_shape, made = _shapes(seat.input), f"{c2}x{h}x{w}"
     return BlockCost(
         seat.module.block_name,
-        _arrow(_shapes(seat.input), f"{c2}x{h}x{w}"),
+        given_shape if given_shape == made else f"{given_shape} -> {made}",
         seat.uses,
         count_parameters(block),
         count_parameters(plain),
@@ -127,10 +128,6 @@ def _plain_conv(x: Tensor, c2: int, h: int) -> nn.Module:
 def _shapes(x: Any) -> str:
     """C x H x W, joined by + where a row has two inputs."""
     return "x".join(map(str, x.shape[1:])) if isinstance(x, Tensor) else "+".join(map(_shapes, x))
-
-
-def _arrow(given: str, made: str) -> str:
-    return given if given == made else f"{given} -> {made}"
 
 
 def _like(x: Any) -> Any:

@@ -45,9 +45,10 @@ def draw_heat(scene: Scene, heat: Tensor, title: str) -> Figure:
     figure, axes = panel(scene, 1, 2, title, size=4.2)
     show_image(axes[0, 0], scene, labels=True)
     values = heat.numpy()
+    opacity = np.clip(0.25 + 0.65 * values, 0, 0.9)  # the picture shows through where the map is low
     show_image(axes[0, 1], scene, grey=True, colour="white")
     show_map(axes[0, 1], scene, values, "LayerCAM, share of the maximum", cmap="inferno", limits=(0, 1),
-             alpha=_growing(values), smooth=True)  # fmt: skip
+             alpha=opacity, smooth=True)  # fmt: skip
     return figure
 
 
@@ -151,11 +152,6 @@ def show_map(
     bar.formatter = FuncFormatter(lambda value, _: f"{value:.6g}")  # no "1e-5 + 0.5" above the bar
     if bar.solids is not None:
         bar.solids.set_alpha(1)
-
-
-def _growing(values: NDArray[Any]) -> NDArray[Any]:
-    """Opacity: nothing hides the picture where the map is 0, the colours are pure where it is 1."""
-    return np.clip(0.25 + 0.65 * values, 0, 0.9)
 
 
 def _outlines(axis: Axes, scene: Scene, colour: str, labels: bool) -> None:

@@ -108,11 +108,6 @@ def level(shape: tuple[int, ...] | None, imgsz: int) -> int | None:
     return stride.bit_length() - 1 if stride & (stride - 1) == 0 else None
 
 
-def scaled_repeats(repeats: int, depth: float) -> int:
-    """A row's repeats at a depth multiple, as Ultralytics rounds them."""
-    return max(round(repeats * depth), 1) if repeats > 1 else repeats
-
-
 def _cells(file: ModelFile, row: Row, trace: Any, depth: float, flops: int, imgsz: int) -> tuple[str, ...]:
     many = [str(shape[0]) for shape in trace.inputs]
     c1 = "+".join(many if len(many) <= 5 else [*many[:2], "...", many[-1]])
@@ -122,7 +117,7 @@ def _cells(file: ModelFile, row: Row, trace: Any, depth: float, flops: int, imgs
     return (
         str(row.index),
         str(row.source),
-        str(scaled_repeats(row.repeats, depth)),
+        str(max(round(row.repeats * depth), 1) if row.repeats > 1 else row.repeats),  # as Ultralytics rounds
         row.name,
         " ".join(file.text[slice(*row.spans["args"])].split()),
         f"{c1} -> {c2}",

@@ -13,11 +13,9 @@ from PIL import Image
 from experiments.cells.record import hash_files
 from experiments.errors import SpecError
 from segplug.data.images.listing import IMAGE_SUFFIXES, list_images
-from segplug.data.images.reading import UNREADABLE
+from segplug.data.images.reading import UNREADABLE, orientation
 from segplug.evaluation.exclude import kept_images
 from yoloplug.bridge.training import image_suffixes
-
-_EXIF_ORIENTATION, _QUARTER_TURNS = 274, (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -223,7 +221,6 @@ def image_size(image: Path) -> tuple[int, int]:
     try:
         with Image.open(image) as opened:
             width, height = opened.size
-            turned = opened.getexif().get(_EXIF_ORIENTATION) in _QUARTER_TURNS
     except UNREADABLE as error:
         raise SpecError(f"{image} is no image that can be read; replace it, or remove it with its labels") from error
-    return (height, width) if turned else (width, height)
+    return (height, width) if orientation(image) > 4 else (width, height)

@@ -13,7 +13,7 @@ from segplug.data.check.duplicates import NEAR_BITS, same_images, shared_sources
 from segplug.data.check.image_facts import ImageFacts, LabelFacts, image_facts, label_facts
 from segplug.data.finding import Finding, some
 from segplug.data.images.reading import further_pages
-from segplug.data.labels.mask_encoding import Encoding, find_encoding, refuse_inverted
+from segplug.data.labels.mask_encoding import Encoding, sure_encoding
 from segplug.data.labels.mask_file import MappedMask, MaskFile
 from segplug.data.readers import CrackData, open_data
 from segplug.data.sample import Sample
@@ -117,16 +117,11 @@ def _reading(encoding: Encoding | None, todo: Sequence[tuple[Sample, str]]) -> s
 
 def _encoding(sound: Sequence[ImageFacts], source: DataSource, findings: list[Finding]) -> Encoding | None:
     files = [image.stored for image in sound if image.stored is not None]
-    if not files:
-        return None
-    rules = source.mask_rules()
     try:
-        encoding = find_encoding(files, rules)
-        refuse_inverted(files, [encoding] * len(files), rules)
+        return sure_encoding(files, source.mask_rules())
     except SegplugError as error:
         findings.append(Finding("mask values", *_fault(error)))
         return None
-    return encoding
 
 
 def _label_findings(sound: Sequence[ImageFacts], labels: dict[int, LabelFacts]) -> list[Finding]:

@@ -31,7 +31,8 @@ class Listing:
         """also: further suffixes to take."""
         suffix = file.suffix.lower()
         if suffix in IMAGE_SUFFIXES or suffix in also:
-            (self.unread if _lacks_package(suffix) else self.files).append(file)
+            lacking = suffix in EXTRAS and find_spec(EXTRAS[suffix][0]) is None
+            (self.unread if lacking else self.files).append(file)
         else:
             self.other[suffix or "without suffix"] += 1
 
@@ -105,7 +106,3 @@ def _below(folder: Path, recursive: bool, without: Path | None, other: Counter[s
             other["/"] += len(folders)
             folders.clear()
         yield from (Path(place, name) for name in names if not name.startswith("."))
-
-
-def _lacks_package(suffix: str) -> bool:
-    return suffix in EXTRAS and find_spec(EXTRAS[suffix][0]) is None

@@ -87,6 +87,14 @@ def find_encoding(files: Sequence[Stored], rules: MaskRules) -> Encoding:
     return encoding
 
 
+def sure_encoding(files: Sequence[Stored], rules: MaskRules) -> Encoding | None:
+    """`find_encoding`, and `refuse_inverted` of it; None without files."""
+    encoding = find_encoding(files, rules) if files else None
+    if encoding is not None:
+        refuse_inverted(files, [encoding] * len(files), rules)
+    return encoding
+
+
 def refuse_inverted(files: Sequence[Stored], encodings: Sequence[Encoding], rules: MaskRules) -> None:
     """Raise SegplugError when most masks are mostly crack and the user has not said that this is right."""
     shares = [encoding.crack_share(f) for f, encoding in zip(files, encodings, strict=True)]

@@ -83,20 +83,13 @@ def _row_chain(function: ast.FunctionDef) -> tuple[list[ast.stmt], int]:
         for loop in ast.walk(function)
         if isinstance(loop, ast.For)
         for i, statement in enumerate(loop.body)
-        if isinstance(statement, ast.If) and _is_m_in(statement.test)
+        if isinstance(statement, ast.If)
+        and isinstance(statement.test, ast.Compare)
+        and ast.unparse(statement.test).startswith("m in ")
     ]
     if len(found) != 1:
         raise UnsupportedUltralytics(f"parse_model has {len(found)} chains `if m in ...` where one was expected")
     return found[0]
-
-
-def _is_m_in(test: ast.expr) -> bool:
-    return (
-        isinstance(test, ast.Compare)
-        and isinstance(test.left, ast.Name)
-        and test.left.id == "m"
-        and isinstance(test.ops[0], ast.In)
-    )
 
 
 class _Names:
@@ -113,7 +106,7 @@ class _Names:
         if is_restricted():
             refuse_code(d, self.namespace)
         names = {row[2] for row in rows if isinstance(row, list) and len(row) > 2 and isinstance(row[2], str)}
-        foreign = {name for name in names if self._is_foreign(name)}
+        foreign = {n for n in names - self.upstream if not n.startswith(("nn.", "torchvision.ops."))}  # stock's win
         if not foreign:
             return d
         from yoloplug import hosts
@@ -126,10 +119,6 @@ class _Names:
         made = [_quoted(d, i, row) if row[2:3] and row[2] in foreign else row for i, row in enumerate(rows)]
         split = len(d["backbone"])
         return {**d, "backbone": made[:split], "head": made[split:]}
-
-    def _is_foreign(self, name: str) -> bool:
-        """A name that stock Ultralytics does not resolve itself. Its own names always win over ours."""
-        return name not in self.upstream and not name.startswith(("nn.", "torchvision.ops."))
 
     def _unknown(self, d: Mapping[str, Any], name: str, ours: list[str]) -> str:
         stock = [n for n, value in self.namespace.items() if n in self.upstream and isinstance(value, type)]
