@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: a forked child has no threads of its parent
@@ -65,7 +66,12 @@ def _run_modes(work: Path, done: set[tuple[str, str, str]], wanted: Callable[[st
                 text = read_model("yolov8n.yaml").text
             model.write_text(text, encoding="utf-8")
             place = Place(folder, data, video, model, block)
-            _row("modes", family, mode, ran(lambda _, run=run, place=place: run(place), folder))  # one stage
+            _row("modes", family, mode, ran(partial(_in_one, run, place), folder))
+
+
+def _in_one(run: Callable[[Place], None], place: Place, stage: Callable[[str], None]) -> None:
+    """A mode has one stage."""
+    run(place)
 
 
 def _run_names(work: Path, done: set[tuple[str, str, str]], wanted: Callable[[str], bool]) -> None:
