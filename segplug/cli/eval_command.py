@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from segplug.cli.parser import add_command, add_flags, called, given_flags, note
+from segplug.cli.parser import add_command, add_flags, called, given_flags, note, numbers
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError
 
@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
     """Add the subcommand's parser."""
     about = "Score a checkpoint, or a folder of predictions, on whole images and print every metric."
     p = add_command(commands, "eval", about, EXAMPLE)
-    p.add_argument("checkpoint", type=Path, nargs="?", help="last.ckpt or best.ckpt of a run")
+    p.add_argument("checkpoint", type=Path, nargs="?", help="best.ckpt of a run, or a model's name (segplug models)")
     p.add_argument("--predictions", type=Path, help="instead of a checkpoint: folder of masks or probability maps")
     p.add_argument("--split", default="test", help="train, val, test; all for a folder without splits")
     p.add_argument("--threshold", type=_threshold, default=0.5, help="probability from which a pixel is crack, or auto")
@@ -24,6 +24,12 @@ def add(commands: Any) -> None:
     p.add_argument("--worst", type=int, default=8, help="pictures of the images of lowest IoU")
     p.add_argument("--exclude", type=Path, help="text file of image names that a second column of scores leaves out")
     p.add_argument("--tile", type=int, default=2048, help="larger images are cut into overlapping tiles of this side")
+    p.add_argument(
+        "--scales",
+        type=numbers,
+        metavar="FACTORS",
+        help="average over the image at these sizes, such as 1,0.5; without: the model's own, 1",
+    )
     p.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     add_flags(p, DataSource, leave_out=("source_rule", "groups"))
     p.set_defaults(run=_run)

@@ -3,7 +3,7 @@
 One row an image is kept for paired statistics; everything else is sums, so memory does not grow with the set.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,10 +23,10 @@ from segplug.evaluation.score_files import FILES, check_out, write_scores
 from segplug.evaluation.sizes import SizeBias
 from segplug.evaluation.threshold import best_threshold, threshold_samples
 from segplug.evaluation.worst import WorstImages
-from segplug.inference.checkpoint import load_model
 from segplug.inference.memory import keep_freed_memory
-from segplug.inference.probability import crack_logits, fast_layout, pick_device, tiled_crack_probability
-from segplug.inference.tiling import check_tile
+from segplug.inference.predictor import load_checkpoint
+from segplug.inference.probability import crack_logits, pick_device
+from segplug.inference.tiling import check_tile, tiled_probability
 from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, target_in_frame, to_frame
 from segplug.models.create import parameters
 from segplug.notes import Note, silent
@@ -52,9 +52,11 @@ def evaluate(
     worst: int = 8,
     on_image: OnImage | None = None,
     exclude: Path | str | None = None,
+    scales: Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """Metrics as segplug.metrics defines them, JSON-able: what was scored, "metrics", and "per_image" rows with counts.
 
+    checkpoint: a file, or the name of a model that comes with the package.
     data: a folder, a `DataSource`, or either opened; pixels that it gives no label count nowhere.
     split: "train", "val" or "test" of the data, "all" where it has no splits.
     threshold: probability from which a pixel is crack, or "auto": the one best for F1 on the split `threshold_from`,
@@ -62,7 +64,9 @@ def evaluate(
     out: .json file, or folder for JSON, CSV and pictures of the `worst` images by IoU; either with a .npz of
     `segplug.metrics.Contributions`, which a name ending in .npz writes alone.
     tile: images above it on a side are scored from blended tiles, to bound memory.
-    look: is given every image with its masks, for pictures and counts of one's own.
+    scales: average over the image at these sizes, 1 being its own; None takes the model's. SCSegamba's protocol
+    (`scs_compat`) has a frame of its own, in which the network sees each image once.
+    on_image: is given every image with its masks, for pictures and counts of one's own.
     exclude: text file of images (see `kept_images`) that a second score, "without", leaves out.
     Raises SegplugError on bad data, a bad checkpoint or a bad threshold.
     """
@@ -72,11 +76,11 @@ def evaluate(
     keep_freed_memory()
     place = pick_device(device)
     scored = _Scored(data, split, out, worst, note, exclude)
-    model, about = load_model(Path(checkpoint))
-    fast_layout(model.to(place), place)
+    predictor, model, about = load_checkpoint(checkpoint, device)
+    predictor = predictor if scales is None else predictor.with_scales(scales)
 
     def whole(image: Pixels) -> Floats:
-        return tiled_crack_probability(model, image, place, tile)
+        return tiled_probability(image, predictor.at_scales, tile)
 
     def predict(sample: Sample, image: Pixels) -> tuple[Floats, Floats]:
         probability, logits = whole(image), crack_logits(model, to_frame(image), place)
@@ -96,6 +100,7 @@ def evaluate(
         "epoch": int(about["row"]["epoch"]),
         "model": about["model"],
         "parameters": parameters(model),
+        **({"scales": list(predictor.scales)} if predictor.scales != (1,) else {}),
         **({"start": about["start"]} if about.get("start") else {}),
     }
     return scored.score(predict, threshold, {**about_run, "threshold_from": chosen_on}, on_image)

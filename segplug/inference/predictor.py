@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,9 @@ from segplug.arrays import Floats, Pixels
 from segplug.errors import SegplugError
 from segplug.inference.tiling import check_tile, tiled_probability
 from segplug.weights import model_file
+
+if TYPE_CHECKING:
+    from torch import nn
 
 DEFAULT_THRESHOLD = 0.5
 EXPORTED = {".pt2", ".torchscript"}
@@ -104,6 +108,12 @@ def load(path: Path | str, device: str = "auto") -> Predictor:
             )
         model, about = load_exported(path)
         return Predictor(path, _digest(path), about["threshold"], model.probability)
+    return load_checkpoint(path, device)[0]
+
+
+def load_checkpoint(path: Path | str, device: str = "auto") -> tuple[Predictor, nn.Module, dict[str, Any]]:
+    """(predictor, the network it calls, what the file says beside its weights) of a checkpoint. Raises SegplugError."""
+    path = model_file(path)
     from segplug.inference.checkpoint import load_model
     from segplug.inference.probability import crack_probability, fast_layout, pick_device
 
@@ -111,7 +121,8 @@ def load(path: Path | str, device: str = "auto") -> Predictor:
     loaded, about = load_model(path)
     network = fast_layout(loaded.to(place), place)
     threshold, scales = about.get("threshold", DEFAULT_THRESHOLD), tuple(about.get("scales", (1,)))
-    return Predictor(path, _digest(path), threshold, lambda image: crack_probability(network, image, place), scales)
+    seen = Predictor(path, _digest(path), threshold, lambda image: crack_probability(network, image, place), scales)
+    return seen, network, about
 
 
 def _digest(path: Path) -> str:

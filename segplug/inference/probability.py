@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from segplug.arrays import Floats, Pixels
 from segplug.errors import SegplugError
-from segplug.inference.tiling import OVERLAP, tiled_probability
 from segplug.models.preprocessing import Preprocessing, preprocessing_of
 
 
@@ -42,13 +41,6 @@ def crack_logits(model: nn.Module, image: Pixels, device: torch.device) -> Float
 def crack_probability(model: nn.Module, image: Pixels, device: torch.device) -> Floats:
     """(H, W, 3) RGB uint8 -> (H, W) probability of crack. `model` must be in eval mode on `device`."""
     return torch.sigmoid(torch.from_numpy(crack_logits(model, image, device))).numpy()
-
-
-def tiled_crack_probability(
-    model: nn.Module, image: Pixels, device: torch.device, tile: int, overlap: int = OVERLAP
-) -> Floats:
-    """`crack_probability`; an image above `tile` pixels on a side goes through in overlapping tiles, blended."""
-    return tiled_probability(image, lambda part: crack_probability(model, part, device), tile, overlap)
 
 
 def pick_device(name: str) -> torch.device:

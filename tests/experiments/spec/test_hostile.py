@@ -75,7 +75,6 @@ TAKEN: dict[str, set[str]] = {
     "datasets.data.val_share": {"tiny"},
     "train": {"mapping", "mappings"},
     "models.1": {"path", "escape", "quote", "words"},
-    "models.1.model": {"path", "escape", "quote", "words"},
     "datasets.data": TEXT,
     "seeds.1": {"million"},
     "protocol": {"mapping"},

@@ -18,6 +18,8 @@ from segplug.data.split import split_train_val
 from segplug.errors import SegplugError
 from segplug.evaluation.run import evaluate, evaluate_predictions
 from segplug.inference.checkpoint import load_model
+from segplug.inference.export import export_model
+from segplug.inference.predictor import load
 from segplug.inference.probability import crack_probability, fast_layout, image_logits
 from segplug.metrics import DEFINITIONS, Contributions, MetricSum
 from segplug.page.palette import FALSE_ALARM, HIT, MISS, rgb
@@ -48,6 +50,21 @@ def test_saved_masks_score_as_their_checkpoint(checkpoint: Path, cracks: Path, t
     for name, value in direct["metrics"].items():
         if not name.startswith(("ods", "ois", "ap", "scs")):
             assert saved["metrics"][name] == value, name
+
+
+def test_a_model_is_scored_at_the_sizes_it_predicts_at(checkpoint: Path, cracks: Path, tmp_path: Path) -> None:
+    """A packed model carries its sizes; `eval` looks at the photo as `predict` does."""
+    packed = export_model(checkpoint, "half", tmp_path / "packed.ckpt", scales=(1, 0.5)).path
+    direct = evaluate(packed, cracks, device="cpu")
+    (tmp_path / "found").mkdir()
+    for file in (cracks / "test" / "images").iterdir():
+        np.save(tmp_path / "found" / f"{file.stem}.npy", load(packed, "cpu")(read_image(file)))
+    saved = evaluate_predictions(tmp_path / "found", cracks)
+    whole = evaluate(packed, cracks, device="cpu", scales=(1,))
+    same = [name for name in direct["metrics"] if not name.startswith("scs")]
+    assert [direct["metrics"][name] for name in same] == [saved["metrics"][name] for name in same]
+    assert direct["scales"] == [1, 0.5] and "scales" not in whole
+    assert direct["metrics"]["ap"] != whole["metrics"]["ap"]
 
 
 def test_saved_probabilities_score_as_their_checkpoint(checkpoint: Path, cracks: Path, tmp_path: Path) -> None:
