@@ -90,6 +90,7 @@ def _resumed(config: TrainConfig, last: Path) -> Start:
             f"{last.parent} already holds a run; resume it (resume=True, --resume) or choose another out"
         )
     about = read_checkpoint(last, to_resume=True)["segplug"]
+    _check_settings(about["train"], last)
     config = replace(config, init=config.init or about["train"].get("init"))
     if config.init is None:
         config = replace(config, encoder=encoder_for(config.model, config.encoder, config.encoder_weights))
@@ -97,6 +98,14 @@ def _resumed(config: TrainConfig, last: Path) -> Start:
         config = _of_network(config, last, about["train"])
     config.check_resume(about["train"], last.parent)
     return Start(config, last, int(about["row"]["epoch"]), about.get("start"))
+
+
+def _check_settings(saved: dict[str, Any], last: Path) -> None:
+    """Raise SegplugError unless the values that `last` holds are ones that a run can have."""
+    try:
+        TrainConfig(**{f.name: saved[f.name] for f in fields(TrainConfig) if f.name in saved})
+    except SegplugError as error:
+        raise SegplugError(f"{last}: damaged: a run cannot have the setting {error}") from error
 
 
 def _of_network(config: TrainConfig, path: Path, saved: dict[str, Any]) -> TrainConfig:

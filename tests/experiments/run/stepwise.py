@@ -51,7 +51,9 @@ def run_cell(cell: Cell, epochs: Epochs) -> dict[str, Any]:
     epochs.start(resumed=done > 0)
     for epoch in range(done + 1, total + 1):
         time.sleep(float(os.environ.get("STEPWISE_S", "0.05")))
-        with (cell.folder / "trained.txt").open("a", encoding="utf-8") as file:  # before the ledger: a kill loses no line
+        with (cell.folder / "trained.txt").open(
+            "a", encoding="utf-8"
+        ) as file:  # before the ledger: a kill loses no line
             file.write(f"{epoch} {os.getpid()}\n")
         epochs.done(epoch, 1 / epoch)
     return {"metrics": {"AP": 0.5}, "diverged": False, "cost": {}, "train": {}, "method": {}, "files": {}}

@@ -120,8 +120,9 @@ def sweep(read: Callable[[Path], Any], cases: Iterator[tuple[str, Any]], path: P
         try:
             read(path)
         except SegplugError as error:
-            ending = "clear" if str(path) in str(error) and "\n" not in str(error) else "unclear"
             said = str(error)
+            named = str(path) in said or f"{path.parent} was started with other settings" in said
+            ending = "clear" if named and "\n" not in said else "unclear"
         except Exception as error:
             ending, said = "traceback", repr(error)
         endings[ending] += 1
@@ -166,6 +167,16 @@ def test_a_damaged_state_of_training_is_refused(key: str, cracks: Path, tmp_path
         torch.save({**whole, key: value}, tmp_path / "run" / "last.ckpt")
         with pytest.raises(SegplugError, match=r"last\.ckpt"):
             resume(tmp_path / "run" / "last.ckpt", cracks)
+
+
+@pytest.mark.parametrize(("key", "value"), [("epochs", "x"), ("ema", torch.zeros(2)), ("crack_values", 1e308)])
+def test_a_damaged_setting_of_training_is_refused(key: str, value: object, cracks: Path, tmp_path: Path) -> None:
+    shutil.copytree(RECORDED, tmp_path / "run")
+    whole = torch.load(RECORDED / "last.ckpt", weights_only=True)
+    whole["segplug"]["train"][key] = value
+    torch.save(whole, tmp_path / "run" / "last.ckpt")
+    with pytest.raises(SegplugError, match=rf"last\.ckpt: damaged: a run cannot have the setting {key} must be"):
+        resume(tmp_path / "run" / "last.ckpt", cracks)
 
 
 @pytest.mark.slow
