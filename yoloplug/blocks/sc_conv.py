@@ -28,6 +28,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from yoloplug.blocks.parts.add_product import add_product
 from yoloplug.blocks.parts.checks import at_least_one, divides, finite, one_of
 from yoloplug.blocks.parts.norms.group_norm import GroupNorm
 from yoloplug.blocks.parts.padding import autopad
@@ -155,7 +156,7 @@ class CRU(nn.Module):
             pooled.flatten(1).softmax(1).reshape(pooled.shape) if self.softmax == "channels" else pooled.softmax(1)
         )
         first, second = watched(self, "attention", attention)[..., None, None].to(rich.dtype).unbind(1)
-        return torch.addcmul(rich * first, cheap, second)
+        return add_product(rich * first, cheap, second)
 
 
 def _squeezed(c: int, alpha: float, squeeze: int, conv_groups: int) -> tuple[int, int]:

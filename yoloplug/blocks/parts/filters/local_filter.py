@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from yoloplug.blocks.parts.add_product import add_product
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.native import local_filter as kernel
 from yoloplug.native.use import applies
@@ -46,7 +47,7 @@ def local_filter(
 def _forward(x: Tensor, filters: Tensor, gains: Tensor | None, settings: kernel.Settings) -> Tensor:
     y = None
     for window, weight in zip(_windows(x, filters, settings), _weights(x, filters, gains, settings), strict=True):
-        y = window * weight if y is None else torch.addcmul(y, window, weight)
+        y = window * weight if y is None else add_product(y, window, weight)
     assert y is not None
     return y.flatten(1, 2)
 
