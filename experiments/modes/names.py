@@ -72,7 +72,7 @@ def _tried(
     if [type(m).__name__ for m in ours] != list(names):
         raise LookupError(f"built {[type(m).__name__ for m in ours]}")
     stage("one step")
-    network.args = SimpleNamespace(**network.args)
+    network.args, network.nc = SimpleNamespace(**network.args), network.yaml["nc"]  # a trainer sets both
     network.train()
     loss, _ = network.loss(_batch(case[1]))
     loss.sum().backward()
@@ -114,6 +114,7 @@ def _batch(task: str) -> dict[str, Any]:
     batch |= {"batch_idx": torch.tensor([0.0, 1.0]), "cls": torch.zeros(2, 1), "bboxes": boxes}
     if task == "segment":
         batch["masks"] = torch.ones(2, IMGSZ // 4, IMGSZ // 4)
+        batch["sem_masks"] = torch.zeros(2, IMGSZ // 4, IMGSZ // 4)  # of each pixel the class
     if task == "pose":
         batch["keypoints"] = torch.cat([torch.rand(2, 17, 2), torch.full((2, 17, 1), 2.0)], dim=2)
     return batch
