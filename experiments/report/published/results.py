@@ -1,4 +1,4 @@
-"""docs/results.md and README's table, written from the committed rows, never typed.
+"""docs/results.md, docs/which-block.md and README's table, written from the committed rows, never typed.
 
 Values and costs come from the rows; differences, intervals and verdicts from the per-image files that `keep` commits
 beside them. Rows of before that have none: their lines of the table.csv that `report` wrote while they were there. A
@@ -18,6 +18,7 @@ from experiments.errors import SpecError
 from experiments.report.comparison import Comparison, compare
 from experiments.report.forms.escape import csv_text
 from experiments.report.forms.table_csv import csv_table
+from experiments.report.published.which_block import which_block
 from experiments.report.rows import read_run
 from experiments.report.tables.table import UNEQUAL, decimals
 from experiments.statistics import BETTER, EQUIVALENT, WORSE
@@ -65,12 +66,14 @@ def stale_files(results: Path, page: Path, readme: Path, check: bool) -> list[Pa
     table = _table(comparisons, results / "table.csv")
     found = _judged(table, comparisons, results / "table.csv")
     notes = "\n".join(f"- {_note(x)}{_drawn(x, found)}{_controlled(x, found)}" for x in comparisons)
+    tried = [(x, label, found[_key(x, label, x.baseline)]) for x in comparisons for label in x.labels[1:]]
     every = [part for comparison in comparisons for part in (comparison, *comparison.subsets)]
     whole = _rows([(part, part.labels) for part in every], found)
     short = _rows(_chosen(comparisons), found)
     wanted = {
         results / "table.csv": table,
         page: f"{_PAGE}{whole}\n\n{notes}\n\n{_FOOT.format(docs='')}",
+        page.with_name("which-block.md"): which_block(tried),
         readme: f"{before}{BEGIN}\n\n{short}\n\n{_RULE}{_FOOT.format(docs='docs/')}\n{END}{after}",
     }
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]

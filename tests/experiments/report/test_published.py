@@ -55,12 +55,12 @@ def test_values_cost_and_verdict(results: Path) -> None:
     assert lines[3] == f"|  | plug_in | COCO AP 0.430, AP50 0.610 | +0.030 | {verdict} | 3.00 M | 8.00 | 12.5 |"
 
 
-def change(results: Path, **known: str) -> None:
-    """Of plug_in's line of AP."""
+def change(results: Path, model: str = "plug_in", **known: str) -> None:
+    """Of the model's line of AP."""
     table = results / "table.csv"
     with table.open(newline="") as file:
         lines = list(csv.DictReader(file))
-    lines = [line | known if (line["model"], line["metric"]) == ("plug_in", "AP") else line for line in lines]
+    lines = [line | known if (line["model"], line["metric"]) == (model, "AP") else line for line in lines]
     with table.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(lines[0]))
         writer.writeheader()
@@ -98,6 +98,27 @@ def test_controls_stand_below(results: Path, make_row: Any) -> None:
     write_table(results)
     said = "COCO AP against controls: plug_in against base-as-plug_in-params +0.020, insufficient evidence"
     assert said in results_block(results)
+
+
+def test_which_block_says_what_rows_show(results: Path, make_row: Any) -> None:
+    """Of blocks in rows; one better than stock is what to start with, a control is none."""
+    for label, yaml, more in (
+        ("good", "yolov8n-C2f_DBB.yaml", {}),
+        ("control", "yolov8n-C2f_DCNv2.yaml", {"matched_to": "good"}),
+    ):
+        make_row(results / "a", label, AP=0.45, changes={"model": {"model": yaml, **more}})
+    write_table(results)
+    results_block(results)
+    page = (results / "which-block.md").read_text()
+    assert "Of 1 blocks in 1 comparisons with stock, none was shown to help" in page and "Found: 1 undecided." in page
+    assert "| DBB | data, random, 2 | +0.050 | - | - | insufficient evidence | - | 1.00 | 1.00 |\n" in page
+    assert ", DCNv2, " in page.split("no advice: ")[1] and ", DBB, " not in page
+    known = {"difference_low": "0.01", "difference_high": "0.09", "verdict": "better", "detectable": "0.03"}
+    change(results, "good", **known)
+    results_block(results)
+    page = (results / "which-block.md").read_text()
+    assert "with stock, start with DBB. Found: 1 better, 0 undecided." in page
+    assert "| DBB | data, random, 2 | +0.05 | +0.01 | +0.09 | better | 0.03 | 1.00 | 1.00 |\n" in page
 
 
 def test_check_writes_nothing(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
