@@ -6,6 +6,9 @@ import argparse
 
 from yoloplug.names import printable
 
+ABOUT = "explain every row of a model YAML: channels, parameters, FLOPs; name its mistakes"
+EXAMPLE = "yoloplug check yolov8n-C2f_gnConv.yaml"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.yaml", help="yours, a stock one or one of ours; with its scale letter")

@@ -6,6 +6,13 @@ import argparse
 
 from yoloplug.names import printable
 
+ABOUT = "whether the plug-in works in this environment, and what to do where it does not"
+EXAMPLE = "yoloplug doctor"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """None."""
+
 
 def run(args: argparse.Namespace) -> int:
     """0 where the blocks work in every process of this environment, else 1."""

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from yoloplug.names import printable
 
+ABOUT = "what a checkpoint is: task, classes, scale, blocks, versions; no code of it is run"
+EXAMPLE = "yoloplug inspect runs/detect/train/weights/best.pt"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.pt", help="checkpoint of `yolo train`; nothing of it is run")

@@ -9,6 +9,9 @@ from yoloplug.cli.profile_command import TRUST
 from yoloplug.look import FORMATS, KINDS
 from yoloplug.names import printable
 
+ABOUT = "look into a trained model at work on an image: class heat maps, gates, offsets, features"
+EXAMPLE = "yoloplug look best.pt photo.jpg; then: yoloplug look best.pt photo.jpg --block 4"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.pt", help="checkpoint of `yolo train`, any task")

@@ -12,6 +12,9 @@ from yoloplug.names import printable
 TRUST = "read checkpoints that name more than layers: whoever made them may run any code here"
 _DRAWN = (".png", ".svg", ".pdf")
 
+ABOUT = "what models and blocks cost: parameters, FLOPs, latency, training step, memory"
+EXAMPLE = "yoloplug profile yolov8n.yaml yolov8n-C2f_gnConv.yaml --imgsz 640 --plot cost.png"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", nargs="*", metavar="MODEL", help="model YAMLs (yolov8n.yaml) or checkpoints (.pt)")

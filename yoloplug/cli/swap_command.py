@@ -7,6 +7,9 @@ from typing import Any
 
 from yoloplug.names import printable
 
+ABOUT = "put blocks into a model YAML, replacing rows or inserting them, at its budget if wished"
+EXAMPLE = "yoloplug swap yolov8n.yaml C2f=C2f_gnConv --where backbone --match params -o yolov8-gn.yaml"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.yaml", help="stock or yours, with its scale letter: yolov8n.yaml")

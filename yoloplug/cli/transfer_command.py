@@ -7,6 +7,9 @@ import sys
 
 from yoloplug.cli.profile_command import TRUST
 
+ABOUT = "weights of a trained model into a changed one, row by row; its function kept if wished"
+EXAMPLE = "yoloplug transfer yolov8n.pt yolov8n-C2f_gnConv.yaml -o init.pt --preserve"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE.pt", help="trained checkpoint: yolov8n.pt, runs/…/best.pt")
