@@ -92,10 +92,10 @@ class CellLock:
                 os.utime(self._mine)
 
 
-def owner_of(folder: Path, stale_s: float = STALE_S) -> Owner | None:
+def owner_of(folder: Path) -> Owner | None:
     """Who works on the cell in `folder` now; writes nothing, so that a clock apart from the storage's may decide."""
     number = _last(folder / "lock")
-    return _living(folder / "lock" / str(number), stale_s, probe=False) if number else None
+    return _living(folder / "lock" / str(number), STALE_S, probe=False) if number else None
 
 
 def _last(folder: Path) -> int:

@@ -18,6 +18,8 @@ Box = tuple[float, float, float, float]
 
 _PANEL = 2.7
 """Width of a panel in inches; in height a panel keeps the image's shape, within limits."""
+_CHANNELS = 3
+"""Of a map, beside its mean: those that vary most."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,9 @@ def draw_heat(scene: Scene, heat: Tensor, title: str) -> Figure:
     return figure
 
 
-def draw_maps(scene: Scene, maps: Mapping[str, Tensor], title: str, channels: int = 3) -> Figure:
+def draw_maps(scene: Scene, maps: Mapping[str, Tensor], title: str) -> Figure:
     """Each row: the mean over the channels of a map (C, H, W), the channels that vary most, and all their values."""
-    shown = min(channels, max(len(value) for value in maps.values()) - 1)
+    shown = min(_CHANNELS, max(len(value) for value in maps.values()) - 1)
     figure, axes = panel(scene, len(maps), shown + 3, title)
     for row, (name, value) in zip(axes, maps.items(), strict=True):
         show_image(row[0], scene)

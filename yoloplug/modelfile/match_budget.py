@@ -33,6 +33,11 @@ class Cost(NamedTuple):
     flops: int
     width: float
 
+    @staticmethod
+    def of(rows: Sequence[Any], width: float) -> Cost:
+        """rows: as `yoloplug.bridge.trace` traced them."""
+        return Cost(sum(row.params for row in rows), sum(row.flops for row in rows), width)
+
 
 class Change(NamedTuple):
     """A width multiple of the scale, and (row, e) of each row whose hidden width changes."""
@@ -142,7 +147,7 @@ def _measured(model: dict[str, Any], width: float, imgsz: int) -> Cost | None:
         rows = trace(model, imgsz)
     except RowError:
         return None
-    return Cost(sum(r.params for r in rows), sum(r.flops for r in rows), width)
+    return Cost.of(rows, width)
 
 
 def _refusal(file: ModelFile, tried: dict[Change, Cost | None]) -> str | None:

@@ -84,7 +84,7 @@ def swap(
     new = rewrite.verified(parse(text, name, file.model["scale"]), file, chosen, plan)
     validate(new)
     width = scaling(file.model)[1]
-    stock, swapped, matched = _cost(before, width), None, None
+    stock, swapped, matched = Cost.of(before, width), None, None
     try:
         after = traced(new, new.model, imgsz)
     except ModelFileError as error:
@@ -93,7 +93,7 @@ def swap(
         notes.append(f"width {width:g} is not possible: {error}")
     else:
         notes += _changed_widths(new, before, after, plan)
-        swapped = _cost(after, width)
+        swapped = Cost.of(after, width)
     notes += _scales_that_fail(new)
     header = rewrite.command_line(name, pairs, where, options, match, imgsz, output, insert)
     if match is not None:
@@ -179,10 +179,6 @@ def _by_row(rights: set[str], options: Mapping[str, Any]) -> dict[str, dict[str,
     if options and set(options) <= rights and all(isinstance(v, Mapping) for v in options.values()):
         return {right: dict(options.get(right, {})) for right in rights}
     return {right: dict(options) for right in rights & {*host_names()}}
-
-
-def _cost(traces: list[Any], width: float) -> Cost:
-    return Cost(sum(t.params for t in traces), sum(t.flops for t in traces), width)
 
 
 def _changed_widths(new: ModelFile, before: list[Any], after: list[Any], plan: Insertions) -> list[str]:

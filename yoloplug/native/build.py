@@ -27,13 +27,13 @@ class BuildError(Exception):
     """There is no library, and the message says why in one line."""
 
 
-def compile_kernels(target: Path, portable: bool = False, real: str = "float", extra: Sequence[str] = ()) -> None:
+def compile_kernels(target: Path, portable: bool = False, real: str = "float") -> None:
     """Write the library to `target`. portable: for every processor of this architecture, the best code chosen when it
     is loaded. real: `double` for gradient checks. Raises BuildError; a file that is there stays, or is replaced whole.
     """
     command = _compiler()
     for tuned in _PORTABLE if portable else _NATIVE:
-        said = _run(command, target, (*_FLAGS, *tuned, f"-DREAL={real}", *extra))
+        said = _run(command, target, (*_FLAGS, *tuned, f"-DREAL={real}"))
         if said is None:
             return
     raise BuildError(f"{shlex.join(command)} failed: {said}")

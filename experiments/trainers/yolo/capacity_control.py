@@ -153,5 +153,4 @@ def _cost(file: ModelFile, imgsz: int) -> Cost:
     from yoloplug.modelfile.report import traced, validate
 
     validate(file)
-    rows = traced(file, file.model, imgsz)
-    return Cost(sum(row.params for row in rows), sum(row.flops for row in rows), scaling(file.model)[1])
+    return Cost.of(traced(file, file.model, imgsz), scaling(file.model)[1])
