@@ -1,6 +1,7 @@
 """Checkpoints that are either whole or absent, and load without running anyone's code."""
 
 import hashlib
+import re
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -56,9 +57,9 @@ def read_checkpoint(path: Path, to_resume: bool = False) -> dict[str, Any]:
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except TORCH_REFUSES as error:
-        raise SegplugError(
-            f"{path}: not a readable checkpoint ({first_line(error)}); train again or use another"
-        ) from error
+        named = re.search(r"GLOBAL (\w[\w.]*)", str(error))
+        reason = f"it names {named[1]}, which may run any code" if named else first_line(error)
+        raise SegplugError(f"{path}: not a readable checkpoint ({reason}); train again or use another") from error
     if not isinstance(contents, dict) or "segplug" not in contents:
         raise SegplugError(f"{path}: not a segplug checkpoint; use last.ckpt or best.ckpt of a segplug run")
     require(path, contents, _CONTENTS)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -53,6 +54,23 @@ def test_a_flipped_byte_is_found_or_changes_nothing(kind: str, exported: dict[st
         else:
             np.testing.assert_array_equal(predictor(expected["photo"]), right)
     assert found > FLIPS / 3
+
+
+def test_code_in_a_checkpoint_does_not_run_and_is_named(tmp_path: Path) -> None:
+    """torch's own message advises to load it all the same."""
+
+    class Runs:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.mkdir, (str(tmp_path / "trap"),)
+
+    torch.save({"segplug": {"format": 1}, "state_dict": Runs()}, tmp_path / "evil.ckpt")
+    with pytest.raises(SegplugError) as raised:
+        read_checkpoint(tmp_path / "evil.ckpt")
+    assert str(raised.value) == (
+        f"{tmp_path}/evil.ckpt: not a readable checkpoint (it names posix.mkdir, which may run any code); "
+        "train again or use another"
+    )
+    assert not (tmp_path / "trap").exists()
 
 
 def test_changed_weights_differ_from_their_checksum(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:
