@@ -81,3 +81,14 @@ def test_what_is_wrong_and_what_to_do(
     fault(monkeypatch, tmp_path)
     ill = [finding for finding in health.examined() if finding.remedy]
     assert len(ill) == 1 and what in ill[0].what and remedy in ill[0].remedy
+
+
+def test_where_ultralytics_was_installed_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Distribution:
+        def read_text(self, name: str) -> str:
+            assert name == "direct_url.json"
+            return '{"url": "https://example.org/fork.git"}'
+
+    monkeypatch.setattr(metadata, "packages_distributions", lambda: {"ultralytics": ["ultralytics"]})
+    monkeypatch.setattr(metadata, "distribution", lambda name: Distribution())
+    assert any(", installed from https://example.org/fork.git" in finding.what for finding in health.examined())

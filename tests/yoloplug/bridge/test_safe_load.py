@@ -165,6 +165,18 @@ def test_classes_that_moved_are_where_we_look_for_them() -> None:
         assert isinstance(getattr(importlib.import_module(module), found), type)
 
 
+def test_what_a_checkpoint_may_name() -> None:
+    from ultralytics.utils import IterableSimpleNamespace, loss
+
+    from yoloplug.bridge.checkpoints.safe_load import _allowed
+
+    assert _allowed("ultralytics.utils.IterableSimpleNamespace") is IterableSimpleNamespace
+    assert _allowed("ultralytics.utils.loss.v8DetectionLoss") is loss.v8DetectionLoss
+    assert _allowed("torch.nn.modules.conv.Conv2d") is nn.Conv2d
+    for name in ("ultralytics.utils.loss.torch", "ultralytics.utils.SETTINGS", "torch.load", "posix.system"):
+        assert _allowed(name) is None, name
+
+
 def test_a_class_that_this_version_lacks_is_explained(whole: Path, tmp_path: Path) -> None:
     """By `yoloplug profile` and by stock `YOLO(...)`, which would try to install a package of the module's name."""
     content = io.BytesIO()

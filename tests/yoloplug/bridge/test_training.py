@@ -5,9 +5,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 from ultralytics.engine.trainer import BaseTrainer
 
-from yoloplug.bridge.training import NonFiniteLoss, name_non_finite_loss
+from yoloplug.bridge.training import (
+    NonFiniteLoss,
+    argument_fault,
+    logging_to,
+    loss_of,
+    name_non_finite_loss,
+    optimizers,
+    train_in_bf16,
+)
 
 
 def trainer(loss: float, last: Path, attempts: int = 0) -> SimpleNamespace:
@@ -32,3 +41,43 @@ def test_a_loss_that_stays_nan_is_named_with_its_epoch(tmp_path: Path) -> None:
     fine = trainer(1.5, tmp_path / "last.pt")
     name_non_finite_loss(fine)
     assert fine._handle_nan_recovery(2) is False
+
+
+def test_the_loss_of_an_epoch_is_the_sum_of_its_parts() -> None:
+    """Releases from 8.4 on name them."""
+    parts = torch.tensor([1.0, 2.0, 0.5])
+    assert loss_of(SimpleNamespace(tloss=parts)) == 3.5
+    assert loss_of(SimpleNamespace(tloss={"box": parts[0], "cls": parts[1]})) == 3.0
+
+
+def test_arguments_and_optimizers_that_ultralytics_takes() -> None:
+    assert argument_fault("imgsz", 64) is None
+    assert "'epochs=many' is of invalid type str" in (argument_fault("epochs", "many") or "")
+    assert {"SGD", "AdamW", "auto"} <= set(optimizers()) and not any(" " in name for name in optimizers())
+
+
+def test_trainings_log_where_they_are_asked_to_and_settings_stay() -> None:
+    from ultralytics.utils import SETTINGS
+
+    before, file = dict(SETTINGS), Path(str(SETTINGS.file)).read_bytes()
+    with logging_to(("tensorboard",)):
+        on = {
+            name for name in ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb") if SETTINGS[name]
+        }
+        assert on == {"tensorboard"}
+    assert dict(SETTINGS) == before and Path(str(SETTINGS.file)).read_bytes() == file
+
+
+def test_in_bf16_layers_compute_narrow_and_the_last_one_answers_in_float32() -> None:
+    seen: list[torch.dtype] = []
+
+    class Head(nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> dict[str, list[torch.Tensor]]:
+            seen.append(x.dtype)
+            return {"maps": [super().forward(x), torch.ones(1, dtype=torch.int64)]}
+
+    model = SimpleNamespace(model=nn.Sequential(nn.Conv2d(3, 4, 1), Head(4, 2, 1)))
+    train_in_bf16(SimpleNamespace(model=model, device=torch.device("cpu")))
+    maps, counts = model.model(torch.zeros(1, 3, 4, 4))["maps"]
+    assert seen == [torch.bfloat16] and maps.dtype == torch.float32 and counts.dtype == torch.int64
+    assert not torch.is_autocast_enabled("cpu") and model.model[0].weight.dtype == torch.float32

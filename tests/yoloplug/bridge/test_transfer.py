@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -175,3 +176,22 @@ def test_widths_that_do_not_fit_are_told_and_only_they(folder: Path, tmp_path: P
     assert not yoloplug.transfer(folder / "best.pt", folder / "my.yaml", tmp_path / "a.pt").advice
     (line,) = yoloplug.transfer(folder / "best.pt", narrow, tmp_path / "b.pt").advice
     assert "met layers of another width" in line and "without --match" in line
+
+
+def test_classes_and_key_points_of_the_source_where_both_are_for_such() -> None:
+    from yoloplug.bridge.graph import image_channels
+    from yoloplug.bridge.transfer import _with_classes
+
+    def into(target: str, source: str, **theirs: Any) -> tuple[int, list[str]]:
+        notes: list[str] = []
+        trained = SimpleNamespace(yaml=model(source) | theirs, names={})
+        made = _with_classes(SimpleNamespace(model=model(target)), trained, notes)  # type: ignore[arg-type]
+        return made["nc"], notes
+
+    told = "built with the source's 7 classes; training takes those of its data"
+    assert into("yolov8n-seg.yaml", "yolov8n.yaml", nc=7) == (7, [told])
+    assert into("yolov8n-cls.yaml", "yolov8n-cls.yaml", nc=7) == (7, [told])
+    assert into("yolov8n.yaml", "yolov8n-cls.yaml", nc=7) == (80, [])
+    assert into("yolov8n-cls.yaml", "yolov8n.yaml", nc=7) == (1000, [])
+    for given, channels in (({"ch": 1}, 1), ({"channels": 4, "ch": 1}, 4), ({}, 3)):
+        assert image_channels(SimpleNamespace(yaml=given)) == channels

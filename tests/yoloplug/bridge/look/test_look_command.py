@@ -11,7 +11,8 @@ import yaml
 from torch import nn
 from ultralytics.utils import plotting
 
-from yoloplug.bridge.look.inspection import Inspection
+from yoloplug.bridge.look.inside import _covers
+from yoloplug.bridge.look.inspection import Album, Inspection
 from yoloplug.cli import main
 
 SIZE = (60, 100)
@@ -72,6 +73,33 @@ def test_a_row_with_two_blocks_is_named_once(checkpoint, image):
     look.views[3] *= 2
     lines = [line for line in look.summary().splitlines() if "m.0.cv2.block" in line]
     assert [line[:20].split() for line in lines] == [["3", "C2f_gnConv"], []]
+
+
+def test_what_the_head_reads_and_what_the_model_is_called(checkpoint, image):
+    inside = Inspection(checkpoint, image, imgsz=64).inside
+    assert inside.yaml_name == "small" and inside.head_sources() == [3, 6]
+    inside.rows[-1].f = [3, -1]
+    assert inside.head_sources() == [3, 6]
+    inside.rows[-1].f = -1
+    assert inside.head_sources() == [6]
+
+
+def test_the_photo_lies_under_the_input_as_the_predictor_laid_it():
+    """100 x 60 pixels: stretched by RT-DETR, in the middle between bars elsewhere; classifiers crop."""
+    rtdetr = type("RTDETRPredictor", (), {})()
+    photo, given = np.zeros((60, 100, 3), np.uint8), torch.zeros(1, 3, 64, 64)
+    assert _covers(photo, given, "detect", rtdetr) == (0, 0, 100, 60)
+    assert _covers(photo, given, "detect", object()) == pytest.approx((0, -13 / 0.64, 100, 51 / 0.64))
+    assert _covers(photo, given, "classify", object()) == pytest.approx((20, 0, 80, 60), abs=0.5)
+
+
+def test_offsets_are_drawn_where_they_are_asked_for(checkpoint, image, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Album, "add_view", lambda self, view, kinds, name, title, places: seen.append(places))
+    look = Inspection(checkpoint, image, imgsz=64)
+    look.draw(tmp_path, [4], "offset", places=[(10, 20)])
+    look.draw(tmp_path, [4], "offset")
+    assert seen[0] == [(10, 20)] and len(seen[1]) > 0 and seen[1] != seen[0]
 
 
 def test_objects_below_conf_are_not_outlined(checkpoint, image):

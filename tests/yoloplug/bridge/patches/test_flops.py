@@ -111,3 +111,11 @@ def test_a_failure_of_thop_is_said(monkeypatch, caplog):
     with caplog.at_level(logging.WARNING, LOGGER.name):
         assert torch_utils.get_flops(model) == 0.0
     assert "yoloplug profile" in caplog.text
+
+
+def test_a_model_is_found_inside_its_wrappers():
+    from yoloplug.bridge.patches.flops import _unwrapped
+
+    model = nn.Conv2d(1, 1, 1)
+    assert _unwrapped(nn.DataParallel(model)) is model and _unwrapped(model) is model
+    assert _unwrapped(torch.compile(model)) is model
