@@ -227,10 +227,11 @@ PLACES = re.compile(r"(?<![\w./-])(?:yoloplug|segplug|experiments|tests|docs|mod
 
 
 def test_pages_name_places_that_exist() -> None:
-    """Files and folders of the repository; what is to be written bears `my` in its name."""
+    """Files, folders and modules that run; what is to be written bears `my` in its name."""
     for page in [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
         named = {place for place in PLACES.findall(page.read_text(encoding="utf-8")) if "my" not in place.lower()}
-        gone = sorted(place for place in named if not (ROOT / place).exists())
+        named |= {m.replace(".", "/") for m in re.findall(r"python -m (experiments[.\w]*\w)", page.read_text("utf-8"))}
+        gone = sorted(place for place in named if not ((ROOT / place).exists() or (ROOT / f"{place}.py").exists()))
         assert not gone, f"{page.relative_to(ROOT)} names {gone}"
 
 

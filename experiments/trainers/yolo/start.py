@@ -20,8 +20,8 @@ from experiments.errors import SpecError
 from experiments.trainers.yolo.capacity_control import write_scaled
 from yoloplug.bridge.model import built, load, task_of
 from yoloplug.files import write, write_text
+from yoloplug.hosts import host_names
 from yoloplug.modelfile.file import ModelFile, read
-from yoloplug.registry import BLOCKS
 
 
 class Start(NamedTuple):
@@ -84,7 +84,8 @@ def start_of(cell: Cell, task: str, classes: int) -> Start:
 def preserving(file: ModelFile) -> str:
     """The model YAML with `preserve: true` in every row of ours that does not say it. Raises SpecError without any."""
     text = file.text
-    rows = [row for row in file.rows if row.name.removeprefix(_host(row.name)) in BLOCKS]
+    ours = host_names()
+    rows = [row for row in file.rows if row.name in ours]
     if not rows:
         raise SpecError(f"{file.name} has no row whose function could be preserved; remove preserve", ("preserve",))
     for row in reversed(rows):  # from the end, so that places stay
@@ -98,12 +99,6 @@ def preserving(file: ModelFile) -> str:
             before = text[: end - 1].rstrip().removesuffix(",") + ", " * bool(row.args)
             text = f"{before}{{preserve: true}}{text[end - 1 :]}"
     return text
-
-
-def _host(name: str) -> str:
-    """`C2f_` of `C2f_gnConv`."""
-    host = name.partition("_")[0]
-    return f"{host}_" if host in ("C2f", "C3", "C3k2") and name not in BLOCKS else ""
 
 
 def _untouched(network: nn.Module, source: nn.Module) -> int:

@@ -30,8 +30,8 @@ class Score:
 @dataclass(frozen=True)
 class Inside:
     """network: as `predict` uses it, fused. input: (1, C, H, W), what it got. covers: the image pixels (left, top,
-    right, bottom) under that input. outlines: what was found, polygons (P, 2) in image pixels with labels. findings:
-    the image with masks or key points, None where the task has neither.
+    right, bottom) under that input. outlines: what was found, polygons (P, 2) in image pixels, class, confidence.
+    findings: the image with masks or key points, None where the task has neither.
     """
 
     network: nn.Module
@@ -40,7 +40,7 @@ class Inside:
     input: Tensor
     image: NDArray[np.uint8]
     covers: tuple[float, float, float, float]
-    outlines: list[tuple[NDArray[Any], str]]
+    outlines: list[tuple[NDArray[Any], str, float]]
     findings: NDArray[np.uint8] | None
 
     @property
@@ -171,7 +171,7 @@ def _covers(image: NDArray[np.uint8], given: Tensor, task: str, predictor: Any) 
     return 0.0 - left / scale, 0.0 - top / scale, (w - left) / scale, (h - top) / scale
 
 
-def _outlines(found: Any) -> list[tuple[NDArray[Any], str]]:
+def _outlines(found: Any) -> list[tuple[NDArray[Any], str, float]]:
     if getattr(found, "obb", None) is not None:
         polygons, boxes = found.obb.xyxyxyxy.cpu().numpy(), found.obb
     elif found.boxes is not None:
@@ -179,8 +179,8 @@ def _outlines(found: Any) -> list[tuple[NDArray[Any], str]]:
         polygons, boxes = corners[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2), found.boxes
     else:
         return []
-    labels = [f"{found.names[int(c)]} {float(p):.2f}" for c, p in zip(boxes.cls, boxes.conf, strict=True)]
-    return list(zip(polygons, labels, strict=True))
+    every = zip(polygons, boxes.cls, boxes.conf, strict=True)
+    return [(polygon, found.names[int(number)], float(conf)) for polygon, number, conf in every]
 
 
 def _findings(found: Any) -> NDArray[np.uint8] | None:

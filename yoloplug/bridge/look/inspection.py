@@ -71,7 +71,7 @@ class Inspection:
 
     def summary(self) -> str:
         """What was found and which rows have something to show."""
-        found = Counter(label.rsplit(" ", 1)[0] for _, label in self.inside.outlines)
+        found = Counter(label for _, label, _ in self.inside.outlines)
         lines = [f"{self.title}: {self.inside.task}, {len(self.inside.rows)} rows, classes {self._classes()}"]
         if self.inside.task not in ("classify", "semantic", "depth"):
             lines.append(
@@ -116,7 +116,8 @@ class Inspection:
         for row in blocks:
             self._check(row, what)
         self._check_places(places)
-        scene = Scene(self.inside.image, self.inside.covers, self.inside.outlines, self.inside.findings)
+        outlines = [(polygon, f"{label} {conf:.2f}") for polygon, label, conf in self.inside.outlines]
+        scene = Scene(self.inside.image, self.inside.covers, outlines, self.inside.findings)
         album = Album(Path(out), self.image.stem, self.title, scene, format, arrays)
         if not blocks:
             self._draw_cam(album, self.inside.head_sources(), chosen, "head-cam", "inputs of the head")
@@ -179,7 +180,7 @@ class Inspection:
     def _places(self) -> list[Place]:
         """The centres of the first detections, which are the strongest; the image's centre where nothing was found."""
         height, width = self.inside.image.shape[:2]
-        centres = [tuple(polygon.mean(0).tolist()) for polygon, _ in self.inside.outlines[:_PLACES]]
+        centres = [tuple(polygon.mean(0).tolist()) for polygon, *_ in self.inside.outlines[:_PLACES]]
         return centres or [(width / 2, height / 2)]
 
     def _class(self, label: str) -> int:
