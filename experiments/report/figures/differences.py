@@ -126,5 +126,6 @@ def _name_across(axes: Any, text: str) -> None:
 
 
 def _short(name: str) -> str:
+    """Cut in the middle: names of models differ at both ends."""
     shown = printable(name)
-    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST // 2]}…{shown[1 - _LONGEST // 2 :]}"

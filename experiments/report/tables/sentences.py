@@ -9,18 +9,46 @@ from experiments.spec.spec import Claim
 from experiments.statistics import BETTER, EQUIVALENT, WORSE, Verdict
 
 _MINUTE = "%Y-%m-%d %H:%M UTC"
+_GROUP = 3
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """One for each model against the baseline and against stock at its size; the same on every part of the images."""
-    return [
-        f"On {part.subset}: {line}" if part.subset else line
-        for part in (comparison, *comparison.subsets)
-        for line in (
-            *(_sentence(part, label, part.baseline, verdict) for label, verdict in part.verdicts.items()),
-            *(_sentence(part, *pair, verdict) for pair, verdict in part.controlled.items()),
-        )
-    ]
+    """One for each model against the baseline and against stock at its size; the same on every part of the images.
+
+    Models of which the same is open are one sentence, behind the others: their figures stand in the table.
+    """
+    lines = []
+    for part in (comparison, *comparison.subsets):
+        judged = [(label, part.baseline, verdict) for label, verdict in part.verdicts.items()]
+        judged += [(*pair, verdict) for pair, verdict in part.controlled.items()]
+        undecided: dict[str, list[tuple[str, Verdict]]] = {}
+        for label, against, verdict in judged:
+            if verdict.difference is not None and not verdict.resolved:
+                undecided.setdefault(against, []).append((label, verdict))
+        grouped = {against: found for against, found in undecided.items() if len(found) >= _GROUP}
+        said = [_sentence(part, *one) for one in judged if one[:2] not in _pairs(grouped)]
+        said += [_open(part, against, found) for against, found in grouped.items()]
+        lines += [f"On {part.subset}: {line}" if part.subset else line for line in said]
+    return lines
+
+
+def _pairs(grouped: dict[str, list[tuple[str, Verdict]]]) -> set[tuple[str, str]]:
+    return {(label, against) for against, found in grouped.items() for label, _ in found}
+
+
+def _open(comparison: Comparison, against: str, found: list[tuple[str, Verdict]]) -> str:
+    apart = [mean(comparison.differences(label, comparison.headline, against)) for label, _ in found]
+    intervals = [verdict.difference for _, verdict in found if verdict.difference]
+    widest = max(intervals, key=lambda interval: interval.high - interval.low)
+    ends = [end for interval in intervals for end in (interval.low, interval.high)]
+    unseen = [verdict.detectable for _, verdict in found if verdict.detectable is not None]
+    from_to = f"{number(min(apart), widest, '+')} to {number(max(apart), widest, '+')}"
+    seen = f" A true difference of {number(max(unseen), widest)} would have been found in 4 of 5." if unseen else ""
+    return (
+        f"Whether {', '.join(label for label, _ in found[:-1])} or {found[-1][0]} is better or worse than {against} is "
+        f"open: differences in {comparison.task.headline_name} of {from_to}, their 95 % intervals within "
+        f"{number(min(ends), widest, '+')} to {number(max(ends), widest, '+')}.{seen}"
+    )
 
 
 def verdict_in_one(comparison: Comparison) -> str:

@@ -67,6 +67,19 @@ def test_differences_and_their_intervals(tmp_path: Path, make_row: Any) -> None:
     assert figure.axes[0].get_ylim() == (0.5, -0.5)  # one band, the first on top
 
 
+def test_long_names_are_told_apart_by_both_ends(tmp_path: Path, make_row: Any) -> None:
+    names = [
+        f"yolov8n-C2f_{block}-from-yolov8n-trained-long{end}" for block in ("DBB", "DCN") for end in ("", "-preserve")
+    ]
+    for label in ("base", *names):
+        make_row(tmp_path, label, AP=0.4)
+    figure = verdict(comparison(tmp_path), {})
+    assert figure is not None
+    shown = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert len(set(shown)) == 4 and max(map(len, shown)) <= 41
+    assert all(text.startswith("yolov8n-C2f_D") for text in shown)
+
+
 def test_classes_that_differ_most(tmp_path: Path, make_row: Any) -> None:
     count = MOST_CLASSES + 5
     make_row(tmp_path, "base", changes={"per_class": {f"c{i}": 0.5 for i in range(count)}})

@@ -142,6 +142,22 @@ def test_a_model_is_also_judged_against_stock_at_its_size(detections: Path, make
     assert ",finder,base-as-finder-params,AP,fraction,3," in csv_table([comparison])
 
 
+def test_what_is_open_of_three_models_is_one_sentence(detections: Path, make_row: MakeRow) -> None:
+    for label in ("as_good", "another_one"):
+        for seed in range(3):
+            detection_cell(make_row, detections, label, seed, 0.5)
+    comparison = only(detections)
+    decided, undecided = sentences(comparison)
+    assert decided.startswith("finder is better than base: ")
+    opened = [label for label in comparison.labels[1:] if label != "finder"]
+    found = [v.difference for label in opened if (v := comparison.verdicts[label]).difference]
+    lowest, highest = min(d.low for d in found), max(d.high for d in found)
+    assert undecided.startswith(
+        f"Whether {opened[0]}, {opened[1]} or {opened[2]} is better or worse than base is open: "
+    )
+    assert f"their 95 % intervals within {lowest:+.2f} to {highest:+.2f}. A true difference of " in undecided
+
+
 def test_a_diverged_seed_is_marked_and_not_tested(detections: Path) -> None:
     path = detections / "cells" / "finder-data-s1" / "row.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"diverged": True, "metrics": {}, "cost": {}}))
