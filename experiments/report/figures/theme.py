@@ -78,4 +78,5 @@ def colour(index: int) -> str:
 
 
 def marker(index: int) -> str:
-    return _MARKERS[index % len(_MARKERS)]
+    """Shifted where the colours begin again, so that no two of 49 models look alike."""
+    return _MARKERS[(index + index // len(SERIES)) % len(_MARKERS)]

@@ -18,7 +18,7 @@ def cost_table(comparison: Comparison) -> Table:
     memory = any(MEMORY in row["train"] for row in comparison.rows)
     columns += ["Memory, GB"] if memory else []
     base = _cost(comparison, comparison.baseline)
-    lines, uncounted, speeds = [], {}, {}
+    lines, speeds, uncounted = [], {}, set[str]()
     for label in comparison.labels:
         cost, train = _cost(comparison, label), comparison.of(label)[0]["train"]
         minutes = [row["train"]["seconds"] / 60 for row in comparison.of(label)]
@@ -34,7 +34,7 @@ def cost_table(comparison: Comparison) -> Table:
             ]
         )
         if cost:
-            uncounted[label] = ", ".join(name.removeprefix("aten.") for name in cost["flops_uncounted"]) or "none"
+            uncounted |= {name.removeprefix("aten.") for name in cost["flops_uncounted"]}
             speeds[label] = cost["latency_protocol"]
     notes = [*_latency_notes(speeds), *_flops_notes(uncounted)]
     notes += ["Memory: the training process's peak, highest of the seeds."] if memory else []
@@ -91,15 +91,9 @@ def _latency_notes(protocols: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _flops_notes(uncounted: dict[str, str]) -> list[str]:
-    notes = [
+def _flops_notes(uncounted: set[str]) -> list[str]:
+    return [
         "FLOPs: 2 x multiply-accumulates, one image. Training: epochs with the validation after each; it "
-        "ran beside whatever else the machine had to do. Small print: the seeds' lowest to highest."
+        "ran beside whatever else the machine had to do. Small print: the seeds' lowest to highest.",
+        f"Operations of one or more of the models that count as 0: {', '.join(sorted(uncounted)) or 'none'}.",
     ]
-    labels: dict[str, list[str]] = {}
-    for label, names in uncounted.items():
-        labels.setdefault(names, []).append(label)
-    for names, those in labels.items():
-        where = f" in {', '.join(those)}" if len(labels) > 1 else ""
-        notes.append(f"Operations counted as 0{where}: {names}.")
-    return notes

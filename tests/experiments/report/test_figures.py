@@ -15,7 +15,7 @@ from experiments.report.figures.curves import loss
 from experiments.report.figures.differences import MOST_CLASSES, classes, errors, metrics, verdict
 from experiments.report.figures.draw import draw_plots
 from experiments.report.figures.scatter import latency, pareto
-from experiments.report.figures.theme import colour, render
+from experiments.report.figures.theme import colour, marker, render
 from experiments.report.rows import read_run
 from experiments.report.tables.errors import error_table
 from segplug.page.palette import SERIES
@@ -167,6 +167,10 @@ def test_colours_follow_the_order_of_the_models(tmp_path: Path, make_row: Any) -
     drawn = [(to_hex(line.get_color()).upper(), line.get_linestyle()) for line in figure.axes[0].lines]
     assert [shade for shade, _ in drawn] == [colour(i) for i in range(len(labels))]
     assert len(set(drawn)) == len(labels)  # the eighth has the first's colour in another style
+
+
+def test_no_two_models_look_alike() -> None:
+    assert len({(colour(index), marker(index)) for index in range(40)}) == 40
 
 
 def test_labels_are_inside_the_figure(tmp_path: Path, make_row: Any) -> None:
