@@ -156,7 +156,8 @@ class Room:
 
         log = self.copy.parent / "log.txt"
         if in_fork(work, log, 3600) or (answer := json.loads(found.read_text()))[2]:
-            raise SystemExit(f"{self.name}: its tests must pass first: {log.read_text()[-2000:]}")
+            why = [line for line in log.read_text().splitlines() if line.startswith(("E  ", "FAILED", "ERROR"))]
+            raise SystemExit("\n".join([f"{self.name}: its tests must pass first", *why]))
         lines, self.seconds, _, names = answer
         self.by_line = {path: {int(line): run for line, run in of.items()} for path, of in lines.items()}
         for name in names:

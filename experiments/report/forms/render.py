@@ -1,5 +1,6 @@
 """A document as text of a format, from the template of that format."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def _text(template: str, escaped: Callable[[str], str], document: Document, mark
 
 def _fence(text: str) -> Markup:
     """Backticks, more than the text has in a row."""
-    longest = max((len(part) for part in text.replace("`", " `").split(" ") if part == "`"), default=0)
-    return Markup("`" * max(3, longest + 3))
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    return Markup("`" * max(3, longest + 1))
 
 
 def _small_lines(row: list[Entry]) -> list[list[str]]:

@@ -121,6 +121,8 @@ def test_scatter_shows_mean_median_and_interval(tmp_path: Path, make_row: Any) -
     figure = latency(comparison(tmp_path), {("plug_in", "AP"): (0.05, 0.15)})
     points = dots(figure)
     assert points["base"] == [(13.5, pytest.approx(0.4))] and points["plug_in"] == [(13.5, pytest.approx(0.5))]
+    assert figure is not None and figure.axes[0].get_xlabel().lower().startswith("latency")
+    assert figure.axes[0].get_ylabel() == "AP"
     assert points["Pareto front"] == [(13.5, pytest.approx(0.5))]
     assert figure is not None
     spans = [path.vertices for lines in figure.axes[0].collections for path in lines.get_paths()]
@@ -139,6 +141,9 @@ def test_every_mark_of_a_model_has_its_colour(tmp_path: Path, make_row: Any) -> 
         marks = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", "", None)]
         wanted = [colour(0), colour(0), colour(1), colour(1)] if models == 2 else [colour(1)]
         assert [to_hex(line.get_color()).upper() for line in marks] == wanted
+        if models == 2:
+            for mark, places in zip(marks[1::2], ([0.3, 0.4, 0.5], [0.4, 0.5, 0.6]), strict=True):
+                assert list(mark.get_xdata()) == [13.5] * 3 and list(mark.get_ydata()) == pytest.approx(places)
         spans = {to_hex(c).upper() for lines in figure.axes[0].collections for c in lines.get_color()}
         assert spans == set(wanted)
 

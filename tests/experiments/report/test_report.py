@@ -75,6 +75,7 @@ def test_differences_are_paired_by_seed(tmp_path: Path, make_row: Any) -> None:
     assert comparison.labels == ["base", "plug_in"]
     assert comparison.differences("plug_in", "AP") == pytest.approx([0.03, 0.02])
     assert str(comparison.verdicts["plug_in"]) == "insufficient evidence (2 shared seeds, 3 needed)"
+    assert quality_table(comparison).caption == "Quality, val, 5 images"
     assert quality_table(comparison).rows[1][:2] == [Entry("plug_in", "seed 0, 1"), Entry("0.375", "+0.025\n± 0.064")]
     make_row(tmp_path, "plug_in", 2, AP=0.45)
     (comparison,) = compare([read_run(tmp_path)])

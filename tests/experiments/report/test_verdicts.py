@@ -1,6 +1,7 @@
 """Verdicts of whole folders of results: from the cells' files to tables and sentences."""
 
 import json
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -100,6 +101,7 @@ def test_detections_are_judged_from_their_files(detections: Path) -> None:
     assert known["finder", "AP"] == (found.low, found.high) and ("finder", "AP of dog") in known
     classes = per_class(comparison)
     assert classes and classes.columns == ["Model", "cat", "dog"] and "[+" in classes.rows[1][2].small
+    assert classes.caption == "AP by class" and classes.rows[0][2].small[0] == "["  # the baseline's own interval
 
 
 def test_one_comparison_needs_no_correction(detections: Path) -> None:
@@ -240,3 +242,7 @@ def test_two_data_sets_have_one_answer_beside_those_of_each(tmp_path: Path, make
     assert "# Over all data sets" in markdown(content) and "made-detect over all data sets" in html(content)
     assert r"\caption{Over all data sets. made-detect over all data sets.}" in latex(content)
     assert document(runs[:1], compare(runs[:1]), [{}]).overall == []
+    for cell in (tmp_path / "second" / "cells").glob("finder-*"):
+        shutil.rmtree(cell)
+    runs[1] = read_run(tmp_path / "second")
+    assert document(runs, compare(runs), [{}, {}]).overall == []  # judged on one of them

@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from experiments.report import write_report
 from experiments.report.comparison import compare
 from experiments.report.forms.escape import csv_text, latex, markdown
+from experiments.report.forms.render import _fence
 from experiments.report.forms.table_csv import csv_table
 from experiments.report.rows import read_run
 
@@ -28,6 +29,13 @@ def test_markdown_shows_the_text_itself(text: str) -> None:
     cell = next(token for token in reversed(tokens) if token.type == "inline")
     assert {child.type for child in cell.children or []} <= {"text", "text_special"}
     assert "".join(child.content for child in cell.children or []) == text
+
+
+@pytest.mark.parametrize("text", ["plain", "a `b` c", "```sh\n# out\n```", "`````\n# out\n`````", "```` x"])
+def test_a_spec_cannot_leave_its_block_of_code(text: str) -> None:
+    fence = _fence(text)
+    (block,) = MarkdownIt("commonmark").parse(f"{fence}yaml\n{text}\n{fence}\n")
+    assert (block.type, block.content) == ("fence", f"{text}\n")
 
 
 def test_plain_names_stay_readable_in_markdown() -> None:
