@@ -88,6 +88,8 @@ def test_classes_that_differ_most(tmp_path: Path, make_row: Any) -> None:
     assert figure is not None
     shown = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert shown == [f"c{i}" for i in range(5, count)]
+    between = figure.axes[0].collections[-1].get_segments()
+    assert [line.tolist() for line in between] == [[[0, k + 0.5], [1, k + 0.5]] for k in range(MOST_CLASSES - 1)]
     assert 0.2 * MOST_CLASSES < figure.get_figheight() < 0.3 * MOST_CLASSES + 2  # inches: bands of two dots at most
 
 
