@@ -13,7 +13,7 @@ from ultralytics import YOLO
 from ultralytics.cfg import get_cfg
 from ultralytics.nn.modules import Conv
 
-from yoloplug.bridge.yaml_files import find, model_yamls
+from yoloplug.bridge.yaml_files import find, locate, model_yamls
 from yoloplug.hosts import ConvLike
 
 NAMES = sorted(model_yamls())
@@ -118,6 +118,14 @@ def test_activation_of_the_yaml_reaches_our_blocks() -> None:
     config = yaml_model_load("yolov8n-C2f_gnConv.yaml") | {"activation": "torch.nn.LeakyReLU(0.1)"}
     model = DetectionModel(copy.deepcopy(config), verbose=False)
     assert {type(m.act) for m in model.modules() if isinstance(m, ConvLike)} == {nn.LeakyReLU}
+
+
+@pytest.mark.parametrize("folder", ["runs", "run3x", "exp2s/a1n"])
+def test_the_scale_is_the_files_whatever_its_folder_is_called(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    file = tmp_path / folder / "yolov8-mine.yaml"
+    file.write_text("nc: 1\n")
+    assert locate(str(file.with_name("yolov8n-mine.yaml"))) == (file, "n") and locate(str(file)) == (file, "")
 
 
 def test_names_resolve_only_where_they_should(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

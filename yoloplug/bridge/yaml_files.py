@@ -47,13 +47,15 @@ def find(name: str) -> str | None:
 
 def locate(name: str) -> tuple[Path, str]:
     """(file, scale letter or "") behind a model name, as stock Ultralytics resolves it: `yolov8n.yaml` is yolov8.yaml
-    at scale n. Raises YoloplugError for an unknown name, with the nearest names."""
+    at scale n; but a folder's name (`run3x/`), which stock would cut first, has no scale. Raises YoloplugError for an
+    unknown name, with the nearest names."""
     from ultralytics.nn.tasks import guess_model_scale
     from ultralytics.utils import checks
 
     if "://" in name or not name.endswith((".yaml", ".yml")):
         raise YoloplugError(f"{name!r} is not the name of a YAML file")
-    without_scale = re.sub(r"(\d+)([nslmx])(.+)?$", r"\1\3", name)
+    path = Path(name)
+    without_scale = str(path.with_name(re.sub(r"(\d+)([nslmx])(.+)?$", r"\1\3", path.name)))
     try:
         found = checks.check_yaml(name, hard=False) or checks.check_yaml(without_scale, hard=False)
     except FileNotFoundError as error:  # several files of that name
