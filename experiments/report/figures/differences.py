@@ -117,7 +117,7 @@ def _around_zero(axes: Any) -> None:
     axes.margins(x=0.08)
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, -_LEAST), max(high, _LEAST))
-    axes.locator_params(axis="x", nbins=5)
+    axes.locator_params(axis="x", nbins=4)
 
 
 def _name_across(axes: Any, text: str) -> None:
