@@ -8,13 +8,13 @@ its interval come from the same ones. A set that holds an image k times equals o
 with new ids.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.metrics.average_precision import Matches, Ranking
 from experiments.metrics.box_matching import Items, box_iou, crowds, match_boxes
 from yoloplug.files import write
 
@@ -23,29 +23,8 @@ CLASS_AP = "AP of "  # and a class's name: its AP
 _IOUS = np.linspace(0.5, 0.95, 10)
 _AREAS_PX2 = {"all": (0.0, 1e10), "S": (0.0, 32.0**2), "M": (32.0**2, 96.0**2), "L": (96.0**2, 1e10)}
 _MOST = 100  # detections of one class kept an image, best first
-RECALLS = np.linspace(0.0, 1.0, 101)
-_AT_ONCE = 64  # sets; bounds memory
+_AT_ONCE = 1 << 19  # numbers, about: more of them leave the cache
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Matches:
-    """Detections (D) of one class in all n images, for objects of one area range; images in order, best first in each.
-
-    image (D,), rank (D,) within the image, score (D,). right (T, D): takes an object of the range at this IoU.
-    taken (T, D): takes any object, also one that is ignored. inside (D,): its own area is in the range.
-    objects (n,): objects that count.
-    """
-
-    image: Ints
-    rank: Ints
-    score: Floats
-    right: Bools
-    taken: Bools
-    inside: Bools
-    objects: Ints
 
 
 class CocoImages:
@@ -59,6 +38,7 @@ class CocoImages:
     ) -> None:
         self.names, self.groups, self.classes, self._matches = names, groups, classes, matches
         self._needed = [{area: _needed(one) for area, one in every.items()} for every in matches]
+        self._rankings = [{area: Ranking(one) for area, one in every.items()} for every in self._needed]
         self._counted: dict[tuple[int, str, int], Floats] = {}
 
     @staticmethod
@@ -133,15 +113,17 @@ class CocoImages:
 
         NaN where a set has no object of the kind.
         """
+        most = max((len(every["all"].image) for every in self._needed), default=0)
+        at_once = max(16, _AT_ONCE // max(most, len(self.names), 1))
         parts = [
-            self._scores(multiplicities[start : start + _AT_ONCE].astype(np.int32))
-            for start in range(0, len(multiplicities), _AT_ONCE)
+            self._scores(multiplicities[start : start + at_once].astype(np.int32))
+            for start in range(0, len(multiplicities), at_once)
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _scores(self, sets: NDArray[np.int32]) -> dict[str, Floats]:
         times = sets.astype(np.float64)  # whose products are fast, and exact
-        precision = {area: np.stack([average_precision(m[area], sets) for m in self._needed]) for area in _AREAS_PX2}
+        precision = {area: np.stack([r[area].average_precision(sets) for r in self._rankings]) for area in _AREAS_PX2}
         every = precision["all"]
         return {
             "AP": _over_classes(every.mean(axis=2)),
@@ -168,54 +150,6 @@ class CocoImages:
             rows = [np.bincount(matches.image[kept & row], minlength=len(self.names)) for row in matches.right]
             self._counted[k, area, most] = np.stack(rows, axis=1).astype(np.float64)
         return self._counted[k, area, most]
-
-
-def average_precision(matches: Matches, sets: NDArray[Any]) -> Floats:
-    """(sets, T): interpolated precision of one class, averaged over 101 recalls; NaN without an object."""
-    order = np.argsort(-matches.score, kind="mergesort")
-    times, order = _copies(matches, sets, order)
-    right, taken, inside = matches.right[:, order], matches.taken[:, order], matches.inside[order]
-    seen = (times if inside.all() else times * inside).cumsum(axis=1, dtype=np.int32)
-    objects = (sets @ matches.objects)[:, None]
-    result = np.zeros((len(sets), len(right)))
-    for k in range(len(right)):
-        hit, spared = np.flatnonzero(right[k]), np.flatnonzero(taken[k] & ~right[k] & inside)
-        own = times.take(hit, axis=1)
-        tp = own.cumsum(axis=1, dtype=np.int32)
-        counted = seen.take(hit, axis=1)  # right or wrong: all but those that take an object which does not count
-        if len(spared):
-            not_wrong = np.pad(times.take(spared, axis=1).cumsum(axis=1, dtype=np.int32), ((0, 0), (1, 0)))
-            counted = counted - not_wrong.take(np.searchsorted(spared, hit), axis=1)
-        outside = ~inside[hit]
-        if outside.any():
-            counted = counted + (own * outside).cumsum(axis=1, dtype=np.int32)
-        result[:, k] = over_recalls(tp, counted, objects)
-    return np.where(objects > 0, result, np.nan)
-
-
-def over_recalls(tp: NDArray[Any], counted: NDArray[Any], objects: NDArray[Any], recalls: Floats = RECALLS) -> Floats:
-    """(sets,): the mean over the recalls of the best precision at each or a higher one, 0 beyond the last hit.
-
-    tp, counted: (sets, hits), right detections and all up to each hit, itself included: between two hits precision only
-    falls, so it is needed at hits alone. objects: (sets, 1).
-    """
-    hits, rows = tp.shape[1], np.arange(len(tp))[:, None]
-    if not hits:
-        return np.zeros(len(tp))
-    precision = np.maximum.accumulate((tp / np.maximum(counted, 1))[:, ::-1], axis=1)[:, ::-1]
-    step = np.int64(objects.max(initial=0)) + 2  # one ascending row of all rows: a single search finds every recall
-    wanted = (_wanted(recalls, objects) + rows * step).ravel()
-    at = np.searchsorted((tp + rows * step).ravel(), wanted).reshape(len(tp), -1) - rows * hits
-    best = precision[rows, np.minimum(at, hits - 1)]
-    return np.asarray(np.where(at < hits, best, 0.0).sum(axis=1) / len(recalls))
-
-
-def _wanted(recalls: Floats, objects: NDArray[Any]) -> Ints:
-    """(sets, recalls): the fewest hits whose recall, as a float64 quotient, is not below each."""
-    whole = np.maximum(objects, 1)
-    least = np.ceil(recalls * whole).astype(np.int64)
-    least -= (least - 1) / whole >= recalls
-    return least + (least / whole < recalls)
 
 
 def _needed(matches: Matches) -> Matches:
@@ -261,27 +195,6 @@ def _match_class(objects: list[Items], predictions: list[Items]) -> dict[str, Ma
         )
         for name, (low, high) in _AREAS_PX2.items()
     }  # fmt: skip
-
-
-def _copies(matches: Matches, sets: NDArray[Any], order: Ints) -> tuple[NDArray[np.int32], Ints]:
-    """How often each set holds each detection of `order`, (sets, D), and `order` itself.
-
-    Detections of one image with equal scores come in turn, copy by copy: they are listed once for each copy.
-    """
-    keys = np.stack([matches.score[order], matches.image[order]])
-    same = (keys[:, 1:] == keys[:, :-1]).all(axis=0)
-    image = matches.image[order]
-    if not same.any():
-        return sets.take(image, axis=1), order
-    group = np.concatenate([[0], np.cumsum(~same)])
-    tied = np.bincount(group)[group] > 1
-    highest = int(sets.max())
-    place = np.repeat(np.arange(len(order)), np.where(tied, highest, 1))
-    copy = np.arange(len(place)) - np.searchsorted(place, place)
-    turn = np.lexsort((place, copy * tied[place], group[place]))
-    place, copy = place[turn], copy[turn]
-    times = sets.take(image[place], axis=1)
-    return np.where(tied[place], times > copy, times).astype(np.int32), order[place]
 
 
 def _over_classes(values: Floats) -> Floats:

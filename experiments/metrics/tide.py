@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.metrics.average_precision import over_recalls
 from experiments.metrics.box_matching import FOREGROUND_IOU, box_iou, by_image, match_boxes, same_class
-from experiments.metrics.coco_ap import over_recalls
 
 ERROR_TYPES = ("classification", "localisation", "both", "duplicate", "background", "missed")
 BACKGROUND_IOU, MOST = 0.1, 100

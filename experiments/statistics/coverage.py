@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from experiments.metrics.coco_ap import Matches, average_precision
+from experiments.metrics.average_precision import Matches, Ranking
 from experiments.statistics.interval import Interval, effective_number, image_samples, interval
 
 Floats = NDArray[np.float64]
@@ -106,7 +106,8 @@ def ap(seeds: int, images: int, spread: float) -> Scenario:
         objects, hard = rng.integers(1, 7, n), rng.normal(0, 0.7, n)
         pairs = [[curve(rng, mean + rng.normal(0, spread), objects, hard) for mean in (0.15, 0)] for _ in range(count)]
         return np.stack(
-            [np.subtract(*(average_precision(matches, sets)[:, 0] for matches in pair)) for pair in pairs], axis=1
+            [np.subtract(*(Ranking(matches).average_precision(sets)[:, 0] for matches in pair)) for pair in pairs],
+            axis=1,
         )
 
     @cache
