@@ -12,6 +12,7 @@ import argparse
 import copy
 import os
 import statistics
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from experiments.speed.results import record
 from segplug.inference.memory import keep_freed_memory
 from segplug.models.scsegamba import SCSegamba
 from yoloplug import native
+from yoloplug.native import library
 
 OF_CONV = {"Involution": 1.0, "DDF": 1.0, "DynamicFilter": 1.0, "DCNv1": 2.5, "DCNv2": 2.5, "DCNv3": 2.5, "DCNv4": 2.5}
 """Block -> what forward and backward may take of a Conv's at (4, 64, 80, 80): issue 16's targets."""
@@ -57,9 +59,28 @@ def measure(case: str, runs: int) -> Iterator[dict[str, Any]]:
         for key in seconds.keys() - {"kernels"}:
             pairs = zip(seconds["kernels"], seconds[key], strict=True)
             row[f"of_{key}"] = round(statistics.median(ours / theirs for ours, theirs in pairs), 3)
+        row["share"] = round(statistics.median(_share_of_kernels(steps["kernels"]) for _ in range(3)), 3)
         row |= {f"{key}_ms": round(1e3 * statistics.median(values), 1) for key, values in seconds.items()}
         row |= {f"{key}_least_ms": round(1e3 * min(values), 1) for key, values in seconds.items()}
         yield row
+
+
+def _share_of_kernels(step: Callable[[], object]) -> float:
+    """Of a step's CPU time, what passes inside the C library: were it nothing, the rest would be left."""
+    spent, call = [0.0], library.call
+
+    def clocked(*given: Any) -> None:
+        start = time.process_time()
+        call(*given)
+        spent[0] += time.process_time() - start
+
+    library.call = clocked
+    try:
+        start = time.process_time()
+        step()
+        return spent[0] / (time.process_time() - start)
+    finally:
+        library.call = call
 
 
 def _by_torch(call: Callable[[], object]) -> object:

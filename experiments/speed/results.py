@@ -167,8 +167,8 @@ def growth_table(rows: list[Row]) -> list[str]:
 
 
 def kernels_table(rows: list[Row]) -> list[str]:
-    """One line a case and mode: with kernels over without them and over a Conv; what was aimed at."""
-    lines = ["| | | / torch | / Conv | ms (least) | target |", "|---|---|---|---|---|---|"]
+    """One line a case and mode: with kernels over without them and over a Conv, the kernels' share, and the target."""
+    lines = ["| | | / torch | / Conv | ms (least) | in C | target |", "|---|---|---|---|---|---|---|"]
     for row in rows:
         conv = f"{row['of_conv']:.2f}" if "of_conv" in row else ""
         reached = ""
@@ -177,7 +177,8 @@ def kernels_table(rows: list[Row]) -> list[str]:
             value = {"of a Conv": row.get("of_conv"), "of torch": row["of_torch"], "s": row["kernels_ms"] / 1e3}[unit]
             reached = f"{limit} {unit}: {'met' if value <= limit else 'not met'}"
         spent = f"{row['kernels_ms']:.0f} ({row['kernels_least_ms']:.0f})"
-        lines.append(f"| {row['case']} | {row['mode']} | {row['of_torch']:.2f} | {conv} | {spent} | {reached} |")
+        cells = row["case"], row["mode"], f"{row['of_torch']:.2f}", conv, spent, f"{row['share']:.0%}", reached
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
