@@ -77,11 +77,11 @@ def measure(names: list[str], threads: int) -> dict[str, Row]:
     """One row a block, from a run of the tests and a run of the clock."""
     from yoloplug.cost.blocks import block_costs, lone_seat
     from yoloplug.cost.flops import count_parameters
-    from yoloplug.cost.timing import Protocol
+    from yoloplug.cost.timing import TimingProtocol
 
     errors = run_tests(names)
     torch.set_num_threads(threads)
-    protocol = Protocol(imgsz=SIZE * 8, threads=threads, runs=RUNS)
+    protocol = TimingProtocol(imgsz=SIZE * 8, threads=threads, runs=RUNS)
     described = f"{protocol.machine}, float32, medians of {protocol.runs} forward and {protocol.steps} training passes"
     versions = (
         f"yoloplug {yoloplug.__version__}, torch {torch.__version__}, ultralytics {ultralytics.__version__}, "

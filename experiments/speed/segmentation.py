@@ -3,6 +3,7 @@
 training: images a second of `segplug.train` beside a loop of forward, loss, backward and AdamW over the same loader,
 epochs by turns. thresholds: ODS, OIS and AP beside the evaluation loop of the crack literature, which compares all
 pixels at each threshold, once for ODS and once for OIS (as DeepSegmentor's eval/prf_metrics.py and its descendants).
+memory: a tile with and without the freed memory of the one before it.
 raster: a georeferenced TIFF, predicted window by window, beside the network's own share of that time on the same tiles,
 and the most memory above what the network needs. One process, one thread, CPU time, so that other work on the machine
 counts little. Writes experiments/results/speed/segmentation.json and the table of docs/speed.md.
@@ -43,6 +44,7 @@ from segplug.training.loaders import train_loader
 from segplug.training.run import train
 
 BATCH, CROP = 8, 256
+QUESTIONS = ("training", "thresholds", "memory", "raster")
 Row = dict[str, Any]
 
 
@@ -143,41 +145,81 @@ def loop_counts(probability: np.ndarray, target: np.ndarray, level: float) -> Co
     )
 
 
-def raster(side: int, folder: Path) -> Row:
-    """An image of drawn scenes, (side, side) px; masks and overlays are written."""
+def memory(tile: int, runs: int) -> Row:
+    """A tile with glibc's own thresholds, then with `predict`'s, which stay for the rest of the process."""
+    model, image = load("cracks-drawn", "cpu"), draw_scene(0, tile)[0]
+    seconds = []
+    for prepare in (lambda: None, keep_freed_memory):
+        prepare()
+        model(image)
+        spent = []
+        for _ in range(runs):
+            begin = time.process_time()
+            model(image)
+            spent.append(time.process_time() - begin)
+        seconds.append(statistics.median(spent))
+    return {
+        "question": "memory",
+        "what": f"a tile of {tile} px at three sizes",
+        "ratio": round(seconds[0] / seconds[1], 2),
+        "default_s": round(seconds[0], 2),
+        "kept_s": round(seconds[1], 2),
+    }
+
+
+class Stopwatch:
+    """A network's CPU time. After `most` inputs, and for shapes seen before, its answers are repeated."""
+
+    def __init__(self, network: Callable[[np.ndarray], np.ndarray], most: int) -> None:
+        self.network, self.most, self.answers = network, most, dict[tuple[int, ...], np.ndarray]()
+        self.inputs = self.asked = self.pixels = self.asked_pixels = 0
+        self.asked_s = self.inside_s = 0.0
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        begin, pixels = time.process_time(), image.shape[0] * image.shape[1]
+        if self.asked < self.most or image.shape not in self.answers:
+            self.answers[image.shape] = self.network(image)
+            self.asked, self.asked_pixels = self.asked + 1, self.asked_pixels + pixels
+            self.asked_s += time.process_time() - begin
+        found = self.answers[image.shape].copy()
+        self.inputs, self.pixels = self.inputs + 1, self.pixels + pixels
+        self.inside_s += time.process_time() - begin
+        return found
+
+    @property
+    def whole_s(self) -> float:
+        """What the network would have taken for all inputs, by their pixels."""
+        return self.asked_s / self.asked_pixels * self.pixels
+
+
+def raster(side: int, inputs: int, folder: Path) -> Row:
+    """An image of drawn scenes, (side, side) px; masks and overlays are written. inputs: seen by the network itself."""
     source = folder / "wall.tif"
     _write_raster(source, side)
-    spent, model = [0.0], load("cracks-drawn", "cpu")
+    model = load("cracks-drawn", "cpu")
+    watch = Stopwatch(model.network, inputs)
 
-    def clocked(network: Callable[..., Any]) -> Callable[..., Any]:
-        def run(image: np.ndarray) -> np.ndarray:
-            begin = time.process_time()
-            found = network(image)
-            spent[0] += time.process_time() - begin
-            return found
-
-        return run
-
-    def load_clocked(path: Path | str, device: str = "auto") -> Predictor:
-        return replace(model, network=clocked(model.network))
+    def load_watched(path: Path | str, device: str = "auto") -> Predictor:
+        return replace(model, network=watch)
 
     keep_freed_memory()
     model(draw_scene(0, 1024)[0])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    prediction.load = load_clocked
+    prediction.load = load_watched
     try:
         begin = time.process_time()
         prediction.predict("cracks-drawn", source, folder / "found", device="cpu")
-        whole = time.process_time() - begin
+        others = time.process_time() - begin - watch.inside_s
     finally:
         prediction.load = load
     above = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    asked = "" if watch.asked == watch.inputs else f", the network on {watch.asked} of {watch.inputs} inputs"
     return {
         "question": "raster",
-        "what": f"{side} x {side} px, tiles of 1024 px, masks and overlays",
-        "ratio": round(spent[0] / whole, 3),
+        "what": f"{side} x {side} px, tiles of 1024 px at three sizes{asked}, masks and overlays",
+        "ratio": round(watch.whole_s / (watch.whole_s + others), 3),
         "mib_above_the_network": round(above),
-        "mpx_s": round(side**2 / whole / 1e6, 3),
+        "mpx_s": round(side**2 / (watch.whole_s + others) / 1e6, 3),
     }
 
 
@@ -197,22 +239,25 @@ def _write_raster(path: Path, side: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=["training", "thresholds", "raster"], metavar="QUESTION")
+    parser.add_argument("--only", nargs="+", choices=QUESTIONS, metavar="QUESTION")
     parser.add_argument("--side", type=int, default=20_000, help="of the raster, px")
+    parser.add_argument("--inputs", type=int, default=10**9, help="of the raster, that the network itself sees")
     parser.add_argument("--images", type=int, default=64, help="scenes of a training epoch")
     parser.add_argument("--rounds", type=int, default=5, help="epochs that count")
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
-    for question in args.only or ("training", "thresholds", "raster"):
+    for question in args.only or QUESTIONS:
         with tempfile.TemporaryDirectory() as made:
             folder = Path(made)
             if question == "training":
                 rows.append(training(args.images, args.rounds, folder))
             elif question == "thresholds":
                 rows.append(thresholds(1024, 4))
+            elif question == "memory":
+                rows.append(memory(1024, args.rounds))
             else:
-                rows.append(raster(args.side, folder))
+                rows.append(raster(args.side, args.inputs, folder))
         rows[-1]["load"] = round(os.getloadavg()[0], 1)
         print(rows[-1], flush=True)
     record("segmentation", rows, lambda row: row["question"])

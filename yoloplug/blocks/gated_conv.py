@@ -73,9 +73,8 @@ class GatedConv(nn.Module):
         self.act = nn.Identity() if gate_first else act()
 
     def forward(self, x: Tensor) -> Tensor:
-        both = self.conv(self.pad(x))
-        c2 = self.conv.out_channels // 2
-        features, gate = both[:, :c2], both[:, c2:]  # not chunk: loaded by Ultralytics, act works in place
+        # unsafe: loaded by Ultralytics, act works in place, which chunk's views refuse. Slices' gradients are two maps.
+        features, gate = torch.unsafe_chunk(self.conv(self.pad(x)), 2, dim=1)
         return self.act(features) * watched(self, "gate", gate.sigmoid())
 
     @staticmethod
