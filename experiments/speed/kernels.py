@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -74,13 +75,10 @@ def _share_of_kernels(step: Callable[[], object]) -> float:
         call(*given)
         spent[0] += time.process_time() - start
 
-    library.call = clocked
-    try:
+    with mock.patch.object(library, "call", clocked):
         start = time.process_time()
         step()
         return spent[0] / (time.process_time() - start)
-    finally:
-        library.call = call
 
 
 def _by_torch(call: Callable[[], object]) -> object:
