@@ -11,7 +11,7 @@ def keep_freed_memory() -> None:
     """Raise glibc's thresholds for this process; nothing where the C library is another.
 
     Its malloc gives blocks from 128 kB to 32 MB up back to the system at once, and every tile faults the same pages in
-    anew: a third of the time of GBCNet on a tile of 1024 px.
+    anew: a quarter of the time of GBCNet on a tile of 1024 px (docs/speed.md).
     """
     if platform.libc_ver()[0] == "glibc":
         c_library = ctypes.CDLL(None)

@@ -3,8 +3,8 @@
 Paper: Liu et al. 2025 (SCSegamba), https://arxiv.org/abs/2503.01113, section 3.2.
 Mathematics:
   y = V · (D * (U x + b)),  U: c1 -> mid and V: mid -> c2 in every pixel, D: one k x k kernel per channel
-Use it when a convolution must become about 30 times smaller (and take 0.45 of a plain 3x3 Conv's time on a CPU at 64
-channels) and rank `mid` is enough. It is linear: one k x k convolution could do the same away from borders, at
+Use it when a convolution must become about 30 times smaller (and take a quarter of a plain 3x3 Conv's time on a CPU
+at 64 channels) and rank `mid` is enough. It is linear: one k x k convolution could do the same away from borders, at
 about 30 times the cost, so fusing does not merge the three.
 Departs: the bottleneck's width has a default (the reference always passes it).
 """

@@ -8,7 +8,7 @@ Mathematics:
     each chain is one k by k kernel, up to the border: the kernels multiply (L W₃, A W₂), then the four sum.
     With g = c2 (depthwise) W₁ and W₂ are left out, and internal is 2 * c1.
 Use it when a plain k by k convolution should gain accuracy at no cost in inference. It has the most branches of its
-kind and takes 4 to 5 times the convolution's training time on a CPU; RepVGGBlock takes 1.5 times, ACBlock 2.2 times.
+kind and takes 3 to 4 times the convolution's training time on a CPU; RepVGGBlock 1.2 to 1.5 times, ACBlock twice.
 Departs: the average kernel is exact in float64 (the reference's is rounded to float32); no dilation, as there it fails.
 In training the padded values come from the running statistics, without gradient, as in the reference.
 """

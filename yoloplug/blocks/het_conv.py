@@ -6,7 +6,7 @@ c1/p input channels. The paper's S(o) = {i: (i - o) mod p = 0} and contiguous gr
 channels only; the groups are one group convolution. The full k x k part and a dense 1x1 give the same functions, as
 the centre tap of K already does what v would do inside S(o).
 Use it when a plain convolution is too dear and both neighbourhood and mixing are needed: 1/p + 1/k² of its MACs (the
-paper does not count the zeros), 0.76 times its training time on a CPU at p = 4. Both parts can be merged into one
+paper does not count the zeros), 0.6 times its training time on a CPU at p = 4. Both parts can be merged into one
 dense convolution only at full cost.
 Departs: masked=True zeroes the 1x1 inside S(o) in the module (published code does so in its training script, or not at
 all: masked=False); any odd k and any stride.

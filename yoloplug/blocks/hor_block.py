@@ -6,8 +6,8 @@ Mathematics:
   x ← x + gamma₁ ⊙ gnConv(LN(x))
   x ← x + gamma₂ ⊙ W₂ GELU(W₁ LN(x)),  W₁: c -> 4c, W₂: 4c -> c in every pixel
 Use it when you build a HorNet backbone or have HorNet weights. As a bottleneck in C2f it has no 3x3 convolution and
-starts as the identity, so a short training from scratch favours stock bottlenecks; on CPU it takes three to six times
-a plain 3x3 Conv's time, on GPU its 7x7 depthwise part is slow for its few FLOPs.
+starts as the identity, so a short training from scratch favours stock bottlenecks; on CPU it takes two to five times a
+plain 3x3 Conv's time, on GPU its 7x7 depthwise part is slow for its few FLOPs.
 """
 
 from typing import Any

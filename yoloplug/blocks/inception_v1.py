@@ -5,7 +5,7 @@ Mathematics: y = cat[ C1(x), C3(R3(x)), C5(R5(x)), C1'(maxpool3(x)) ], each C an
 ReLU, R a 1x1 that narrows the features before the dear kernel. At c2 = 256 the widths are GoogLeNet's first module's:
 64 | 96 -> 128 | 16 -> 32 | 32; other c2 keep the proportions, rounded down, and the 3x3 branch takes the rest.
 Use it when a layer must see fine and coarse structure at once with a third of a plain 3x3 convolution's parameters and
-FLOPs; not when latency counts: pooling and narrow convolutions make it several times slower than that on a CPU.
+FLOPs; not when latency counts: pooling and narrow convolutions take 0.6 (256 channels) to 1.4 times (64) that on a CPU.
 Departs: BatchNorm behind every convolution as in every released model (the paper predates it); at s = 2 the last layer
 of each branch strides (the paper never strides inside the module).
 """

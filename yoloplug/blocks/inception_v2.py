@@ -7,7 +7,7 @@ rounded down, and the double branch takes the rest.
 form="reduction": y = cat[ C3(R(x)), C3''(C3'(R'(x))), maxpool3(x) ], the last layers with stride 2; the pooled input
 passes as it is, so c2 must exceed c1. At c2 - c1 = 256 the widths are 128 -> 160 | 64 -> 96 -> 96.
 Use it when InceptionV1 is wanted with two small kernels and a ReLU between for its large one; form="reduction" for
-downsampling rows that double the width. Two fifths of a plain 3x3's FLOPs, but two to three times its time on a CPU.
+downsampling rows that double the width. Two fifths of a plain 3x3's FLOPs, but 0.7 to 1.6 times its time on a CPU.
 Departs: the pool of a reduction also takes odd sizes; at s = 2 the normal form strides in each branch's last layer; no
 bias in front of BatchNorm, where it is idle (convert_reference moves the published ones into the running mean).
 """

@@ -10,7 +10,7 @@ Mathematics: y = cat of branches, each a chain of convolutions with BatchNorm an
 Other c2 keep the proportions, rounded down; the (first) widest branch takes the rest. Cost formulas are form A's.
 Use it when several ranges must be seen at once: A on large maps, C (long and thin kernels, good for thin structures) on
 middle, E on small ones, B and D to halve a map while the width grows. Form A: two fifths of a plain 3x3's
-FLOPs, but up to four times its time on a CPU.
+FLOPs, but 0.7 to 1.6 times its time on a CPU.
 Departs: padding="same" in B and D gives ceil(H/2) as every YOLO row must (the paper's "valid" is an option); at s = 2
 the forms A, C, E stride in each branch's last layer.
 """

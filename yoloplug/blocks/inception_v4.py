@@ -9,7 +9,7 @@ Mathematics: y = cat of branches, each a chain of convolutions with BatchNorm an
   reductionB  1x1 192, 3x3/2 192 | 1x1, 1x7 256, 7x1 320, 3x3/2 320 | maxpool/2                         c2 = 512 + c1
 Other c2 keep the proportions, rounded down; the (first) widest branch takes the rest. Cost formulas are form A's.
 Use it when InceptionV3's forms are too irregular: A on large, B on middle, C on small maps, the reductions to halve a
-map while the width grows. Form A: a quarter of a plain 3x3's FLOPs, but twice its time on a CPU.
+map while the width grows. Form A: a quarter of a plain 3x3's FLOPs, but 0.6 to 1.4 times its time on a CPU.
 Departs: padding="same" in the reductions gives ceil(H/2) as every YOLO row must (the paper's "valid" is an option); at
 s = 2 the forms A, B, C stride in each branch's last layer; order of 1x7 and 7x1 as in the released weights.
 """

@@ -5,8 +5,8 @@ State as the authors' `involution`.
 Mathematics: y_c(p) = Σ_t K_g(c),t(p) x_c(ps + t) over the k x k taps t; K(p) = W₁ ReLU(BN(W₀ x(p))), x averaged over
 s x s windows before W₀; g(c) = c // group_channels. The k² c P products of the sum are element-wise: not in `macs`.
 Use it when a wide window must adapt to the place and parameters are scarce: k=7 has an eighth of a 3x3 Conv's at 64
-channels. It trades them for memory traffic: on a CPU k=7 takes about a 3x3 Conv's time with yoloplug's C kernels, 3 to
-5 times it without; on a GPU it runs k² small kernels.
+channels. It trades them for memory traffic: on a CPU k=7 takes about a 3x3 Conv's time with yoloplug's C kernels (twice
+it in channels_last), 3 to 5 times it without; on a GPU it runs k² small kernels.
 Departs: group_channels is an option (there: 16); at stride 2 odd sizes work, the last window averages what it has.
 """
 

@@ -4,7 +4,7 @@ Paper: Lin, Chen, Yan 2014 (Network in Network), https://arxiv.org/abs/1312.4400
 Mathematics: y[o, p] = sum_i W[o, i]·x[i, p] + b[o] at every pixel p; a BatchNorm behind it folds into it by W' =
 W·gamma/sqrt(var + eps), b' = (b - mean)·gamma/sqrt(var + eps) + beta.
 Use it when channels are to be mixed or their number changed and no neighbourhood is needed: 1/9 of the MACs of a 3x3
-Conv, a third to a half of its training time on a CPU. Alone it cannot see shapes; stride 2 ignores three pixels of
+Conv, a seventh to a quarter of its training time on a CPU. Alone it cannot see shapes; stride 2 ignores three pixels of
 four.
 """
 

@@ -4,7 +4,7 @@ Paper: Liu et al. 2020 (SCNet), CVPR, https://mmcheng.net/mftp/Papers/20cvprSCNe
 Mathematics: y = K4( K3(x) * sigmoid(x + up(K2(avgpool_r(x)))) ), each K a convolution with BatchNorm, up by nearest
 neighbour to the size of x, * element by element.
 Use it when context should decide where a convolution answers, at bounded cost: K2 runs on 1/r^2 of the pixels, so the
-whole has the FLOPs of about two plain convolutions, three times the parameters, and 2.3 to 2.6 times the time on a CPU.
+whole has the FLOPs of about two plain convolutions, three times the parameters, and 2.3 times the time on a CPU.
 Departs: c2 may differ from c1 (K2 and K3 keep c1, K4 changes it); a map smaller than r has one cell, the mean of the
 pixels there are (the reference fails). Not SCConv, which is another paper of the same name.
 """
