@@ -44,3 +44,12 @@ def test_a_fold_that_would_change_the_output_is_not_made() -> None:
     model = with_random_statistics(Shared())
     folded, count = fold_batch_norm(model, torch.rand(1, 3, 8, 8))
     assert count == 0 and norms(folded) == 1
+
+
+def test_folds_beside_one_that_is_not_made_are_counted() -> None:
+    parts = [nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)]
+    model = with_random_statistics(nn.Sequential(*parts, Shared()))
+    image = torch.rand(1, 3, 8, 8)
+    folded, count = fold_batch_norm(model, image)
+    assert count == 2 and norms(folded) == 1
+    torch.testing.assert_close(folded(image), model(image), rtol=1e-3, atol=1e-3)

@@ -63,6 +63,7 @@ def test_classification() -> None:
         ("background", (1, (150.0, 0.0, 20.0, 20.0), 0.9)),
         ("both", (1, (100.0, 100.0, 40.0, 12.0), 0.9)),  # IoU 0.3 with an object of the other class
         ("duplicate", (1, (0.0, 0.0, 40.0, 39.0), 0.8)),
+        ("localisation", (1, (0.0, 0.0, 40.0, 20.0), 0.8)),  # IoU 0.5 itself is still off its place
     ],
 )
 def test_kinds_that_can_only_be_removed(kind: str, false_alarm: Any) -> None:
@@ -70,7 +71,9 @@ def test_kinds_that_can_only_be_removed(kind: str, false_alarm: Any) -> None:
     objects = truth((1, A), (1, (50.0, 50.0, 40.0, 40.0)), (2, FAR))
     right = [(1, A, 0.85), (1, (50.0, 50.0, 40.0, 40.0), 0.7), B_RIGHT]
     costs = error_types(objects, found(false_alarm, *right))
-    class_a = (51 + 50 * 2 / 3) / 101 if kind == "duplicate" else 2 / 3  # the envelope lifts the first 1/2 to 2/3
+    class_a = (
+        (51 + 50 * 2 / 3) / 101 if kind in ("duplicate", "localisation") else 2 / 3
+    )  # the envelope lifts the first 1/2 to 2/3
     assert costs["AP50"] == pytest.approx((class_a + 1) / 2)
     expected = {kind: 1 - (class_a + 1) / 2}
     assert {k: costs[k] for k in ERROR_TYPES} == pytest.approx({**dict.fromkeys(ERROR_TYPES, 0.0), **expected})

@@ -106,6 +106,15 @@ def test_errors_are_means_over_seeds(tmp_path: Path, make_row: Any) -> None:
     assert (table.rows[1][-1].value, table.rows[1][-1].small) == ("0.250", "+0.050")
 
 
+def test_an_error_that_the_baseline_never_makes_is_zero_there(tmp_path: Path, make_row: Any) -> None:
+    make_row(tmp_path, "base", changes={"errors": {"AP50": 0.5, "missed": 0.1}})
+    make_row(tmp_path, "plug_in", changes={"errors": {"AP50": 0.5, "both": 0.05, "missed": 0.1}})
+    table = error_table(comparison(tmp_path))
+    assert table is not None
+    both = table.columns.index("Both")
+    assert [(row[both].value, row[both].small) for row in table.rows] == [("0.000", ""), ("0.050", "+0.050")]
+
+
 def test_rows_without_errors_have_no_table(tmp_path: Path, make_row: Any) -> None:
     make_row(tmp_path, "base", AP=0.4, changes={"errors": {}})
     assert error_table(comparison(tmp_path)) is None and errors(comparison(tmp_path), {}) is None

@@ -20,6 +20,7 @@ from experiments.report.forms.document import document
 from experiments.report.forms.render import html, latex, markdown
 from experiments.report.forms.table_csv import csv_table
 from experiments.report.rows import read_run
+from experiments.report.tables.overall import overall
 from experiments.report.tables.quality import per_class
 from experiments.report.tables.sentences import sentences, verdict_in_one
 from experiments.report.tables.verdicts import control_table, verdict_table
@@ -238,6 +239,9 @@ def test_two_data_sets_have_one_answer_beside_those_of_each(tmp_path: Path, make
     ((model, change, better),) = table.rows
     assert (model.value, model.small, better.value) == ("finder", "2 data sets", "1.000")
     assert change.value.startswith("+") and change.value.endswith(" %") and change.small.startswith("[+")
+    expected = overall(compare(runs))["finder"].change
+    digits = len(change.value.removesuffix(" %").partition(".")[2])
+    assert change.value == f"{100 * expected:+.{digits}f} %"
     assert "over first, second" in table.notes[0]
     assert "# Over all data sets" in markdown(content) and "made-detect over all data sets" in html(content)
     assert r"\caption{Over all data sets. made-detect over all data sets.}" in latex(content)

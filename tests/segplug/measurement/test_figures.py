@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.integrate import quad
+from scipy.ndimage import gaussian_filter1d
 
 from segplug.measurement import MaskMeasurement, measure_mask
 from segplug.measurement.accuracy.drawn import arc_crack, jagged_crack, sine_crack, straight_crack
@@ -141,3 +142,22 @@ def test_a_line_is_drawn_out_by_a_width_at_most() -> None:
     assert 11 - RAY_STEP_PX <= _edge(mask, tip, along, distance)[1] - 20 <= 11 + RAY_STEP_PX
     mask[:, 26:] = False
     assert _edge(mask, tip, along, distance) == pytest.approx([30, 25.5], abs=RAY_STEP_PX)
+
+
+@pytest.mark.parametrize("across", [2, 3, 5])
+def test_a_piece_that_is_all_ends_is_widest_in_its_middle(across: int) -> None:
+    mask = np.zeros((40, 60), dtype=bool)
+    mask[10 : 10 + across, 20:24] = True
+    widest = measure_mask(mask, min_length_px=0).widest
+    assert widest is not None
+    assert widest.max_width_at_px == pytest.approx((21.5, 9.5 + across / 2), abs=0.75)
+
+
+def test_the_line_of_a_wide_rough_crack_does_not_follow_its_edges() -> None:
+    """40 px wide, 400 long, each edge rough by 4 px: the line is smoothed the more the wider the crack is."""
+    rng = np.random.default_rng(0)
+    upper, lower = (gaussian_filter1d(rng.normal(size=400), 6) for _ in range(2))
+    mask = np.zeros((120, 400), dtype=bool)
+    for column, (up, down) in enumerate(zip(4 * upper / upper.std(), 4 * lower / lower.std(), strict=True)):
+        mask[round(40 + up) : round(80 + down), column] = True
+    assert measure_mask(mask).length_px == pytest.approx(400, abs=5)

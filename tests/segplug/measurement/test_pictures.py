@@ -38,6 +38,9 @@ def test_picture_marks_every_crack() -> None:
     assert pink.any() and not (abs(plain.astype(int) - (255, 60, 200)).max(axis=2) < 20)[: 5 * mask.shape[0]].any()
     outlined = (abs(plain.astype(int) - rgb(OUTLINE)).max(axis=2) < 20)[: 5 * mask.shape[0]]
     assert outlined.sum() > 2 * 5 * mask.any(axis=0).sum()  # along both sides
+    red, _, blue = np.moveaxis(marked[: 5 * mask.shape[0]].astype(int), 2, 0)
+    along = blue - red > 60  # as in the line's colour, which softens at its sides
+    assert along.any(axis=0).sum() > 0.9 * 5 * mask.any(axis=0).sum()  # the centre line, from end to end
     with pytest.raises(ValueError, match="background must be"):
         draw_measurement(np.zeros((3, 3, 3), np.uint8), mask, measure_mask(mask))
 
