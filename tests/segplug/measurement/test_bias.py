@@ -57,7 +57,7 @@ def test_the_report_prints_the_bias_and_only_digits_that_it_leaves_certain(tmp_p
 
 def test_files_without_bias_are_named(tmp_path: Path) -> None:
     for changed, message in (
-        ({"sizes": {"images": 0}}, r"json: no image there has cracks both labelled and predicted"),
+        ({"sizes": {"images": 0}}, r"^[^(]*json: no image there has cracks both labelled and predicted"),
         ({"sizes": None}, "not what `segplug eval --out` of this version writes"),
         ({"sizes": {"images": 3}}, "mean_width_px"),
     ):
