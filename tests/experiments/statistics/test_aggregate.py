@@ -41,3 +41,10 @@ def test_a_true_gain_is_found_and_no_gain_is_not() -> None:
     assert better.change_ends[0] > 0.05 and better.improvement_ends[0] > 0.9
     none = aggregate([drawn(0.0) for _ in range(4)])
     assert none.change_ends[0] < 0 < none.change_ends[1] and none.improvement_ends[0] < 0.5 < none.improvement_ends[1]
+
+
+def test_ends_are_those_of_the_middle_95_of_100_samples() -> None:
+    """Each sample changes all runs alike, by 0 to 100 %."""
+    one, changed = np.ones(3), 1 + np.linspace(0, 1, 1001)[:, None] * np.ones(3)
+    found = aggregate([Runs(one, one, changed, np.ones((1001, 3)))] * 2)
+    assert found.change_ends == pytest.approx((0.025, 0.975)) and found.change == 0

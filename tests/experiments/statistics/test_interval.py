@@ -117,3 +117,8 @@ def test_coverage(name: str) -> None:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_coverage_everywhere(name: str) -> None:
     assert 0.93 <= line(name)["ours"] <= 0.97
+
+
+def test_equal_values_of_all_seeds_and_images_have_an_interval_of_no_width() -> None:
+    found = interval(np.full(3, 0.5), np.full((50, 3), 0.5), 10)
+    assert found == Interval(0.5, 0.5, 0.5, 2.0, 0.0, 2.0)

@@ -68,3 +68,7 @@ def test_trying_a_row_draws_no_random_numbers() -> None:
 def test_repeats_that_change_nothing_are_a_sequence() -> None:
     rows = build(2, -1, 6, "gnConv", [128, 3, 1]).model[2]
     assert [type(m).__name__ for m in rows] == ["gnConv", "gnConv"]
+
+
+def test_rows_that_keep_width_and_size_may_repeat_with_options_by_position() -> None:
+    assert len(build(2, -1, 6, "CondConv", [128, 3, 1, 4]).model[2]) == 2
