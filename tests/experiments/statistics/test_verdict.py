@@ -147,3 +147,10 @@ def test_a_verdict_says_what_it_rests_on(low: float, high: float, word: str) -> 
 def test_a_diverged_model_has_no_numbers() -> None:
     found = verdicts(Given(), [("model", "base")], "AP", {"model"})["model", "base"]
     assert found == Verdict("diverged (NaN)", "") and not found.resolved
+
+
+@pytest.mark.parametrize(("apart", "word"), [(0.5, "better"), (0.1, "better"), (0.0, "equivalent")])
+def test_a_difference_without_any_error(apart: float, word: str) -> None:
+    """Networks that answer alike in every seed and image."""
+    exact = Interval(apart, apart, apart, 2.0, 0.0, 2.0)
+    assert verdicts(Given(model=exact), [("model", "base")], "AP", margin=0.3)["model", "base"].word == word
