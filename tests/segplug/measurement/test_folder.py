@@ -193,7 +193,10 @@ def test_a_camera_beyond_all_cameras(found: Path, tmp_path: Path) -> None:
 
 def test_single_mask_and_photo_in_pixels(found: Path, tmp_path: Path) -> None:
     mask, photo = found / "masks" / "wall <1>.png", tmp_path / "photos" / "wall 2.jpg"
-    assert measure(mask, "--images", photo, "--px-only", "--out", tmp_path / "report") == 0
+    limits = ["--min-length-px", 7, "--join-px", 3]
+    assert measure(mask, "--images", photo, "--px-only", *limits, "--out", tmp_path / "report") == 0
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Pieces shorter than 7 px" in page and "at most 3 px" in page
     (crack,) = rows(tmp_path / "report" / "measurements.csv")
     assert crack["length_mm"] == crack["mean_width_mm"] == "" and float(crack["length_px"]) > 100
 

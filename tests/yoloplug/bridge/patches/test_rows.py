@@ -72,3 +72,15 @@ def test_repeats_that_change_nothing_are_a_sequence() -> None:
 
 def test_rows_that_keep_width_and_size_may_repeat_with_options_by_position() -> None:
     assert len(build(2, -1, 6, "CondConv", [128, 3, 1, 4]).model[2]) == 2
+
+
+def test_rows_of_ours_ask_for_the_head_of_yolo11_as_stock_c3k2_does() -> None:
+    for name, legacy in (("yolo11n.yaml", False), ("yolov8n.yaml", True)):
+        ours = yaml_model_load(name)
+        for part in ("backbone", "head"):
+            ours[part] = [
+                [f, n, f"{m}_gnConv" if m in ("C3k2", "C2f") else m, args] for f, n, m, args in map(list, ours[part])
+            ]
+        head = DetectionModel(ours, verbose=False).model[-1]
+        if hasattr(head, "legacy"):
+            assert head.legacy is legacy is DetectionModel(name, verbose=False).model[-1].legacy
