@@ -6,6 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -44,9 +45,16 @@ def test_folder_with_photos(found: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert picture.shape[1] == 960 and picture.shape[0] > 720
 
 
+def stored_images(out: Path) -> list[dict[str, Any]]:
+    stored = json.loads((out / "measurements.json").read_text(encoding="utf-8"))
+    return list(stored["images"])
+
+
 def test_report_is_one_sound_page(found: Path, tmp_path: Path) -> None:
     assert measure(found, "--mm-per-px", 0.4, "--out", tmp_path / "report") == 0
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    counts = re.findall(r'href="#image-\d"[^\n]*?</th><td>(\w+)</td>', page, re.DOTALL)
+    assert counts == [str(len(image["cracks"])) for image in stored_images(tmp_path / "report")]
     tags: list[str] = []
 
     class Reader(HTMLParser):

@@ -35,6 +35,8 @@ def test_picture_marks_every_crack() -> None:
     marked = draw_measurement(mask_background(mask), mask, measure_mask(mask, mm_per_px=0.5))
     assert plain.shape == marked.shape and plain.shape[1] == mask.shape[1] * 5
     pink = (abs(marked.astype(int) - (255, 60, 200)).max(axis=2) < 20)[: 5 * mask.shape[0]]
+    rows = np.nonzero(pink.any(axis=1))[0]
+    assert 2 * 0.75 * 4 * 5 - 4 < np.ptp(rows) < 2 * 0.75 * 4 * 5 + 8  # a ring half as wide again as the crack
     assert pink.any() and not (abs(plain.astype(int) - (255, 60, 200)).max(axis=2) < 20)[: 5 * mask.shape[0]].any()
     outlined = (abs(plain.astype(int) - rgb(OUTLINE)).max(axis=2) < 20)[: 5 * mask.shape[0]]
     assert outlined.sum() > 2 * 5 * mask.any(axis=0).sum()  # along both sides

@@ -95,8 +95,15 @@ def test_the_photo_lies_under_the_input_as_the_predictor_laid_it():
 
 def test_offsets_are_drawn_where_they_are_asked_for(checkpoint, image, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(Album, "add_view", lambda self, view, kinds, name, title, places: seen.append(places))
+
+    def add_view(album, view, kinds, name, title, places):
+        seen.append(places)
+        assert album.scene.findings is look.inside.findings and album.scene.covers == look.inside.covers
+        assert len(album.scene.outlines) == len(look.inside.outlines) > 0
+
+    monkeypatch.setattr(Album, "add_view", add_view)
     look = Inspection(checkpoint, image, imgsz=64)
+    look.inside.findings = np.zeros((2, 2))  # as of a network that colours pixels
     look.draw(tmp_path, [4], "offset", places=[(10, 20)])
     look.draw(tmp_path, [4], "offset")
     assert seen[0] == [(10, 20)] and len(seen[1]) > 0 and seen[1] != seen[0]
