@@ -169,10 +169,12 @@ def test_what_a_checkpoint_may_name() -> None:
     from ultralytics.utils import IterableSimpleNamespace, loss
 
     from yoloplug.bridge.checkpoints.safe_load import _allowed
+    from yoloplug.preserve.beside import Beside
 
     assert _allowed("ultralytics.utils.IterableSimpleNamespace") is IterableSimpleNamespace
     assert _allowed("ultralytics.utils.loss.v8DetectionLoss") is loss.v8DetectionLoss
     assert _allowed("torch.nn.modules.conv.Conv2d") is nn.Conv2d
+    assert _allowed("yoloplug.preserve.beside.Beside") is Beside
     for name in ("ultralytics.utils.loss.torch", "ultralytics.utils.SETTINGS", "torch.load", "posix.system"):
         assert _allowed(name) is None, name
 

@@ -1,5 +1,6 @@
 """`yoloplug look` on small checkpoints: files, values in image pixels, Ultralytics' own heat map, errors."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -103,7 +104,7 @@ def test_offsets_are_drawn_where_they_are_asked_for(checkpoint, image, tmp_path,
 
     monkeypatch.setattr(Album, "add_view", add_view)
     look = Inspection(checkpoint, image, imgsz=64)
-    look.inside.findings = np.zeros((2, 2))  # as of a network that colours pixels
+    look.inside = replace(look.inside, findings=np.zeros((2, 2)))  # as of a network that colours pixels
     look.draw(tmp_path, [4], "offset", places=[(10, 20)])
     look.draw(tmp_path, [4], "offset")
     assert seen[0] == [(10, 20)] and len(seen[1]) > 0 and seen[1] != seen[0]
