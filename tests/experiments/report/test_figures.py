@@ -200,3 +200,11 @@ def test_labels_are_inside_the_figure(tmp_path: Path, make_row: Any) -> None:
     assert pixels.min() < 128
     for edge in (pixels[:2], pixels[-2:], pixels[:, :2], pixels[:, -2:]):
         assert edge.min() > 250
+
+
+def test_two_models_share_the_band_of_a_metric(tmp_path: Path, make_row: Any) -> None:
+    for label, found in (("base", 0.4), ("a", 0.5), ("b", 0.3)):
+        make_row(tmp_path, label, AP=found, AP50=found)
+    shown = dots(metrics(comparison(tmp_path), {}))
+    assert shown["a"] == [(pytest.approx(0.1), pytest.approx(k - 0.2)) for k in range(2)]
+    assert shown["b"] == [(pytest.approx(-0.1), pytest.approx(k + 0.2)) for k in range(2)]
