@@ -208,3 +208,12 @@ def test_two_models_share_the_band_of_a_metric(tmp_path: Path, make_row: Any) ->
     shown = dots(metrics(comparison(tmp_path), {}))
     assert shown["a"] == [(pytest.approx(0.1), pytest.approx(k - 0.2)) for k in range(2)]
     assert shown["b"] == [(pytest.approx(-0.1), pytest.approx(k + 0.2)) for k in range(2)]
+
+
+def test_a_difference_of_a_thousandth_does_not_fill_the_plot(tmp_path: Path, make_row: Any) -> None:
+    """A tenth of the value is the least height; the legend has a line for each model."""
+    make_row(tmp_path, "base", AP=0.4)
+    make_row(tmp_path, "plug_in", AP=0.4)
+    figure = latency(comparison(tmp_path), {})
+    assert figure is not None and figure.axes[0].get_ylim() == pytest.approx((0.3752, 0.4248))  # and its margins
+    assert figure.legends[0]._ncols == 1

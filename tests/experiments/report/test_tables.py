@@ -68,6 +68,15 @@ def test_memory_is_the_highest_of_the_seeds(tmp_path: Path, make_row: Any) -> No
     assert [row[0].small for row in table.rows] == ["baseline", ""]
 
 
+def test_a_difference_is_shown_where_it_cannot_be_judged(tmp_path: Path, make_row: Any) -> None:
+    make_row(tmp_path, "base", AP=0.4)
+    make_row(tmp_path, "plug_in", AP=0.43)
+    (comparison,) = compare([read_run(tmp_path)])
+    assert [entry.value for entry in verdict_table(comparison).rows[1][3:]] == [
+        "+0.030", "-", "-", "-", "insufficient evidence",
+    ]  # fmt: skip
+
+
 def test_where_rows_come_from(tmp_path: Path, make_row: Any) -> None:
     make_row(tmp_path, "base", AP=0.4)
     (comparison,) = compare([read_run(tmp_path)])
