@@ -5,7 +5,7 @@ Mathematics: y(p) = Σ_t w_t x(p s + t d + Δ_t(p)) over the k x k taps t, bilin
 for each tap) are another k x k convolution of x, which starts at zero.
 Use it when objects vary in scale, pose or bend, in the deeper stages. Counted work is little above a plain Conv's, time
 is not: sampling reads memory out of order. In training on a CPU 2.4 times a 3x3 Conv's at 64 channels with yoloplug's C
-kernels; on your machine: python -m experiments.speed.deformable.
+kernels; on your machine: python -m experiments.speed.kernels.
 """
 
 from torch import Tensor

@@ -4,7 +4,7 @@ Paper: Zhu et al. 2019, https://arxiv.org/abs/1811.11168, section 3.2. State as 
 Mathematics: y(p) = Σ_t w_t m_t(p) x(p s + t d + Δ_t(p)) over the k x k taps t, bilinear, 0 outside the map; offsets Δ
 and masks m = sigmoid(.) are another k x k convolution of x, which starts at zero (m = 1/2).
 Use it when DCNv1 would do: masks let it ignore what it must not see, for half as many predicted maps again and a few
-percent of time. Measured on your machine by python -m experiments.speed.deformable.
+percent of time. Measured on your machine by python -m experiments.speed.kernels.
 Departs: bias defaults to False, because a BatchNorm follows in the hosts (mmcv: True).
 """
 

@@ -5,7 +5,7 @@ Mathematics: v = W_v x; y_g(p) = Σ_t m_gt(p) v_g(p + s(t + Δ_gt(p))) over the 
 outside the map; Δ = W_Δ f, m = softmax_t(W_m f), f = GELU(LN(depthwise Conv(x))), s = offset_scale; output W_o y.
 Use it when shapes vary and parameters are few: less than half of a 3x3 Conv's. Softmax keeps it an average; DCNv4 drops
 that and the depthwise predictor, and is faster. In training on a CPU it takes about twice a 3x3 Conv's time at 64
-channels with yoloplug's C kernels; on your machine: python -m experiments.speed.deformable.
+channels with yoloplug's C kernels; on your machine: python -m experiments.speed.kernels.
 Departs: channels first in and out (the reference: last); any H, W in an exported file (there: fixed at export);
 positions in float64 for float64 input (there: always float32).
 """

@@ -5,7 +5,7 @@ Mathematics: v = W_v x; y_g(p) = Σ_t m_gt(p) v_g(p + s(t + Δ_gt(p))) over the 
 the map; (Δ, m) = W x + b (x first through a depthwise Conv with dw_k), no softmax on m; output W_o y.
 Use it when shapes vary more than a fixed window allows, at half the parameters of a 3x3 Conv. On a CPU training
 takes 1.6 times a 3x3 Conv's time at 64 channels with yoloplug's C kernels; elsewhere it is grid sampling, which holds
-k² times the map. On your machine: python -m experiments.speed.deformable.
+k² times the map. On your machine: python -m experiments.speed.kernels.
 Departs: channels first in and out (there: (N, HW, C)); any width per group (there: multiples of 16, for its kernel).
 The tap weights' bias starts at 1 / taps, so that training starts as the window's mean; the authors start at 0, where
 the output is 0 and value_proj gets no gradient in the first step.
