@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
-
 import pytest
 import torch
 import torchvision
@@ -145,22 +143,6 @@ def test_offset_groups_move_their_channels_only():
         torch.testing.assert_close(module(x), before)
         module.conv_offset.bias[:18] = 0.5
         assert not torch.allclose(module(x), before)
-
-
-def test_benchmark_prints_a_row_for_each_block(capsys):
-    threads = torch.get_num_threads()
-    script = runpy.run_module("experiments.speed.deformable")
-    made = script["rows"](64)
-    x = torch.randn(1, 64, 6, 7)
-    made[1][1].load_state_dict(made[3][1].state_dict())
-    torch.testing.assert_close(made[1][1](x), made[3][1](x), msg="both rows called DCNv2 compute the same")
-    script["main"](["--channels", "8", "--size", "6", "--rounds", "1", "--batch", "1", "--threads", str(threads)])
-    printed = capsys.readouterr().out
-    assert all(f"| {name} |" in printed for name in ("Conv 3x3", "torchvision (DCNv2)", "DCNv1", "DCNv4"))
-    for wrong in (["--rounds", "0"], ["--channels", "6"]):
-        with pytest.raises(SystemExit):
-            script["main"](wrong)
-        assert "at least 1, and --channels a multiple of 4" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("block", [DCNv1, DCNv2])
