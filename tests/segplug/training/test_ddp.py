@@ -41,6 +41,7 @@ def test_training_shares_are_disjoint_and_change_with_the_epoch() -> None:
 STOP_IN_EPOCH_2 = """
 import json, sys
 import lightning as L
+from segplug.training.config import TrainConfig
 from segplug.training.run import train
 
 class Stop(L.Callback):
