@@ -113,11 +113,10 @@ def load(path: Path | str, device: str = "auto") -> Predictor:
 
 def load_checkpoint(path: Path | str, device: str = "auto") -> tuple[Predictor, nn.Module, dict[str, Any]]:
     """(predictor, the network it calls, what the file says beside its weights) of a checkpoint. Raises SegplugError."""
-    path = model_file(path)
     from segplug.inference.checkpoint import load_model
     from segplug.inference.probability import crack_probability, fast_layout, pick_device
 
-    place = pick_device(device)
+    path, place = model_file(path), pick_device(device)
     loaded, about = load_model(path)
     network = fast_layout(loaded.to(place), place)
     threshold, scales = about.get("threshold", DEFAULT_THRESHOLD), tuple(about.get("scales", (1,)))
