@@ -25,6 +25,7 @@ from platformdirs import user_cache_path
 from yoloplug.native import library, use
 from yoloplug.native.build import cached
 
+Recorded = Callable[[str, str], None]
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
@@ -32,9 +33,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-recorded",
         action="store_true",
-        help="rewrite what tests record: output numbers and class paths of the blocks",
+        help="rewrite what tests record: output numbers and class paths of the blocks, a whole report",
     )
     parser.addoption("--measurements", metavar="FILE", help="add what was compared, one JSON object a line, to FILE")
+
+
+@pytest.fixture
+def recorded(request: pytest.FixtureRequest) -> Recorded:
+    """recorded(name, text): the text is that of recorded/name beside the test."""
+
+    def check(name: str, text: str) -> None:
+        path = request.path.parent / "recorded" / name
+        if request.config.getoption("--update-recorded"):
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8")
+
+    return check
 
 
 @pytest.fixture(autouse=True)
