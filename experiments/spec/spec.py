@@ -1,6 +1,7 @@
 """What is compared: models x datasets x seeds under one budget."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -17,8 +18,9 @@ _MOST_LETTERS = 80  # of a name that becomes part of a file's
 
 @dataclass(frozen=True)
 class Model(Settings):
-    """A YOLO YAML (detect, segment), or an architecture with the encoder that it needs (segment).
+    """A YOLO YAML (detect, segment), or an architecture with the encoder and the `options` that it needs (segment).
 
+    `name`: what tables and folders call it; with `options` there must be one.
     `matched_to`: another model of the spec, to whose parameters, FLOPs or latency (`by`) this YAML's widths are scaled.
     `imgsz`: px, network input of a YOLO YAML among segmentation models, in place of the budget's.
     `init`: checkpoint below --data-root whose weights a YOLO YAML starts from; `preserve`: so that it computes at first
@@ -37,6 +39,8 @@ class Model(Settings):
     init: str | None = None
     preserve: bool = False
     fresh_as: str | None = None
+    options: Mapping[str, Any] | None = None
+    name: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,9 +54,15 @@ class Model(Settings):
             raise SettingError(f"goes with init: {{model: a.yaml, init: yolov8n.pt, {key}: …}}", (key,))
         if self.fresh_as is not None and (self.preserve or self.matched_to is not None):
             raise SettingError("is a control of its own; leave preserve and matched_to out", ("fresh_as",))
+        if self.name is not None:
+            _check_name(self.name, ("name",))
         if self.kind != "yaml":
             for key in changed(self, {"init", "imgsz", "matched_to"}):
                 raise SettingError(f"is for YOLO models; {self.model} is none", (key,))
+        elif self.options is not None:
+            raise SettingError(f"is for architectures; what {self.model} is made of stands in it", ("options",))
+        if self.options is not None and self.name is None:
+            raise SettingError("goes with options, so that tables tell the models apart: name: sigmoid-gate", ("name",))
 
     @property
     def kind(self) -> Literal["yaml", "architecture"]:
@@ -62,6 +72,8 @@ class Model(Settings):
     @property
     def label(self) -> str:
         """Short name for tables and folders: `yolov8n-C2f_gnConv`, `unet-resnet18`, `yolov8n-as-C2f_gnConv-params`."""
+        if self.name is not None:
+            return self.name
         stem, match = _stem(self.model), None
         if self.matched_to:
             match = f"as-{_stem(self.matched_to).removeprefix(f'{stem}-')}-{self.by}"

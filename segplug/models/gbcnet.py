@@ -22,7 +22,7 @@ class GBCNet(AnySize):
 
     encoder_name: smp encoder or "tu-" + timm name; encoder_depth 3 to 5 (deepest stride 8 to 32).
     decoder_channels: widths at strides 32, 16, 8, 4; a shallower encoder uses the last ones.
-    block: any name of yoloplug's catalogue in GBC's place, with block_options; `blocks` of them at each stride.
+    block: any name of yoloplug's catalogue, or "Conv", in GBC's place, with block_options; `blocks` at each stride.
     gate: "product" is the paper's GBC, "sigmoid" bounds its second branch. zero_init: every GBC starts as identity.
     upsample: "bilinear", or "dysample" (learned positions, as in SCSegamba's head).
     deep_supervision: in training, forward returns (logits, and those of the maps at strides 4, 8 …), all at full size,

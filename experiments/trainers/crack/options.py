@@ -41,6 +41,7 @@ def train_config(cell: Cell) -> TrainConfig:
     """segplug's settings for the cell."""
     budget, model = cell.spec.budget, cell.model
     precision: dict[str, Any] = {"precision": budget.precision} if budget.precision else {}
+    options = {**cell.spec.train.get("options", {}), **(model.options or {})}
     return TrainConfig(
         **asdict(cell.data.opened.source),
         model=model.model,
@@ -54,6 +55,7 @@ def train_config(cell: Cell) -> TrainConfig:
         workers=budget.workers,
         device=torch_device(budget.device),
         resume=True,
+        options=options,
         **precision,
-        **{name: value for name, value in cell.spec.train.items() if name not in SOURCE},
+        **{name: value for name, value in cell.spec.train.items() if name not in {*SOURCE, "options"}},
     )

@@ -44,7 +44,7 @@ def check_model(model: Model) -> None:
     """Build the network once without pretrained weights."""
     if encoder_for(model.model, model.encoder, model.encoder_weights) and not model.encoder:
         raise SpecError(f"{model.model!r} needs an encoder: {{model: {model.model}, encoder: resnet18}}")
-    create_model(model.model, model.encoder, None)
+    create_model(model.model, model.encoder, None, **(model.options or {}))
 
 
 def check_cell(cell: Cell) -> None:

@@ -57,6 +57,11 @@ SEGMENT = {
         ({"train": "optimizer: Foo"}, 11, ["train.optimizer", "'Foo'", "AdamW", "SGD", "auto"]),
         (SEGMENT | {"second": "{model: gbcnt, encoder: resnet18}"}, 5, ["gbcnet"]),
         (SEGMENT | {"second": "{model: unet, encoder: resnet81}"}, 5, ["resnet18"]),
+        (
+            SEGMENT | {"second": "{model: gbcnet, encoder: resnet18, options: {gait: sigmoid}, name: a}"},
+            5,
+            ["gait", "gate"],
+        ),
         (SEGMENT | {"second": "{model: unet, matched_to: unet, by: params}"}, 5, ["is for YOLO models; unet is none"]),
         (SEGMENT | {"train": "lr: fast"}, 11, ["lr", "fast"]),
         (SEGMENT | {"train": "tensorboard: true"}, 11, ["set by the runner", "loggers"]),

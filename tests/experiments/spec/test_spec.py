@@ -64,6 +64,18 @@ def test_segmentation_models_have_encoders_in_their_label(tmp_path: Path) -> Non
     ]
 
 
+def test_a_name_stands_for_the_options_of_an_architecture(tmp_path: Path) -> None:
+    models = (
+        "models: [{model: unet, encoder: resnet18}, "
+        "{model: gbcnet, encoder: resnet18, options: {gate: sigmoid}, name: sigmoid-gate}]"
+    )
+    text = GOOD.replace("task: detect", "task: segment").replace(GOOD.splitlines()[3], models)
+    stock, named = read_spec(write(tmp_path, text)).spec.models
+    assert named.label == "sigmoid-gate"
+    assert named.options == {"gate": "sigmoid"}
+    assert stock.options is None
+
+
 def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
     spec = read_spec(write(tmp_path, GOOD + "protocol: {conf: 1e-3}\n")).spec
     assert spec.protocol.conf == 0.001
@@ -95,6 +107,9 @@ def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
         ("seeds: [0, 1]", "seeds: []", 6, ["seeds", "at least one item"]),
         ("[yolov8n.yaml, ", "[yolov8n-C2f_gnConv.yaml, ", 4, ["yolov8n-C2f_gnConv more than once"]),
         ("[yolov8n.yaml, ", "[{model: unet, encodr: resnet18}, ", 4, ["models.0.encodr", "did you mean encoder"]),
+        ("[yolov8n.yaml, ", "[{model: unet, options: {a: 1}}, ", 4, ["models.0.name", "goes with options"]),
+        ("[yolov8n.yaml, ", "[{model: unet, name: a b}, ", 4, ["models.0.name", "'a b' is no name", "letters"]),
+        ("[yolov8n.yaml, ", "[{model: a.yaml, name: b, options: {}}, ", 4, ["models.0.options", "for architectures"]),
         ("{bccd: data/bccd}", "data/bccd", 5, ["datasets", "must be names with values"]),
         ("name: cells", "name: my cells", 2, ["my cells", "letters"]),
         ("# header\n", "seeds: [3]\n", 6, ["seeds: is given twice"]),

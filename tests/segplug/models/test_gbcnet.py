@@ -125,7 +125,7 @@ def test_supervised_loss_halves_by_level_and_leaves_one_output_alone() -> None:
     assert supervised_loss(loss, maps[0], torch.ones(1)) == 7
 
 
-@pytest.mark.parametrize("name", sorted(BLOCKS))
+@pytest.mark.parametrize("name", ["Conv", *sorted(BLOCKS)])
 def test_every_block_of_the_catalogue_stands_in_the_decoder(name: str) -> None:
     torch.manual_seed(0)
     block = decoder_block(name, 64, {})
