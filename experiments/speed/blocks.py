@@ -1,8 +1,9 @@
 """Every block against its straightforward formulation and against a plain Conv: `python -m experiments.speed.blocks`.
 
 One process, one thread; block, formulation (experiments/speed/formulations) and a 3x3 Conv with BatchNorm and SiLU take
-turns, results are compared first. Times are CPU time of the process, so that other work on the machine counts little; a
-ratio is the median over the rounds. Memory is the most that a pass held at a time beyond weights and input. Writes
+turns, results are compared first; a formulation has torch's operations only, also in the block's layers that it calls.
+Times are CPU time of the process, so that other work on the machine counts little; a ratio is the median over the
+rounds. Memory is the most that a pass held at a time beyond weights and input. Writes
 experiments/results/speed/blocks.json and the tables of docs/speed.md.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import copy
 import math
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -56,7 +58,7 @@ def measure(name: str, runs: int) -> Iterator[dict[str, Any]]:
             other = copy.deepcopy(block)
             conv = nn.Sequential(nn.Conv2d(c, c, 3, padding=1, bias=False), nn.BatchNorm2d(c), nn.SiLU())
             x = torch.randn(4, c, size, size).to(memory_format=memory_format)
-            passes: dict[str, Pass] = {"block": block, "formulation": partial(FORMULATIONS[name], other)}
+            passes: dict[str, Pass] = {"block": block, "formulation": partial(_formulation, name, other)}
             passes["conv"] = conv.to(memory_format=memory_format)
             for mode in ("forward", "forward + backward"):
                 steps = {key: partial(step, run, x, mode) for key, run in passes.items()}
@@ -71,6 +73,11 @@ def measure(name: str, runs: int) -> Iterator[dict[str, Any]]:
                 yield row
 
 
+def _formulation(name: str, block: nn.Module, x: Tensor) -> Tensor:
+    y: Tensor = by_torch(partial(FORMULATIONS[name], block, x))
+    return y
+
+
 def step(run: Pass, x: Tensor, mode: str) -> Tensor:
     if mode == "forward":
         with torch.no_grad():
@@ -78,6 +85,19 @@ def step(run: Pass, x: Tensor, mode: str) -> Tensor:
     y = run(x.detach().requires_grad_())
     y.backward(torch.ones_like(y))
     return y.detach()
+
+
+def by_torch(call: Callable[[], Any]) -> Any:
+    """Without C kernels."""
+    before = os.environ.get("YOLOPLUG_NATIVE")
+    os.environ["YOLOPLUG_NATIVE"] = "0"
+    try:
+        return call()
+    finally:
+        if before is None:
+            del os.environ["YOLOPLUG_NATIVE"]
+        else:
+            os.environ["YOLOPLUG_NATIVE"] = before
 
 
 def close(name: str, value: Tensor, expected: Tensor) -> None:

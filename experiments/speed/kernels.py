@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
-from experiments.speed.blocks import build, step, take_turns
+from experiments.speed.blocks import build, by_torch, step, take_turns
 from experiments.speed.results import record
 from segplug.inference.memory import keep_freed_memory
 from segplug.models.scsegamba import SCSegamba
@@ -48,7 +47,7 @@ def measure(case: str, runs: int) -> Iterator[dict[str, Any]]:
     for mode, target in modes.items():
         steps: dict[str, Callable[[], object]] = {
             "kernels": partial(step, module, x, mode),
-            "torch": partial(_by_torch, partial(step, module, x, mode)),
+            "torch": partial(by_torch, partial(step, module, x, mode)),
         }
         _compare(case, module, x)
         module.train(case in OF_CONV or mode != "forward")
@@ -81,18 +80,6 @@ def _share_of_kernels(step: Callable[[], object]) -> float:
         return spent[0] / (time.process_time() - start)
 
 
-def _by_torch(call: Callable[[], object]) -> object:
-    before = os.environ.get("YOLOPLUG_NATIVE")
-    os.environ["YOLOPLUG_NATIVE"] = "0"
-    try:
-        return call()
-    finally:
-        if before is None:
-            del os.environ["YOLOPLUG_NATIVE"]
-        else:
-            os.environ["YOLOPLUG_NATIVE"] = before
-
-
 def _compare(case: str, module: nn.Module, x: Tensor) -> None:
     """Outputs and the input's gradients, at whose kinks (ReLU, whole pixels) roundings part: twice as far at most."""
 
@@ -104,7 +91,7 @@ def _compare(case: str, module: nn.Module, x: Tensor) -> None:
         return [y.detach(), given.grad]
 
     exact = results(copy.deepcopy(module).double(), x.double())  # where kernels do not apply
-    ours, theirs = results(), _by_torch(results)
+    ours, theirs = results(), by_torch(results)
     assert isinstance(theirs, list)
     for value, other, expected in zip(ours, theirs, exact, strict=True):
         far = 2 * (other - expected).norm() + 1e-6 * expected.norm()

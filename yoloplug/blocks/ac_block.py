@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import check_conv, finite
 from yoloplug.blocks.parts.folding.branches import folded, plain_conv
+from yoloplug.blocks.parts.norms.normalised import normalised
 from yoloplug.registry import register
 
 __all__ = ["ACBlock"]
@@ -68,9 +69,9 @@ class ACBlock(nn.Module):
             nn.init.constant_(bn.weight, gamma)
 
     def forward(self, x: Tensor) -> Tensor:
-        square = self.square_bn(self.square_conv(x))
-        vertical = self.ver_bn(self.ver_conv(self.ver_crop(x)))
-        horizontal = self.hor_bn(self.hor_conv(self.hor_crop(x)))
+        square = normalised(self.square_bn, self.square_conv(x))
+        vertical = normalised(self.ver_bn, self.ver_conv(self.ver_crop(x)))
+        horizontal = normalised(self.hor_bn, self.hor_conv(self.hor_crop(x)))
         return square + vertical + horizontal
 
     def to_conv(self) -> nn.Conv2d:

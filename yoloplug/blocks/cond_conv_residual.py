@@ -14,6 +14,7 @@ from yoloplug.blocks.parts.checks import finite
 from yoloplug.blocks.parts.experts.expert_conv import ExpertConv2d
 from yoloplug.blocks.parts.folding.batch_norm import fold_named
 from yoloplug.blocks.parts.memory_format import memory_format, traced
+from yoloplug.blocks.parts.norms.normalised import normalised
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
@@ -68,9 +69,9 @@ class CondConvResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         routing = self.routing_fn(x.mean((2, 3))).sigmoid()
         y = x if traced() else x.contiguous()  # in which images are groups; not there and back for each of the three
-        y = self.act(self.bn1(self.conv_pw(y, routing)))
-        y = self.act(self.bn2(self.conv_dw(y, routing)))
-        y = self.bn3(self.conv_pwl(y, routing)).contiguous(memory_format=memory_format(x))
+        y = normalised(self.bn1, self.conv_pw(y, routing), self.act)
+        y = normalised(self.bn2, self.conv_dw(y, routing), self.act)
+        y = normalised(self.bn3, self.conv_pwl(y, routing)).contiguous(memory_format=memory_format(x))
         return x + y if self.residual else y
 
     @staticmethod

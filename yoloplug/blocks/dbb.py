@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from yoloplug.blocks.parts.checks import check_conv
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine
 from yoloplug.blocks.parts.folding.branches import Kernel, conv_norm, folded, folded_pair, plain_conv
+from yoloplug.blocks.parts.norms.normalised import Chain, normalised
 from yoloplug.registry import register
 
 __all__ = ["DBB"]
@@ -56,7 +57,7 @@ class DBB(nn.Module):
         self.dbb_1x1 = conv_norm(c1, c2, 1, s, g) if g < c2 else None
         start: Layers = {"conv": nn.Conv2d(c1, c2, 1, groups=g, bias=False), "bn": _NormAndPad(c2, p)} if g < c2 else {}
         average: Layers = {"avg": nn.AvgPool2d(k, s, 0 if g < c2 else p), "avgbn": nn.BatchNorm2d(c2)}
-        self.dbb_avg = nn.Sequential(OrderedDict(start | average))
+        self.dbb_avg = Chain(OrderedDict(start | average))
         narrow: Layers = (
             {"idconv1": _IdentityConv(c1, g)}
             if inside == c1
@@ -64,7 +65,7 @@ class DBB(nn.Module):
         )
         wide = nn.Conv2d(inside, c2, k, s, groups=g, bias=False)
         chain: Layers = {"bn1": _NormAndPad(inside, p), "conv2": wide, "bn2": nn.BatchNorm2d(c2)}
-        self.dbb_1x1_kxk = nn.Sequential(OrderedDict(narrow | chain))
+        self.dbb_1x1_kxk = Chain(OrderedDict(narrow | chain))
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.dbb_origin(x) + self.dbb_avg(x) + self.dbb_1x1_kxk(x)
@@ -129,7 +130,7 @@ class _NormAndPad(nn.Module):
         self.p = [p] * 4
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.bn(x)
+        y = normalised(self.bn, x)
         _, of_zero = bn_affine(self.bn)
         frame = F.pad(torch.zeros_like(y[:1, :1]), self.p, value=1.0)
         return F.pad(y, self.p) + frame * of_zero.detach().to(y.dtype)[:, None, None]

@@ -20,6 +20,7 @@ from yoloplug.blocks.bott_conv import BottConv
 from yoloplug.blocks.parts.checks import divisors, one_of
 from yoloplug.blocks.parts.norms.group_norm import GroupNorm
 from yoloplug.blocks.parts.norms.layer_scale import LayerScale
+from yoloplug.blocks.parts.norms.normalised import Chain
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
 
@@ -66,7 +67,7 @@ class GBC(nn.Module):
 
 def _bottleneck(c: int, k: int, norm: Norm, groups: int, act: nn.Module | None = None) -> nn.Sequential:
     normalise = GroupNorm(groups, c) if norm == "GN" else GroupNorm(1, c, affine=False)
-    return nn.Sequential(BottConv(c, c, k, mid=c // 8), normalise, act or nn.ReLU(inplace=True))
+    return Chain(BottConv(c, c, k, mid=c // 8), normalise, act or nn.ReLU(inplace=True))
 
 
 def _nearest_divisor(number: int, wanted: float) -> int:

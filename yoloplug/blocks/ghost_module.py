@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.norms.normalised import Chain
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
@@ -60,14 +61,10 @@ class GhostModule(nn.Module):
         self.c2 = c2
         first = math.ceil(c2 / ratio)
         cheap = first * (ratio - 1)
-        self.primary_conv = nn.Sequential(*_conv_norm(c1, first, k, s), nn.ReLU() if relu else nn.Identity())
-        self.cheap_operation = nn.Sequential(
-            *_conv_norm(first, cheap, dw_size, g=first), nn.ReLU() if relu else nn.Identity()
-        )
+        self.primary_conv = Chain(*_conv_norm(c1, first, k, s), nn.ReLU() if relu else nn.Identity())
+        self.cheap_operation = Chain(*_conv_norm(first, cheap, dw_size, g=first), nn.ReLU() if relu else nn.Identity())
         self.short_conv = (
-            nn.Sequential(*_conv_norm(c1, c2, k, s), *_strip_norm(c2, (1, 5)), *_strip_norm(c2, (5, 1)))
-            if attention
-            else None
+            Chain(*_conv_norm(c1, c2, k, s), *_strip_norm(c2, (1, 5)), *_strip_norm(c2, (5, 1))) if attention else None
         )
 
     def forward(self, x: Tensor) -> Tensor:

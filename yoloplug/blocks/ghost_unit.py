@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from yoloplug.blocks.ghost_module import GhostModule
 from yoloplug.blocks.parts.checks import at_least_one, finite
 from yoloplug.blocks.parts.folding.batch_norm import fold_named
+from yoloplug.blocks.parts.norms.normalised import Chain, normalised
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
@@ -63,13 +64,11 @@ class GhostUnit(nn.Module):
         self.shortcut = (
             nn.Sequential()
             if c1 == c2 and s == 1
-            else nn.Sequential(
-                _depthwise(c1, k, s), nn.BatchNorm2d(c1), nn.Conv2d(c1, c2, 1, bias=False), nn.BatchNorm2d(c2)
-            )
+            else Chain(_depthwise(c1, k, s), nn.BatchNorm2d(c1), nn.Conv2d(c1, c2, 1, bias=False), nn.BatchNorm2d(c2))
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.ghost2(self.se(self.bn_dw(self.conv_dw(self.ghost1(x))))) + self.shortcut(x)
+        return self.ghost2(self.se(normalised(self.bn_dw, self.conv_dw(self.ghost1(x))))) + self.shortcut(x)
 
     def fold_norms(self) -> None:
         fold_named(self, bn_dw="conv_dw")  # the others stand in sequences

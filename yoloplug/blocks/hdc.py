@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one
 from yoloplug.blocks.parts.folding.affine import absorb_affine
+from yoloplug.blocks.parts.norms.normalised import Chain
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
@@ -33,7 +34,7 @@ __all__ = ["HDC", "largest_gap"]
     params="k**2*c2*(c1 + 2*c2) + 4*c2*(1 - linear) + 3*c2*bias",
     macs="k**2*c2*(c1 + 2*c2) * P",
 )
-class HDC(nn.Sequential):
+class HDC(Chain):
     """Dilated convolutions in a row, BatchNorm and ReLU between them.
 
     Shape: (N, c1, H, W) -> (N, c2, ceil(H/s), ceil(W/s)); k odd. rates: dilation of each, at least two (the cost

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.folding.idle_bias import without_idle_bias
+from yoloplug.blocks.parts.norms.normalised import Chain
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
 
@@ -60,7 +61,7 @@ class HSBlock(nn.Module):
             self.cuts.append([wide - handed, handed] if handed else [wide])
             conv = nn.Conv2d(wide, wide, 3, padding=1, bias=False)
             nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-            self.module_list.append(nn.Sequential(conv, nn.BatchNorm2d(wide), nn.ReLU()))
+            self.module_list.append(Chain(conv, nn.BatchNorm2d(wide), nn.ReLU()))
 
     def forward(self, x: Tensor) -> Tensor:
         first, *groups = x.split(self.sizes, dim=1)

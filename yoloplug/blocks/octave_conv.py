@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine
+from yoloplug.blocks.parts.norms.normalised import normalised
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.registry import register
@@ -150,7 +151,7 @@ class OctaveConvNormAct(nn.Module):
 
     def forward(self, high: Tensor, low: Tensor | None = None) -> Bands:
         high, low = self.conv(high, low)
-        return self.act(self.bn_h(high)), None if low is None else self.act(self.bn_l(low))
+        return normalised(self.bn_h, high, self.act), None if low is None else normalised(self.bn_l, low, self.act)
 
     def fold_norms(self) -> None:
         """Fold both BatchNorms into the convolutions, in place."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import check_conv
 from yoloplug.blocks.parts.folding.branches import conv_norm, folded, folded_pair, plain_conv
+from yoloplug.blocks.parts.norms.normalised import normalised
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
@@ -50,7 +51,7 @@ class RepVGGBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.rbr_dense(x) + self.rbr_1x1(x)
-        return y if self.rbr_identity is None else y + self.rbr_identity(x)
+        return y if self.rbr_identity is None else y + normalised(self.rbr_identity, x)
 
     def to_conv(self) -> nn.Conv2d:
         """A new convolution equal to this block in eval mode."""

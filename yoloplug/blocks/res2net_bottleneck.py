@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one, one_of
 from yoloplug.blocks.parts.folding.batch_norm import fold_named
+from yoloplug.blocks.parts.norms.normalised import normalised
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.blocks.parts.residual import middle_width, shortcut
@@ -70,11 +71,11 @@ class Res2NetBottleneck(nn.Module):
         self.downsample = shortcut(c1, c2, s)
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = list(self.bn1(self.conv1(x)).relu().split(self.width, dim=1))
+        parts = list(normalised(self.bn1, self.conv1(x), "relu").split(self.width, dim=1))
         seen = [self.passed(parts.pop(0))] if self.scale > 1 else []
         for step, (part, conv, bn) in enumerate(zip(parts, self.convs, self.bns, strict=True)):
-            seen.append(bn(conv(part + seen[-1] if step and self.sums else part)).relu())
-        return (self.bn3(self.conv3(torch.cat(seen, dim=1))) + self.downsample(x)).relu()
+            seen.append(normalised(bn, conv(part + seen[-1] if step and self.sums else part), "relu"))
+        return (normalised(self.bn3, self.conv3(torch.cat(seen, dim=1))) + self.downsample(x)).relu()
 
     def fold_norms(self) -> None:
         fold_named(self, bn1="conv1", bn3="conv3", **{f"bns.{i}": f"convs.{i}" for i in range(len(self.bns))})

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one, divides
 from yoloplug.blocks.parts.folding.batch_norm import fold_named
+from yoloplug.blocks.parts.norms.normalised import Chain, normalised
 from yoloplug.blocks.parts.residual import middle_width
 from yoloplug.blocks.split_attention import SplitAttention
 from yoloplug.registry import register
@@ -67,15 +68,15 @@ class ResNeStBottleneck(nn.Module):
         self.downsample = nn.Identity() if c1 == c2 and s == 1 else _averaged_shortcut(c1, c2, s)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.avd_layer(self.conv2(self.bn1(self.conv1(x)).relu()))
-        return (self.bn3(self.conv3(h)) + self.downsample(x)).relu()
+        h = self.avd_layer(self.conv2(normalised(self.bn1, self.conv1(x), "relu")))
+        return (normalised(self.bn3, self.conv3(h)) + self.downsample(x)).relu()
 
     def fold_norms(self) -> None:
         fold_named(self, bn1="conv1", bn3="conv3")
 
 
 def _averaged_shortcut(c1: int, c2: int, s: int) -> nn.Sequential:
-    return nn.Sequential(
+    return Chain(
         nn.AvgPool2d(s, s, ceil_mode=True, count_include_pad=False),
         nn.Conv2d(c1, c2, 1, bias=False),
         nn.BatchNorm2d(c2),

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one
 from yoloplug.blocks.parts.folding.batch_norm import fold_named
+from yoloplug.blocks.parts.norms.normalised import Chain, normalised
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.residual import middle_width, shortcut
 from yoloplug.blocks.self_cal_conv import SelfCalConv
@@ -49,16 +50,16 @@ class SelfCalBottleneck(nn.Module):
         self.bn1_a = nn.BatchNorm2d(width)
         self.conv1_b = nn.Conv2d(c1, width, 1, bias=False)
         self.bn1_b = nn.BatchNorm2d(width)
-        self.k1 = nn.Sequential(nn.Conv2d(width, width, k, s, autopad(k), bias=False), nn.BatchNorm2d(width))
+        self.k1 = Chain(nn.Conv2d(width, width, k, s, autopad(k), bias=False), nn.BatchNorm2d(width))
         self.scconv = SelfCalConv(width, width, k, s, r)
         self.conv3 = nn.Conv2d(2 * width, c2, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(c2)
         self.downsample = shortcut(c1, c2, s)
 
     def forward(self, x: Tensor) -> Tensor:
-        a = self.k1(self.bn1_a(self.conv1_a(x)).relu()).relu()
-        b = self.scconv(self.bn1_b(self.conv1_b(x)).relu()).relu()
-        return (self.bn3(self.conv3(torch.cat([a, b], dim=1))) + self.downsample(x)).relu()
+        a = self.k1(normalised(self.bn1_a, self.conv1_a(x), "relu")).relu()
+        b = self.scconv(normalised(self.bn1_b, self.conv1_b(x), "relu")).relu()
+        return (normalised(self.bn3, self.conv3(torch.cat([a, b], dim=1))) + self.downsample(x)).relu()
 
     def fold_norms(self) -> None:
         fold_named(self, bn1_a="conv1_a", bn1_b="conv1_b", bn3="conv3")

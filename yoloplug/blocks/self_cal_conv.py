@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import at_least_one, divides
+from yoloplug.blocks.parts.norms.normalised import Chain
 from yoloplug.blocks.parts.norms.pooled_batch_norm_2d import PooledBatchNorm2d
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
@@ -47,8 +48,8 @@ class SelfCalConv(nn.Module):
             return nn.Conv2d(c1, width, k, stride, autopad(k, d), d, groups, bias=False)
 
         self.k2 = nn.Sequential(_CellMeans(r), conv(c1), PooledBatchNorm2d(c1))
-        self.k3 = nn.Sequential(conv(c1), nn.BatchNorm2d(c1))
-        self.k4 = nn.Sequential(conv(c2, s), nn.BatchNorm2d(c2))
+        self.k3 = Chain(conv(c1), nn.BatchNorm2d(c1))
+        self.k4 = Chain(conv(c2, s), nn.BatchNorm2d(c2))
 
     def forward(self, x: Tensor) -> Tensor:
         gate = watched(self, "gate", torch.sigmoid(x + _stretched(self.k2(x), x.shape[2], x.shape[3])))

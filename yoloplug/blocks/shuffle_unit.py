@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from yoloplug.blocks.parts.channel_shuffle import channel_shuffle
 from yoloplug.blocks.parts.checks import at_least_one, divides
 from yoloplug.blocks.parts.folding.batch_norm import fold_named
+from yoloplug.blocks.parts.norms.normalised import Chain, normalised
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
@@ -63,7 +64,7 @@ class ShuffleUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = channel_shuffle(self.g_conv_1x1_compress(x).relu(), self.g)
-        y = self.g_conv_1x1_expand(self.bn_after_depthwise(self.depthwise_conv3x3(y)))
+        y = self.g_conv_1x1_expand(normalised(self.bn_after_depthwise, self.depthwise_conv3x3(y)))
         short = self.shortcut(x)
         return (torch.cat([short, y], dim=1) if self.appends else short + y).relu()
 
@@ -73,4 +74,4 @@ class ShuffleUnit(nn.Module):
 
 def _grouped_1x1(c1: int, c2: int, g: int, bias: bool) -> nn.Sequential:
     conv = nn.Conv2d(c1, c2, 1, groups=g, bias=bias)
-    return nn.Sequential(OrderedDict(conv1x1=conv, batch_norm=nn.BatchNorm2d(c2)))
+    return Chain(OrderedDict(conv1x1=conv, batch_norm=nn.BatchNorm2d(c2)))

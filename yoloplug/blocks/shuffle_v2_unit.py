@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.channel_shuffle import channel_shuffle
 from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.norms.normalised import Chain
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
 
@@ -43,8 +44,8 @@ class ShuffleV2Unit(nn.Module):
             raise ValueError(f"ShuffleV2Unit: c2={c2} must be even, it is made of two halves; use {c2 + 1}")
         half = c2 // 2
         self.splits = c1 == c2 and s == 1
-        self.branch1 = nn.Identity() if self.splits else nn.Sequential(*_depthwise(c1, k, s), *_pointwise(c1, half))
-        self.branch2 = nn.Sequential(
+        self.branch1 = nn.Identity() if self.splits else Chain(*_depthwise(c1, k, s), *_pointwise(c1, half))
+        self.branch2 = Chain(
             *_pointwise(half if self.splits else c1, half), *_depthwise(half, k, s), *_pointwise(half, half)
         )
 

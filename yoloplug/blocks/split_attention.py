@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one, divides
 from yoloplug.blocks.parts.folding.batch_norm import fold_named
+from yoloplug.blocks.parts.norms.normalised import normalised
 from yoloplug.blocks.parts.norms.pooled_batch_norm_2d import PooledBatchNorm2d
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
@@ -65,7 +66,7 @@ class SplitAttention(nn.Module):
         self.fc2 = nn.Conv2d(hidden, c2 * radix, 1, groups=groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = self.bn0(self.conv(x)).relu().chunk(self.radix, dim=1)
+        parts = normalised(self.bn0, self.conv(x), "relu").chunk(self.radix, dim=1)
         pooled = sum(parts[1:], parts[0]).mean((2, 3), keepdim=True)
         weights = (
             self._attention(self.fc2(self.bn1(self.fc1(pooled)).relu())).to(parts[0].dtype).chunk(self.radix, dim=1)

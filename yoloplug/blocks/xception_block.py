@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one
 from yoloplug.blocks.parts.folding.batch_norm import fold_named
+from yoloplug.blocks.parts.norms.normalised import Chain, normalised
 from yoloplug.blocks.separable_conv import SeparableConv
 from yoloplug.registry import register
 
@@ -56,13 +57,13 @@ class XceptionBlock(nn.Module):
         for a, b in pairwise(widths):
             rep += [_ReLU(), SeparableConv(a, b, k), nn.BatchNorm2d(b)]
         pool = [nn.MaxPool2d(3, s, 1)] if s > 1 else []
-        self.rep = nn.Sequential(*rep[0 if start_with_relu else 1 :], *pool)
+        self.rep = Chain(*rep[0 if start_with_relu else 1 :], *pool)
         changes = c1 != c2 or s > 1
         self.skip = nn.Conv2d(c1, c2, 1, s, bias=False) if changes else nn.Identity()
         self.skipbn = nn.BatchNorm2d(c2) if changes else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.rep(x) + self.skipbn(self.skip(x))
+        return self.rep(x) + normalised(self.skipbn, self.skip(x))
 
     def fold_norms(self) -> None:
         norms = [i for i, module in enumerate(self.rep) if isinstance(module, nn.BatchNorm2d)]
@@ -71,6 +72,8 @@ class XceptionBlock(nn.Module):
 
 class _ReLU(nn.Module):
     """Never in place: Ultralytics makes every nn.ReLU so, and the shortcut reads what the first one does."""
+
+    computes = "relu"
 
     def forward(self, x: Tensor) -> Tensor:
         return x.relu()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one, one_of
 from yoloplug.blocks.parts.memory_format import memory_format, traced
+from yoloplug.blocks.parts.norms.normalised import normalised
 from yoloplug.blocks.parts.padding import autopad
 
 Padding = Literal["same", "valid"]
@@ -91,7 +92,7 @@ class _ConvNormReLU(nn.Module):
         self.bn = nn.BatchNorm2d(c2, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.bn(self.conv(x)).relu()
+        return normalised(self.bn, self.conv(x), "relu")
 
 
 class _Forked(nn.Module):

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from yoloplug.blocks.parts.norms.normalised import Chain
+
 
 def middle_width(block: str, c2: int, **option: int) -> int:
     """c2 * option // 256: ResNet's base width, a quarter of c2 at 64. Raises ValueError where nothing is left."""
@@ -18,4 +20,4 @@ def shortcut(c1: int, c2: int, s: int) -> nn.Module:
     """
     if c1 == c2 and s == 1:
         return nn.Identity()
-    return nn.Sequential(nn.Conv2d(c1, c2, 1, s, bias=False), nn.BatchNorm2d(c2))
+    return Chain(nn.Conv2d(c1, c2, 1, s, bias=False), nn.BatchNorm2d(c2))

@@ -84,4 +84,43 @@ INLINE vec sums(const REAL *rows) {
            SHUFFLE(v[0], v[1], 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
 }
 
+/* e^x, to 2 units of the last place; below the smallest normal number 0, above 2.4e38 infinity. */
+INLINE vec exponential(vec x) {
+#define AS_DOUBLE (sizeof(REAL) == 8)
+    if (AS_DOUBLE) {
+        REAL part[LANES];
+        store(part, x);
+        for (int i = 0; i < LANES; i++) part[i] = (REAL)exp((double)part[i]);
+        return load(part);
+    }
+    typedef int32_t bits __attribute__((vector_size(LANES * 4)));
+    typedef float vec32 __attribute__((vector_size(LANES * 4)));
+    union {
+        vec real;
+        vec32 v;
+        bits b;
+    } in = {.real = x}, rounded, power, result;
+    const vec32 magic = (vec32){0} + 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number in the low bits */
+    rounded.v = in.v * 1.44269504088896341f + magic;
+    vec32 whole = rounded.v - magic;
+    vec32 rest = in.v - whole * 0.693359375f + whole * 2.12194440e-4f;
+    vec32 y = (vec32){0} + 1.9875691500e-4f;
+    y = y * rest + 1.3981999507e-3f;
+    y = y * rest + 8.3334519073e-3f;
+    y = y * rest + 4.1665795894e-2f;
+    y = y * rest + 1.6666665459e-1f;
+    y = y * rest + 5.0000001201e-1f;
+    y = y * rest * rest + rest + 1.0f;
+    result.v = y;
+    power.b = rounded.b << 23;
+    result.b += power.b;
+    bits low = in.v < -87.3f, high = in.v > 88.37f, none = in.v != in.v;
+    union {
+        vec32 v;
+        bits b;
+    } infinite = {.v = (vec32){0} + INFINITY};
+    result.b = (result.b & ~(low | high | none)) | (infinite.b & high) | (in.b & none);
+    return result.real;
+}
+
 #endif

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.folding.batch_norm import bn_affine
+from yoloplug.blocks.parts.norms.normalised import Chain
 from yoloplug.blocks.parts.padding import autopad
 
 Kernel = tuple[Tensor, Tensor]
@@ -16,7 +17,7 @@ Kernel = tuple[Tensor, Tensor]
 def conv_norm(c1: int, c2: int, k: int, s: int = 1, g: int = 1) -> nn.Sequential:
     """Convolution `conv` without bias that keeps the size at stride 1, then BatchNorm `bn`."""
     conv = nn.Conv2d(c1, c2, k, s, autopad(k), groups=g, bias=False)
-    return nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(c2)))
+    return Chain(OrderedDict(conv=conv, bn=nn.BatchNorm2d(c2)))
 
 
 def folded(weight: Tensor, bn: nn.Module, bias: Tensor | None = None) -> Kernel:
