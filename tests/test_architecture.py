@@ -134,11 +134,11 @@ def test_imports_run_one_way(layer: str) -> None:
 
 
 def test_only_the_bridge_knows_ultralytics() -> None:
-    """And the hosts, whose bases are its layers; its trainer and the runs of its modes get the public `YOLO`."""
+    """And the hosts, whose bases are its layers; trainer, runs of its modes and timed steps get the public `YOLO`."""
     inside = ("yoloplug/bridge/", "yoloplug/hosts.py")
     public = {
         f"experiments/{file}.py": {"ultralytics", "ultralytics.YOLO"}
-        for file in ("trainers/yolo/train", "modes/modes", "modes/place", "modes/__main__")
+        for file in ("trainers/yolo/train", "modes/modes", "modes/place", "modes/__main__", "speed/stock_step")
     }
     for path in FILES:
         name = path.relative_to(ROOT).as_posix()

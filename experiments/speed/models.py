@@ -1,4 +1,6 @@
-"""Whole models in bfloat16, and fused re-parameterised ones beside stock: `python -m experiments.speed.models`.
+"""Whole models in bfloat16, fused re-parameterised ones beside stock, and stock with the bridge beside stock without.
+
+`python -m experiments.speed.models`
 
 One process, one thread, CPU time; what is compared takes turns. Writes experiments/results/speed/models.json and the
 tables of docs/speed.md.
@@ -9,7 +11,11 @@ from __future__ import annotations
 import argparse
 import copy
 import statistics
+import subprocess
+import sys
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -57,6 +63,32 @@ def fused_rows(runs: int) -> list[dict[str, Any]]:
     return rows
 
 
+def bridge_rows(runs: int) -> list[dict[str, Any]]:
+    """A training step of stock yolov8n in a process with the bridge and in one without, by turns."""
+    with ExitStack() as stack:
+        children = {key: stack.enter_context(_child(key)) for key in ("with", "without")}
+        steps = {key: partial(_asked, child) for key, child in children.items()}
+        assert [child.stdout.readline() for child in children.values() if child.stdout] == ["ready\n"] * 2
+        seconds: dict[str, list[float]] = {key: [] for key in steps}
+        for turn in range(6 * runs):
+            for key in sorted(steps, reverse=turn % 2 == 1):
+                seconds[key].append(float(steps[key]()))
+    return [{"table": "bridge", "model": "yolov8n.yaml", **_compared(seconds, "with", "without")}]
+
+
+def _child(key: str) -> subprocess.Popen[str]:
+    """It ends when its input does, as it does at the end of a `with`."""
+    script = Path(__file__).with_name("stock_step.py")
+    return subprocess.Popen([sys.executable, script, key], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _asked(child: subprocess.Popen[str]) -> str:
+    """The seconds of one more step."""
+    assert child.stdin is not None and child.stdout is not None
+    print(file=child.stdin, flush=True)
+    return child.stdout.readline()
+
+
 def _compared(seconds: dict[str, list[float]], key: str, other: str) -> dict[str, Any]:
     ratio = statistics.median(a / b for a, b in zip(seconds[key], seconds[other], strict=True))
     return {"ratio": round(ratio, 3)} | {f"{k}_ms": round(1e3 * statistics.median(v), 1) for k, v in seconds.items()}
@@ -64,12 +96,17 @@ def _compared(seconds: dict[str, list[float]], key: str, other: str) -> dict[str
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    tables = {"bf16": bf16_rows, "fused": fused_rows, "bridge": bridge_rows}
+    parser.add_argument("--only", nargs="+", choices=tables, default=list(tables), help="keep the other tables' rows")
     parser.add_argument(
-        "--runs", type=int, default=5, help="rounds of a training step; latencies take five times as many"
+        "--runs",
+        type=int,
+        default=5,
+        help="rounds of a training step; latencies five times as many, the bridge six",
     )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = bf16_rows(options.runs) + fused_rows(options.runs)
+    rows = [row for table in options.only for row in tables[table](options.runs)]
     for row in rows:
         print(row)
     record("models", rows, key=lambda row: (row["table"], row["model"]))

@@ -153,12 +153,16 @@ def coco_ap_table(rows: list[Row]) -> list[str]:
 
 
 def models_table(rows: list[Row]) -> list[str]:
-    """Both comparisons of experiments/speed/models.py."""
+    """The three comparisons of experiments/speed/models.py."""
     lines = []
-    for table, key, other in (("bf16", "bf16", "float32"), ("fused", "block", "stock")):
+    for table, key, other in (
+        ("bf16", "bf16", "float32"),
+        ("fused", "block", "stock"),
+        ("bridge", "with", "without"),
+    ):
         lines += ["", f"| model | {key}, ms | {other}, ms | ratio |", "|---|---|---|---|"]
         own = [row for row in rows if row["table"] == table]
-        lines += [f"| {row['model']} | {row[f'{key}_ms']} | {row[f'{other}_ms']} | {row['ratio']:.2f} |" for row in own]
+        lines += [f"| {row['model']} | {row[f'{key}_ms']} | {row[f'{other}_ms']} | {row['ratio']} |" for row in own]
     return lines[1:]
 
 

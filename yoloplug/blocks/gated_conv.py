@@ -18,9 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import at_least_one, one_of
+from yoloplug.blocks.parts.norms.normalised import hooked
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known
-from yoloplug.blocks.parts.watch import watched
+from yoloplug.blocks.parts.watch import is_watched, watched
+from yoloplug.native.gate import gated
+from yoloplug.native.use import applies
 from yoloplug.registry import register
 
 __all__ = ["GatedConv"]
@@ -74,7 +77,12 @@ class GatedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # unsafe: loaded by Ultralytics, act works in place, which chunk's views refuse. Slices' gradients are two maps.
-        features, gate = torch.unsafe_chunk(self.conv(self.pad(x)), 2, dim=1)
+        both = self.conv(self.pad(x))
+        elu = type(self.act) is nn.ELU and self.act.alpha == 1
+        if both.dim() == 4 and both.dtype == torch.float32 and (elu or type(self.act) is nn.Identity):
+            if applies(both) and not is_watched() and not hooked(self.act):
+                return gated(both, elu)
+        features, gate = torch.unsafe_chunk(both, 2, dim=1)
         return self.act(features) * watched(self, "gate", gate.sigmoid())
 
     @staticmethod

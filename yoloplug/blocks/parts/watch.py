@@ -27,6 +27,11 @@ def watched(block: nn.Module, name: str, value: Value) -> Value:
     return value
 
 
+def is_watched() -> bool:
+    """Whether somebody wants to see the values, so that they have to be there."""
+    return bool(_watchers)
+
+
 @contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
     """Every `watched` value of forward passes inside goes to `watcher`; one thread at a time."""

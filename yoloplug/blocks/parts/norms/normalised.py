@@ -22,9 +22,9 @@ _ACTS: dict[type[nn.Module], Act] = {nn.ReLU: "relu", nn.SiLU: "silu"}
 def normalised(norm: nn.Module, x: Tensor, act: Act | nn.Module = "") -> Tensor:
     """act(norm(x)); both are any modules: what no kernel computes is called, so is one with hooks."""
     if isinstance(act, nn.Module):
-        known = None if _hooked(act) else _ACTS.get(type(act)) or getattr(act, "computes", None)
+        known = None if hooked(act) else _ACTS.get(type(act)) or getattr(act, "computes", None)
         return act(normalised(norm, x)) if known is None else normalised(norm, x, known)
-    if applies(x) and x.dim() == 4 and x.dtype == torch.float32 and x.numel() >= LEAST and not _hooked(norm):
+    if applies(x) and x.dim() == 4 and x.dtype == torch.float32 and x.numel() >= LEAST and not hooked(norm):
         if type(norm) is nn.BatchNorm2d and norm.training and norm.affine and norm.track_running_stats:
             if x.numel() > x.shape[1] and applies(norm.weight, norm.bias):
                 return _by_batch(norm, x, act)
@@ -69,7 +69,7 @@ class Chain(nn.Sequential):
         return x
 
 
-def _hooked(module: nn.Module) -> bool:
+def hooked(module: nn.Module) -> bool:
     """Whether somebody wants to see the module called."""
     return bool(
         module._forward_hooks
