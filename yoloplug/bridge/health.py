@@ -47,7 +47,7 @@ def examined() -> Iterator[Finding]:
 def _start_up() -> Iterator[Finding]:
     """Whether a new process has the hook without `import yoloplug`."""
     code = "import sys; print('yoloplug.boot' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(sys.executable).parent)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     if run.stdout.strip() == "True":
         yield Finding("start-up hook: every Python process of this environment has it")
         return

@@ -103,7 +103,7 @@ def fetched(file: Path) -> Path:
 
 def task_of(model: Mapping[str, Any]) -> str:
     """detect, segment, semantic, …: what the last row of a model YAML's dict is for."""
-    return str(tasks.guess_model_task(dict(model)))
+    return str(tasks.guess_model_task(dict(model)) or "detect")  # None of RT-DETR's head
 
 
 def fused(module: nn.Module) -> nn.Module:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor
-from ultralytics.nn.tasks import guess_model_task
 
 from yoloplug.bridge.graph import aligned
+from yoloplug.bridge.model import task_of
 from yoloplug.weights.outcome import Count
 from yoloplug.weights.placement import Placement, placement
 from yoloplug.weights.table import Transferred
@@ -36,7 +36,7 @@ def _notes(source: Any, target: Any) -> Iterator[str]:
     scales = [n.yaml.get("scale") or next(iter(n.yaml.get("scales") or {}), "-") for n in (source, target)]
     if scales[0] != scales[1]:
         yield f"scale {scales[0]} into scale {scales[1]}: only layers of equal shape, nothing is cut"
-    tasks = [guess_model_task(dict(network.yaml)) for network in (source, target)]
+    tasks = [task_of(network.yaml) for network in (source, target)]
     if tasks[0] != tasks[1]:
         yield f"task {tasks[0]} into {tasks[1]}: of the head what both have"
     classes = [len(getattr(network, "names", ())) for network in (source, target)]

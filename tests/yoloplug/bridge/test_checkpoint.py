@@ -13,7 +13,7 @@ import ultralytics
 from ultralytics import YOLO
 
 import yoloplug
-from yoloplug.bridge.checkpoints.description import CheckpointError, describe, written_by
+from yoloplug.bridge.checkpoints.description import CheckpointError, Description, describe, written_by
 from yoloplug.bridge.checkpoints.safe_load import read_checkpoint
 from yoloplug.cli import main
 
@@ -68,6 +68,42 @@ def test_a_stock_checkpoint_and_other_tasks(tmp_path: Path) -> None:
     trained = read_checkpoint(tmp_path / "x.pt") | {"train_args": {"task": "pose"}}  # says more than the class
     torch.save(trained, tmp_path / "y.pt")
     assert describe(tmp_path / "y.pt").task == "pose"
+
+
+def test_the_words_of_a_description() -> None:
+    """At most ten classes by name; what the file does not say is left out."""
+    ours = {"C2f_gnConv": [2, 4], "SCConv": [9]}
+    made = {"ultralytics": "8.4.1", "yoloplug": ""}
+    many = [f"c{i}" for i in range(11)]
+    full = Description(
+        Path("a.pt"), "PoseModel", "pose", many, "n", "a.yaml", ["Conv"] * 3, ours, made, "2026-01-02", []
+    )
+    assert str(full).splitlines() == [
+        "a.pt: PoseModel, task pose, 11 classes: c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, …",
+        "model    a.yaml, scale n, 3 rows",
+        "made by  ultralytics 8.4.1 and yoloplug (version not noted), 2026-01-02",
+        "block    C2f_gnConv in row 2, 4",
+        "block    SCConv in row 9",
+    ]
+    bare = full._replace(classes=many[:10], scale="", ours={}, made={"ultralytics": "8.4.1"}, date="")
+    assert str(bare).splitlines() == [
+        "a.pt: PoseModel, task pose, 10 classes: c0, c1, c2, c3, c4, c5, c6, c7, c8, c9",
+        "model    a.yaml, 3 rows",
+        "made by  ultralytics 8.4.1",
+        "block    none of yoloplug",
+    ]
+
+
+def test_what_a_checkpoint_does_not_say(tmp_path: Path) -> None:
+    """The network of the average is told where both are there; rows that are none are left out."""
+    network = YOLO("yolov8n-C2f_gnConv.yaml").model
+    network.yaml = {"backbone": [[-1, 1, "Conv", [8]], "?"], "head": [[-1, 1, "C2f_gnConv", []]]}
+    network.names = ["a", "b"]
+    torch.save({"ema": network, "model": torch.nn.Conv2d(1, 1, 1), "date": "2026-01-02T03:04:05"}, tmp_path / "x.pt")
+    found = describe(tmp_path / "x.pt")
+    assert (found.rows, found.ours, found.classes) == (["Conv", "C2f_gnConv"], {"C2f_gnConv": [1]}, ["a", "b"])
+    assert (found.scale, found.source, found.date) == ("", "a model YAML that it does not name", "2026-01-02")
+    assert found.task == "detect" and found.made == {"ultralytics": "", "yoloplug": yoloplug.__version__}
 
 
 def test_neither_torch_nor_numpy_is_imported(saved: Path) -> None:

@@ -10,6 +10,7 @@ from ultralytics.engine.trainer import BaseTrainer
 
 from yoloplug.bridge.training import (
     NonFiniteLoss,
+    SavedWeights,
     argument_fault,
     logging_to,
     loss_of,
@@ -81,3 +82,93 @@ def test_in_bf16_layers_compute_narrow_and_the_last_one_answers_in_float32() -> 
     maps, counts = model.model(torch.zeros(1, 3, 4, 4))["maps"]
     assert seen == [torch.bfloat16] and maps.dtype == torch.float32 and counts.dtype == torch.int64
     assert not torch.is_autocast_enabled("cpu") and model.model[0].weight.dtype == torch.float32
+
+
+def checkpoint(file: Path, epoch: int, **arguments: str) -> None:
+    torch.save({"epoch": epoch, "train_args": arguments}, file)
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:50])
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> SavedWeights:
+    """last.pt of epoch 4, best.pt of epoch 2, both kept."""
+    (tmp_path / "run" / "weights").mkdir(parents=True)
+    (tmp_path / "copies").mkdir()
+    weights = SavedWeights(tmp_path / "run" / "weights" / "last.pt", tmp_path / "copies")
+    for epoch, fitness in ((2, 0.9), (4, 0.5)):
+        checkpoint(weights.last, epoch)
+        if epoch == 2:
+            checkpoint(weights.best, epoch)
+        weights.keep(SimpleNamespace(best_fitness=0.9, fitness=fitness))
+    return weights
+
+
+def epochs(weights: SavedWeights) -> tuple[int, int]:
+    return tuple(torch.load(path)["epoch"] for path in (weights.last, weights.best))  # type: ignore[return-value]
+
+
+def test_copies_lie_where_they_are_wished_else_beside(saved: SavedWeights) -> None:
+    assert {path.name for path in saved.copies.values()} == {"last_saved.pt", "best_saved.pt"}
+    assert [torch.load(path)["epoch"] for path in saved.copies.values()] == [4, 2]
+    beside = SavedWeights(saved.last)
+    assert beside.copies[saved.best] == saved.best.with_name("best_saved.pt")
+    saved.forget()
+    saved.forget()
+    assert not any(path.exists() for path in saved.copies.values())
+
+
+def test_what_a_kill_has_cut_is_mended(saved: SavedWeights) -> None:
+    saved.mend()
+    assert epochs(saved) == (4, 2) and saved.exist and saved.epoch == 4
+    cut(saved.last)
+    assert not saved.exist
+    saved.mend()
+    assert epochs(saved) == (4, 2) and saved.exist
+    cut(saved.best)  # last.pt is whole and of an epoch: it was being saved as the best
+    saved.mend()
+    assert epochs(saved) == (4, 4)
+    checkpoint(saved.last, 0)
+    cut(saved.best)
+    saved.mend()
+    assert epochs(saved) == (0, 0)
+    checkpoint(saved.last, -1)  # the optimiser was being taken out
+    cut(saved.best)
+    saved.mend()
+    assert epochs(saved) == (-1, 2)
+    saved.forget()
+    cut(saved.best)
+    saved.mend()
+    assert not saved.best.exists() and saved.last.exists()
+    cut(saved.last)
+    saved.mend()
+    assert not saved.exist
+
+
+def test_the_optimiser_is_taken_out_once(saved: SavedWeights, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ultralytics.utils import torch_utils
+
+    stripped: list[str] = []
+    monkeypatch.setattr(torch_utils, "strip_optimizer", lambda path: stripped.append(path.name))
+    checkpoint(saved.best, 0)
+    saved.finish()
+    assert stripped == ["last.pt", "best.pt"] and not any(path.exists() for path in saved.copies.values())
+    checkpoint(saved.last, -1)
+    cut(saved.best)
+    saved.finish()
+    assert stripped == ["last.pt", "best.pt"]
+
+
+def test_a_run_that_was_moved_goes_on_where_it_is(saved: SavedWeights, tmp_path: Path) -> None:
+    run, data = saved.last.parents[1], tmp_path / "data.yaml"
+    for elsewhere in ({"save_dir": "/elsewhere/run", "data": str(data)}, {"save_dir": str(run), "data": "/other.yaml"}):
+        checkpoint(saved.last, 3, project="/elsewhere", name="mine", **elsewhere)
+        saved.settle(data)
+        named = torch.load(saved.last)
+        here = {"project": str(run.parent), "save_dir": str(run), "data": str(data), "name": "mine"}
+        assert named == {"epoch": 3, "train_args": here}
+    before = saved.last.stat().st_mtime_ns
+    saved.settle(data)
+    assert saved.last.stat().st_mtime_ns == before

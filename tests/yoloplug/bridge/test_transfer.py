@@ -1,20 +1,24 @@
 """`yoloplug transfer`: from a trained checkpoint and a changed YAML to a checkpoint to start from."""
 
 import copy
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+import ultralytics
 from torch import nn
 from ultralytics import YOLO
 from ultralytics.nn.tasks import DetectionModel, PoseModel
 
 import yoloplug
 from tests.yoloplug.weights.networks import model
+from yoloplug.bridge.transfer import _built
 from yoloplug.cli import main
 from yoloplug.errors import YoloplugError
+from yoloplug.modelfile.file import read
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +140,20 @@ def test_the_scale_is_that_of_the_name_or_of_the_source(folder: Path, tmp_path: 
     assert done.outcome.rows[0].target.params == sum(p.numel() for p in small.model[0].parameters())
     other = yoloplug.transfer(tmp_path / "small.pt", folder / "my.yaml", scale="n")
     assert any(note.startswith("scale s into scale n") for note in other.notes) and other.placed < 0.3
+
+
+def test_the_checkpoint_is_as_yolo_saves_one_and_knows_its_task(folder: Path, tmp_path: Path) -> None:
+    """RT-DETR's head tells Ultralytics no task."""
+    yoloplug.transfer(folder / "best.pt", folder / "my.yaml", tmp_path / "init.pt")
+    saved = torch.load(tmp_path / "init.pt", weights_only=False)
+    network, date = saved.pop("model"), datetime.fromisoformat(saved.pop("date"))
+    assert network.task == "detect" and abs(datetime.now(timezone.utc) - date) < timedelta(minutes=5)
+    version, licence = saved.pop("version"), saved.pop("license")
+    assert version == ultralytics.__version__ and licence == "AGPL-3.0 (https://ultralytics.com/license)"
+    assert saved == {"epoch": -1, "ema": None, "optimizer": None, "train_args": {}}
+    assert next(network.parameters()).dtype == torch.float32
+    done = _built(read("rtdetr-l.yaml"), model("rtdetr-l.yaml"), SimpleNamespace(names={}, yaml={"ch": 1}))
+    assert done.task == "detect" and done.model[0].stem1.conv.in_channels == 1
 
 
 def test_key_points_are_the_sources(tmp_path: Path) -> None:
