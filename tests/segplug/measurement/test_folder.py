@@ -161,6 +161,17 @@ def test_class_ids_are_measured_as_said(found: Path, tmp_path: Path, capsys: pyt
     assert measure(found, "--mask-values", "0", "--px-only", "--out", tmp_path / "c") == 2
 
 
+@pytest.mark.parametrize("beside", ["found/masks", "photos"])
+def test_pictures_of_an_earlier_run_are_neither_masks_nor_photos(
+    found: Path, tmp_path: Path, beside: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / beside / "report"
+    for _ in range(2):
+        assert measure(found / "masks", "--images", tmp_path / "photos", "--px-only", "--out", out) == 0
+        said = capsys.readouterr()
+        assert "in 2 masks" in said.out and "has no mask" not in said.err
+
+
 def test_regions_and_transparent_photos_are_outside(found: Path, tmp_path: Path) -> None:
     """The crack runs from column 20 to 140."""
     photo = tmp_path / "photos" / "wall <1>.jpg"

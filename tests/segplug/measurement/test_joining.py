@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from segplug.cli.measure_command import add
 from segplug.measurement import measure_mask
 from segplug.measurement.accuracy.drawn import arc_crack
+from segplug.measurement.joining import _cost, has_neighbour
 from segplug.measurement.mask import JOIN_PX
+from segplug.measurement.piece import End, trace
 
 Mask = NDArray[np.uint8]
 
@@ -28,7 +30,6 @@ def test_a_dashed_crack_is_one_crack() -> None:
         mask[100 + i % 2 : 103 + i % 2, 20 + 18 * i : 35 + 18 * i] = True
     apart, found = measure_mask(mask, join_px=0), measure_mask(mask)
     assert (len(apart.cracks), apart.left_out, apart.left_out_px) == (0, 25, 1125)
-    assert apart.left_out_in_words() == "25 pieces, 1125 px (100.0 % of the crack pixels)"
     assert apart.left_out_in_words() == "25 pieces, 1125 px (100.0 % of the crack pixels)"
     (crack,) = found.cracks
     assert crack.length_px == pytest.approx(450, rel=0.01) and (found.left_out, found.left_out_px) == (0, 0)
@@ -103,3 +104,61 @@ def test_the_command_joins_what_the_function_joins() -> None:
     parser = argparse.ArgumentParser()
     add(parser.add_subparsers())
     assert parser.parse_args(["measure", "masks"]).join_px == JOIN_PX == 12
+
+
+def end(x: float, y: float, towards_deg: float, width_px: float = 3, length_px: float = 50) -> End:
+    """0 degrees: to the right."""
+    angle = np.deg2rad(towards_deg)
+    return End(np.array([y, x]), np.array([np.sin(angle), np.cos(angle)]), width_px, length_px)
+
+
+@pytest.mark.parametrize(
+    ("other", "fits"),
+    [
+        (end(6, 0, 180 + 59), True),
+        (end(6, 0, 180 + 61), False),  # turned by more than 60 degrees
+        (end(6, 0, 180, 12), True),
+        (end(6, 0, 180, 12.1), False),  # more than four times as wide
+        (end(6, 0, 180, 0.7), False),
+        (end(10, 0, 180, length_px=10), True),
+        (end(10, 0, 180, length_px=9.9), False),  # more wall than crack
+        (end(10, 12.9, 180), True),
+        (end(10, 13.1, 180), False),  # aside by more than 35 degrees beyond half a width
+        (end(10, -13.1, 180), False),
+        (end(1, 0, 180), True),
+        (end(-1.4, 0, 180), True),
+        (end(-1.6, 0, 180), False),  # past it by more than half a width
+    ],
+)
+def test_limits_of_what_fits(other: End, fits: bool) -> None:
+    first = end(0, 0, 0)
+    assert (_cost(first, other) is not None) == (_cost(other, first) is not None) == fits
+
+
+def test_hair_cracks_may_differ_by_two_pixels_in_width() -> None:
+    for width_px, fits in ((2.3, True), (2.5, False)):
+        assert (_cost(end(0, 0, 0, 0.4), end(2, 0, 180, width_px)) is not None) == fits
+
+
+def test_the_cost_of_a_gap_is_its_length_and_how_far_the_ends_miss_each_other() -> None:
+    assert _cost(end(0, 0, 0), end(10, 3, 180)) == pytest.approx(109**0.5 + 3 + 3)
+
+
+@pytest.mark.parametrize(("radius_px", "width_px"), [(20, 1), (30, 5)])
+def test_an_end_points_along_the_last_pixels_of_its_line(radius_px: float, width_px: float) -> None:
+    """Five, or three widths; points lie half a pixel apart."""
+    piece = trace(np.asarray(arc_crack(width_px, radius_px, 150).mask), 0, 0)
+    (line,) = piece.lines
+    for found, points in zip(piece.ends, (line.points, line.points[::-1]), strict=True):
+        assert found.width_px == pytest.approx(width_px, abs=0.8)
+        along = points[0] - points[round(max(5, 3 * found.width_px) / 0.5)]
+        assert found.out == pytest.approx(along / np.linalg.norm(along))
+        assert found.tip.tolist() == points[0].tolist() and found.length_px == line.length_px
+
+
+def test_only_pieces_with_a_neighbour_are_looked_at() -> None:
+    """Numbers 1 and 2 lie 5 px apart, 3 by itself."""
+    labels = np.zeros((60, 100), dtype=np.int32)
+    labels[10, 10:30], labels[10, 35:50], labels[50, 60:90] = 1, 2, 3
+    assert has_neighbour(labels, 4, 12).tolist()[1:] == [True, True, False]
+    assert has_neighbour(labels, 4, 1).tolist()[1:] == [False, False, False]

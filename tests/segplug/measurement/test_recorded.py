@@ -99,12 +99,17 @@ def words(page: str) -> str:
 
 
 def test_strokes(monkeypatch: pytest.MonkeyPatch, recorded: Recorded) -> None:
-    """What is drawn where, in which colour and how wide, on a small picture, a middling and one that is shrunk."""
+    """What is drawn where, in which colour and how wide; on small pictures, one that is shrunk and a narrow one."""
     drawn: list[str] = []
 
     many = np.zeros((64, 64), dtype=np.uint8)
     many[8:60:6, 10:50] = 1
-    masks = [(wall(), 0.25), (many, None), (np.pad(wall(), ((0, 900), (0, 5700))), 2.0)]
+    masks = [
+        (wall(), 0.25),
+        (many, None),
+        (np.pad(wall(), ((0, 900), (0, 5700))), 2.0),
+        (np.ones((900, 60), np.uint8), 1),
+    ]
 
     def watched(name: str) -> None:
         real = getattr(cv2, name)
