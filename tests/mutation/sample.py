@@ -38,7 +38,7 @@ from scipy.stats import binomtest
 ROOT = Path(__file__).parents[2]
 OURS = ("yoloplug", "segplug", "experiments", "ultralytics", "tests", "conftest")
 SLACK_S, MOST_TESTS = 20, 400
-BRIDGE = "safe_load training checkpoint health transfer trace inplace load optimizer_groups".split()
+BRIDGE = "safe_load training checkpoint health transfer trace inplace load optimizer_groups recorded model".split()
 ROOMS: dict[str, list[str]] = {
     "segplug/metrics": ["segplug/metrics", "segplug/evaluation"],
     "segplug/measurement": ["segplug/measurement"],
