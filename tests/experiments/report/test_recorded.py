@@ -41,7 +41,19 @@ budget: {epochs: 2, imgsz: 64, batch: 4}
 margin: 0.02
 expect: [plug_in better than base, wide better than base]
 """
-DIVERGED = {"diverged": True, "schema": 2, "cost": {}, "method": {}, "files": {}, "per_class": {}, "errors": {}}
+SETTINGS: dict[str, Any] = {
+    "budget": {"epochs": 2, "imgsz": 64, "batch": 4, "device": "cpu", "precision": "bf16"},
+    "options": {"lr0": 0.01, "mosaic": 0},
+}
+DIVERGED = SETTINGS | {
+    "diverged": True,
+    "schema": 2,
+    "cost": {},
+    "method": {},
+    "files": {},
+    "per_class": {},
+    "errors": {},
+}
 NARROW = {"model": "base", "matched_to": "plug_in"}
 FRESH = {"model": "base", "init": "base.pt", "fresh_as": "tuned"}
 INIT = {"file": "base.pt", "fresh": 120, "params": 3000, "preserve": True}
@@ -90,7 +102,7 @@ def run(tmp_path: Path, make_row: Any) -> Run:
                 "epoch": 1 + seed,
                 "split": "val",
             }
-            changes: dict[str, Any] = {"train": train, "schema": 2, "method": method | {"scored": "val"}}
+            changes: dict[str, Any] = SETTINGS | {"train": train, "schema": 2, "method": method | {"scored": "val"}}
             changes["errors"] = {"iou_crack": 0.5, "missed": 0.1 * shift + seed / 100, "too_wide": 0.02}
             changes |= {key: value for key, value in said.items() if key in ("init", "model", "matched")}
             cell = make_row(folder, label, seed, task="segment", changes=changes, **total.scores())

@@ -7,6 +7,9 @@ import pytest
 import torch
 from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
+from yoloplug.bridge.patches.parse import _arguments, _quoted
+from yoloplug.hosts import host
+
 
 def build(row: int, *change: Any, **config: Any) -> DetectionModel:
     """Stock yolov8n with one backbone row replaced."""
@@ -84,3 +87,53 @@ def test_rows_of_ours_ask_for_the_head_of_yolo11_as_stock_c3k2_does() -> None:
         head = DetectionModel(ours, verbose=False).model[-1]
         if hasattr(head, "legacy"):
             assert head.legacy is legacy is DetectionModel(name, verbose=False).model[-1].legacy
+
+
+OPTIONS = {"order": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "args", "model", "made"),
+    [
+        ("gnConv", -1, [64, 3, 2], {}, (32, [24, 32, 3, 2], 1, None)),
+        ("gnConv", 0, [], {}, (8, [8, 8], 1, None)),
+        ("gnConv", -1, [None, 5], {}, (24, [24, 24, 5], 1, None)),
+        ("gnConv", -1, [OPTIONS], {}, (24, [24, 24, 3, 1, OPTIONS], 1, None)),
+        ("gnConv", -1, [64, 5, OPTIONS], {}, (32, [24, 32, 5, 1, OPTIONS], 1, None)),
+        ("gnConv", -1, [1000], {}, (256, [24, 256], 1, None)),  # at most 512, of which half
+        ("gnConv", -1, [50], {}, (32, [24, 32], 1, None)),  # a multiple of eight
+        ("CondParamConv", [1, 0], [64], {}, (32, [16, 32, 3, 1, {"c_condition": 8}], 1, None)),
+        ("CondParamConv", [1, 0], [64, 5, 2, {"x": 2}], {}, (32, [16, 32, 5, 2, {"c_condition": 8, "x": 2}], 1, None)),
+        ("C2f_gnConv", -1, [64, True], {}, (32, [24, 32, 1, True], 1, None)),
+        ("C2f_gnConv", 1, [None, True, OPTIONS], {}, (16, [16, 16, 1, True, OPTIONS], 1, None)),
+        ("C3k2_gnConv", -1, [64, False, 0.25], {"scale": "n"}, (32, [24, 32, 1, False, 0.25], 1, False)),
+        ("C3k2_gnConv", -1, [64, False, 0.25], {"scale": "m"}, (32, [24, 32, 1, True, 0.25], 1, False)),
+        ("C3k2_gnConv", -1, [64, False], {"scales": {"x": 1, "n": 1}}, (32, [24, 32, 1, True], 1, False)),
+        ("C3k2_gnConv", -1, [64, False], {}, (32, [24, 32, 1, False], 1, False)),
+    ],
+)  # fmt: skip
+def test_what_a_row_gives_its_constructor(name: str, given: Any, args: list[Any], model: Any, made: Any) -> None:
+    """Widths of 8, 16 and 24 channels before it, at half the width and at most 512."""
+    before = copy.deepcopy(args)
+    assert _arguments(host(name), model, given, 1, args, [8, 16, 24], 0.5, 512, None) == made
+    assert args == before
+
+
+def test_repeats_stay_repeats_of_a_layer_and_become_the_hosts() -> None:
+    assert _arguments(host("gnConv"), {}, -1, 2, [None, 3, 1, OPTIONS], [16], 1, 512, True)[2:] == (2, True)
+    assert _arguments(host("C2f_gnConv"), {}, -1, 3, [], [16], 1, 512, True) == (16, [16, 16, 3], 1, True)
+    for args in ([16, 3, 2], [32]):
+        with pytest.raises(ValueError, match="2 repeats change width or size more than once"):
+            _arguments(host("gnConv"), {}, -1, 2, args, [16], 1, 512, None)
+
+
+@pytest.mark.parametrize("width", [0, -8, True, "64", 6.5])
+def test_a_width_is_a_whole_number_from_1_on(width: Any) -> None:
+    with pytest.raises(TypeError, match="the first argument is the width"):
+        _arguments(host("gnConv"), {}, -1, 1, [width], [16], 1, 512, None)
+    assert _arguments(host("gnConv"), {}, -1, 1, [1], [16], 1, 512, None)[0] == 8
+
+
+def test_strings_of_a_row_survive_the_stock_loop() -> None:
+    row = [-1, 1, "gnConv", [64, "f", "None", {"act": "None", "filter": "dw7"}]]
+    assert _quoted({}, 0, row) == [-1, 1, "gnConv", [64, "'f'", "None", {"act": None, "filter": "dw7"}]]
