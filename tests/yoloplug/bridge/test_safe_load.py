@@ -158,11 +158,12 @@ def test_whole_checkpoints_pass(whole: Path, tmp_path: Path) -> None:
 
 
 def test_classes_that_moved_are_where_we_look_for_them() -> None:
-    from yoloplug.bridge.checkpoints.safe_load import _MOVED
+    from yoloplug.bridge.checkpoints.safe_load import _MOVED, _allowed
 
-    for name in _MOVED.values():
+    for old, name in _MOVED.items():
         module, _, found = name.rpartition(".")
-        assert isinstance(getattr(importlib.import_module(module), found), type)
+        assert isinstance(getattr(importlib.import_module(module), found), type) and _allowed(old) is _allowed(name)
+        assert _allowed(name) is not None
 
 
 def test_what_a_checkpoint_may_name() -> None:

@@ -15,7 +15,7 @@ from ultralytics.nn.tasks import DetectionModel, PoseModel
 
 import yoloplug
 from tests.yoloplug.weights.networks import model
-from yoloplug.bridge.transfer import _built
+from yoloplug.bridge.transfer import _at_scale, _built
 from yoloplug.cli import main
 from yoloplug.errors import YoloplugError
 from yoloplug.modelfile.file import read
@@ -140,6 +140,28 @@ def test_the_scale_is_that_of_the_name_or_of_the_source(folder: Path, tmp_path: 
     assert done.outcome.rows[0].target.params == sum(p.numel() for p in small.model[0].parameters())
     other = yoloplug.transfer(tmp_path / "small.pt", folder / "my.yaml", scale="n")
     assert any(note.startswith("scale s into scale n") for note in other.notes) and other.placed < 0.3
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "asked", "scale", "notes"),
+    [
+        ("yolov8.yaml", {"scale": "s"}, None, "s", ["built at scale s, the source's"]),
+        ("yolov8.yaml", {"scale": "n"}, None, "n", []),
+        ("yolov8.yaml", {"scales": {"m": []}}, None, "m", ["built at scale m, the source's"]),
+        ("yolov8.yaml", {"scale": "q"}, None, "n", []),
+        ("yolov8.yaml", {}, None, "n", []),
+        ("yolov8m.yaml", {"scale": "s"}, None, "m", []),
+        ("yolov8m.yaml", {"scale": "s"}, "x", "x", []),
+        ("yolov3.yaml", {"scale": "s"}, None, None, []),
+    ],
+)
+def test_scales_by_name_by_wish_and_by_source(
+    name: str, source: dict[str, Any], asked: str | None, scale: str | None, notes: list[str]
+) -> None:
+    file, said = _at_scale(name, SimpleNamespace(yaml=source), asked)
+    assert ((file.model.get("scale") or next(iter(file.model.get("scales", {})), None)), said) == (scale, notes)
+    with pytest.raises(YoloplugError, match="no scale 'q'; it has n" if scale else "no scale 'q'; it has no scales"):
+        _at_scale(name, SimpleNamespace(yaml=source), "q")
 
 
 def test_the_checkpoint_is_as_yolo_saves_one_and_knows_its_task(folder: Path, tmp_path: Path) -> None:

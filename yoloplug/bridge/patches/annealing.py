@@ -28,7 +28,7 @@ def on_train_epoch_start(trainer: Any, epochs: int = 10, start: float = 30.0) ->
     from yoloplug.blocks import anneal_temperature
 
     highest = anneal_temperature(trainer.model, trainer.epoch, epochs, start)
-    if highest and getattr(trainer, "ema", None):
+    if highest and trainer.ema:
         anneal_temperature(trainer.ema.ema, trainer.epoch, epochs, start)
     if highest > 1 and trainer.epoch == trainer.start_epoch:
         LOGGER.info(

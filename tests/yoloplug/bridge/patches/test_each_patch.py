@@ -193,6 +193,14 @@ def test_shipped_yamls_are_found_by_bare_name(tmp_path: Path, monkeypatch: pytes
     assert yaml_files.find("yolov8n-C2f_gnConv.yaml") is None
 
 
+def test_a_wheel_has_its_own_yamls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert yaml_files.model_yamls()["yolov8-C2f_gnConv.yaml"].parent == Path(__file__).parents[4] / "model_yamls"
+    (tmp_path / "b.yaml").write_text("")
+    (tmp_path / "a.txt").write_text("")
+    monkeypatch.setattr(yaml_files, "_IN_WHEEL", tmp_path)
+    assert yaml_files.model_yamls() == {"b.yaml": tmp_path / "b.yaml"}
+
+
 def test_model_names_are_resolved_with_their_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run3x").mkdir()
