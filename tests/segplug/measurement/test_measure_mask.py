@@ -250,6 +250,7 @@ def test_empty_mask_has_no_crack() -> None:
         (np.zeros((4, 4), dtype=bool), {"mm_per_px": 0}, "mm_per_px: 0 mm per pixel; must lie between"),
         (np.zeros((4, 4), dtype=bool), {"mm_per_px": float("nan")}, "mm_per_px: nan mm"),
         (np.zeros((4, 4), dtype=bool), {"min_length_px": -1}, "min_length_px must lie between 0 and 1e.06, got -1"),
+        (np.zeros((4, 4), dtype=bool), {"join_px": 1000001}, "^join_px must lie between 0 and 1e.06, got 1000001"),
     ],
 )
 def test_bad_input_is_refused(mask: NDArray[np.uint8], arguments: dict[str, float], message: str) -> None:

@@ -1,11 +1,16 @@
 """The annotated pictures."""
 
+import base64
+import io
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from segplug.measurement import measure_mask
 from segplug.measurement.accuracy.drawn import straight_crack
+from segplug.measurement.report.page import picture_data
 from segplug.measurement.report.picture import FONT, LEGEND, _places, draw_measurement, mask_background
 from segplug.page.palette import OUTLINE, rgb
 
@@ -27,6 +32,18 @@ def test_pictures_of_large_photos_are_smaller() -> None:
     mask[90:100, 20:8900] = 1
     picture = draw_measurement(mask_background(mask), mask, measure_mask(mask))
     assert picture.shape[1] == 6000 and (picture[60:66].std() > 20)
+
+
+def test_pictures_on_the_page_are_jpegs_of_quality_85_and_1400_px() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    head, data = picture_data(noise).split(",")
+    like = io.BytesIO()
+    Image.fromarray(noise).save(like, "JPEG", quality=85)
+    found = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert head == "data:image/jpeg;base64" and found.size == (30, 20)
+    assert found.quantization == Image.open(like).quantization  # type: ignore[attr-defined]
+    large = base64.b64decode(picture_data(np.zeros((700, 2800, 3), np.uint8)).split(",")[1])
+    assert cv2.imdecode(np.frombuffer(large, np.uint8), cv2.IMREAD_COLOR).shape == (350, 1400, 3)
 
 
 def test_picture_marks_every_crack() -> None:
