@@ -66,14 +66,17 @@ class Epochs:
         """`epoch` counts from 1; `monitor` is a figure to watch, as text."""
         self.check()
         now = time.perf_counter()
-        record = {
-            "epoch": epoch,
-            "seconds": now - self.since,
-            "loss": loss if math.isfinite(loss) else None,
-            "monitor": monitor,
-        }
+        self._add(epoch, now - self.since, loss, monitor)
         self.since = now
-        _append(self.path, json.dumps(record))
+
+    def saved(self, epoch: int, seconds: float, loss: float, monitor: str = "") -> None:
+        """An epoch that the checkpoint has: a kill may have come before its line."""
+        if epoch not in {record["epoch"] for record in _read(self.path)}:
+            self._add(epoch, seconds, loss, monitor)
+
+    def _add(self, epoch: int, seconds: float, loss: float, monitor: str) -> None:
+        known = loss if math.isfinite(loss) else None
+        _append(self.path, json.dumps({"epoch": epoch, "seconds": seconds, "loss": known, "monitor": monitor}))
 
     def summary(self, images: int) -> dict[str, Any]:
         """Epochs trained, images an epoch, seconds of all epochs (the validation after each included)."""

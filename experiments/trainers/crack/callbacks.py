@@ -7,6 +7,7 @@ import lightning as L
 
 from experiments.cells.cell import Cell
 from experiments.cells.ledger import Epochs
+from segplug.training.callbacks.epoch_record import EpochRecord
 from segplug.training.module import CrackModule
 
 
@@ -18,12 +19,17 @@ class ToLedger(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.epochs.start(resumed=trainer.current_epoch > 0)
+        for row in [row for one in trainer.callbacks if isinstance(one, EpochRecord) for row in one.rows]:  # type: ignore[attr-defined]
+            self.epochs.saved(int(row["epoch"]), row["seconds"], row["train_loss"], _monitor(row))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, CrackModule)
         row = pl_module.row
-        monitor = f"val crack IoU {row['val_iou_crack']:.3f}" if "val_iou_crack" in row else ""
-        self.epochs.done(int(row["epoch"]), row["train_loss"], monitor)
+        self.epochs.done(int(row["epoch"]), row["train_loss"], _monitor(row))
+
+
+def _monitor(row: dict[str, float]) -> str:
+    return f"val crack IoU {row['val_iou_crack']:.3f}" if "val_iou_crack" in row else ""
 
 
 class AddLoggers(L.Callback):

@@ -112,6 +112,11 @@ def test_a_method_is_said_once_with_every_chosen_epoch(tmp_path: Path, make_row:
     assert facts["Split"] == "val" and facts["Metric"] == "-"
 
 
+def test_rows_that_name_no_split(tmp_path: Path, make_row: Any) -> None:
+    make_row(tmp_path, "base", AP=0.4, changes={"method": {}})
+    assert compare([read_run(tmp_path)])[0].split == "no split named"
+
+
 def test_the_spec_decides_the_baseline(tmp_path: Path, make_row: Any) -> None:
     """A cell that was run under another spec and put here is compared as this folder's spec says."""
     (tmp_path / "spec.yaml").write_text(SPEC.replace("[base.yaml, plug_in.yaml]", "[plug_in.yaml, base.yaml]"))
