@@ -17,8 +17,11 @@ import torch
 from torch import nn
 from ultralytics import YOLO
 
+import yoloplug
 from yoloplug.bridge.checkpoints.description import CheckpointError
 from yoloplug.bridge.checkpoints.safe_load import read_checkpoint
+from yoloplug.bridge.look.inside import look_inside
+from yoloplug.bridge.model import create, load
 from yoloplug.cli import main
 
 
@@ -116,6 +119,22 @@ def test_code_in_a_checkpoint_does_not_run(
     assert not trace.exists()
     assert main([*arguments, "--trust"]) == 2  # it holds no model
     assert trace.exists()
+
+
+def test_nor_from_python_unless_it_is_trusted(tmp_path: Path) -> None:
+    file, trace, photo = tmp_path / "evil.pt", tmp_path / "ran", tmp_path / "photo.png"
+    photo.write_bytes(_picture())
+    torch.save({"model": Runs(os.mkdir, str(trace))}, file)
+    for call in (
+        lambda: yoloplug.Inspection(file, photo),
+        lambda: look_inside(file, photo),
+        lambda: create(file),
+        lambda: load(file),
+        lambda: yoloplug.transfer(file, "yolov8n.yaml"),
+    ):
+        with pytest.raises(CheckpointError, match=r"mkdir.*--trust"):
+            call()
+    assert not trace.exists()
 
 
 def test_a_model_that_is_built_while_loading_runs_no_code(tmp_path: Path) -> None:
