@@ -79,7 +79,7 @@ def copied_package(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         (untested_release, "cannot be extended: parse_model takes (x)", f"install a tested release ({parse.TESTED})"),
         (foreign_parse_model, f"was replaced afterwards, by {__file__}", "remove the code that replaces it"),
         (fork, "the module ultralytics comes from ultralytics-better: a fork", "then pip install ultralytics"),
-        (copied_and_not_installed, "comes from no installed package (a folder on the path?): a fork", "pip uninstall it"),
+        (copied_and_not_installed, "comes from no installed package (a folder on the path?)", "pip uninstall it"),
         (copied_package, "another ultralytics is installed in ", "from the path (PYTHONPATH"),
     ],
 )  # fmt: skip
