@@ -176,6 +176,14 @@ def test_whole_checkpoints_pass(whole: Path, tmp_path: Path) -> None:
         assert read_checkpoint(tmp_path / "stock.pt")["model"].yaml
 
 
+def test_a_checkpoint_of_a_gpu_is_read_on_the_cpu(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    real = torch.load
+    monkeypatch.setattr(torch, "load", lambda file, **given: asked.append(given) or real(file, **given))
+    read_checkpoint(whole)
+    assert asked == [{"map_location": "cpu", "weights_only": True}]
+
+
 def test_classes_that_moved_are_where_we_look_for_them() -> None:
     from yoloplug.bridge.checkpoints.safe_load import _MOVED, _allowed
 

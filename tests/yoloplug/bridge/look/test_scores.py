@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from yoloplug.bridge.look.inside import Inside, Score, _findings, _outlines
+from yoloplug.bridge.look.inside import Inside, Score, _best_of, _findings, _outlines
 from yoloplug.errors import YoloplugError
 
 NAMES = {0: "ant", 1: "bee"}
@@ -81,6 +81,11 @@ def test_rtdetr_hides_its_logits_behind_the_decoded_boxes() -> None:
     expected = [(torch.tensor(2.0), 1), (torch.tensor(1.0), 0)]
     assert told(look.scores(output, None)) == [(round(float(v.sigmoid()), 3), label) for v, label in expected]
     assert len(look.scores(output, None, top=1)) == 1
+
+
+def test_labels_lie_where_the_scores_lie() -> None:
+    values, labels = _best_of(torch.empty(5, 2, device="meta"), [0, 1])
+    assert values.device.type == labels.device.type == "meta" and labels.shape == (5,)
 
 
 def test_classes_of_a_whole_image() -> None:
