@@ -80,7 +80,7 @@ def bridge_rows(runs: int) -> list[dict[str, Any]]:
 
 def _child(key: str) -> subprocess.Popen[str]:
     """It ends when its input does, as it does at the end of a `with`."""
-    script = Path(__file__).with_name("stock_step.py")
+    script = Path(__file__).with_name("processes") / "stock_step.py"
     return subprocess.Popen([sys.executable, script, key], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
