@@ -1,6 +1,6 @@
 """Training steps of stock yolov8n, one for each line on standard input, its CPU seconds on standard output.
 
-Run as a file by experiments/speed/models.py, which lets two of them take turns: `with` loads yoloplug's bridge as any
+Run as a file by experiments/speed/models.py, which lets four of them take turns: `with` loads yoloplug's bridge as any
 Python process of the environment does, `without` takes it away before Ultralytics is imported.
 """
 
