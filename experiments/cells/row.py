@@ -35,12 +35,14 @@ class Result(TypedDict, total=False):
     """What a trainer finds out. `metrics` is empty where training broke down; `files`: kind -> below the folder.
 
     matched: the budget that a scaled model was brought to. init: the checkpoint that training started from, and how
-    many of the model's parameters are none of it (`fresh` of `params`).
+    many of the model's parameters are none of it (`fresh` of `params`). best_on_test: what would be printed of the
+    epoch that is best on the scored images themselves.
     """
 
     metrics: dict[str, float | None]
     per_class: dict[str, float | None]
     subsets: dict[str, dict[str, Any]]
+    best_on_test: dict[str, Any]
     errors: dict[str, float]
     diverged: bool
     reason: str

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 
 from segplug.arrays import Floats, Mask, Pixels
@@ -18,6 +17,7 @@ from segplug.data.sample import Sample
 from segplug.data.source import DataSource
 from segplug.errors import SegplugError, check_threshold
 from segplug.evaluation.exclude import kept_images
+from segplug.evaluation.protocol import seen_in_frame
 from segplug.evaluation.saved_predictions import PredictionFolder, log_odds
 from segplug.evaluation.score_files import FILES, check_out, write_scores
 from segplug.evaluation.sizes import SizeBias
@@ -27,7 +27,7 @@ from segplug.inference.memory import keep_freed_memory
 from segplug.inference.predictor import load_checkpoint
 from segplug.inference.probability import crack_logits, pick_device
 from segplug.inference.tiling import check_tile, tiled_probability
-from segplug.metrics import DEFINITIONS, AllMetrics, saved_prediction, target_in_frame, to_frame
+from segplug.metrics import DEFINITIONS, AllMetrics, to_frame
 from segplug.models.create import parameters
 from segplug.notes import Note, silent
 
@@ -168,9 +168,7 @@ class _Scored:
             target, labelled = mask == 1, mask != NO_LABEL
             valid = None if labelled.all() else labelled
             probability, logits = predict(sample, image)
-            seen = np.ones(logits.shape, dtype=bool) if valid is None else _in_frame(valid, logits.shape)
-            saved, saved_target = saved_prediction(logits, seen), target_in_frame(target)
-            row = total.add(sample.name, probability, target, saved[seen], saved_target[seen], valid)
+            row = total.add(sample.name, probability, target, *seen_in_frame(logits, target, valid), valid)
             prediction = probability >= threshold
             sizes.add(target & labelled, prediction & labelled)
             self.worst.add(float(row["iou_crack"]), i, sample.name, prediction, valid)
@@ -199,8 +197,3 @@ class _Scored:
         if self.out is not None:
             write_scores(result, every, self.worst, self.dataset, self.out)
         return result
-
-
-def _in_frame(valid: Mask, shape: tuple[int, ...]) -> Mask:
-    seen = cv2.resize(valid.view(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST)
-    return np.asarray(seen) > 0

@@ -17,7 +17,7 @@ from yoloplug.names import choices
 
 Precision = Literal["auto", "32", "bf16", "16"]
 FREE_ON_RESUME = set("data more_data recursive init ignore groups out resume device workers".split())
-FREE_ON_RESUME |= set("precision patience tensorboard samples_every".split())
+FREE_ON_RESUME |= set("precision patience tensorboard samples_every keep_epochs".split())
 MOST = 100_000
 """Far above what anyone trains with, as all limits here, and below what ends in a full memory or an overflow."""
 
@@ -97,6 +97,7 @@ class TrainConfig(DataSource):
     )
     precision: Precision = setting("auto", "run", "auto is bf16 on a GPU that has it and 32 elsewhere")
     tensorboard: bool = setting(False, "run", "write TensorBoard events to out/tensorboard too")
+    keep_epochs: bool = setting(False, "run", "keep the weights of each epoch too, as out/epochs/001.ckpt and on")
     samples_every: int = setting(
         0, "run", "every so many epochs draw fixed validation images into out/samples; 0: never", 0, MOST
     )

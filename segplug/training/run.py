@@ -60,7 +60,7 @@ def _train(start: Start, callbacks: Sequence[L.Callback], data: CrackData | None
     model = start.network()
     check_sizes(model, config, len(train_samples) // config.devices)
     model = fast_layout(model.train(), device)
-    record = EpochRecord(out, config.patience)
+    record = EpochRecord(out, config.patience, config.keep_epochs)
     watchers = [record, EpochLines(config.epochs), Curves(record)]
     if validation and config.samples_every:
         watchers.append(ValidationPictures(out / "samples", validation, config.samples_every))

@@ -19,6 +19,7 @@ from experiments.metrics.cost import cost
 from experiments.metrics.fold_batch_norm import fold_batch_norm
 from experiments.spec.budget import Budget, Protocol
 from experiments.spec.spec import Model
+from experiments.trainers.crack.best_on_test import best_on_test
 from experiments.trainers.crack.callbacks import AddLoggers, ToLedger
 from experiments.trainers.crack.data import open_cracks
 from experiments.trainers.crack.evaluation import METRIC, broken_down, crack_row, pictures_of
@@ -72,8 +73,10 @@ def run_cell(cell: Cell, epochs: Epochs) -> Result:
         return evaluate(checkpoint, cell.data.opened, "test", config.device, used, on_image=on_image, out=out)
 
     result, scored = crack_row(cell, judge)
+    selected: Result = {"best_on_test": best_on_test(folder, cell.data, config.device)} if config.keep_epochs else {}
     return {
         **scored,
+        **selected,
         "diverged": False,
         "cost": measure_cost(checkpoint, cell.spec.budget, cell.spec.protocol),
         "train": spent,

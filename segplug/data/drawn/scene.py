@@ -26,7 +26,7 @@ def draw_scene(seed: int, size: int = 384) -> tuple[Pixels, Pixels]:
     photo = distract(rng, photo, int(rng.choice([0, 1, 2], p=[0.15, 0.5, 0.35] if free else [0.5, 0.35, 0.15])))
     if not free:
         width = float(np.exp(rng.uniform(*np.log(WIDTHS_PX))))
-        if rng.random() < 0.12:
+        if rng.random() < 0.22:
             lines = net_lines(rng, size, min(width, 5.0))
         else:
             lines = [
@@ -44,9 +44,9 @@ def _photographed(rng: np.random.Generator, photo: Field) -> Pixels:
         photo = cv2.GaussianBlur(photo, (0, 0), rng.uniform(0.3, 1.3))
     if rng.random() < 0.1:
         photo = cv2.filter2D(photo, -1, _shake(rng))
-    if rng.random() < 0.15:
-        sharp = photo - cv2.GaussianBlur(photo, (0, 0), 1.2)
-        photo = photo + np.float32(rng.uniform(0.3, 1.2)) * sharp
+    if rng.random() < 0.35:  # cameras of drones and phones sharpen until every grain has a rim
+        fine = photo - cv2.GaussianBlur(photo, (0, 0), rng.uniform(0.7, 1.8))
+        photo = photo + np.float32(rng.uniform(0.3, 2.5)) * fine
     noise = rng.standard_normal(photo.shape).astype(np.float32)
     photo = photo + np.float32(rng.uniform(0, 0.025)) * noise
     pixels = (255 * np.clip(photo, 0, 1) + 0.5).astype(np.uint8)

@@ -10,6 +10,7 @@ from segplug.training.module import CrackModule
 from yoloplug.files import write_csv
 
 COLUMNS = ("epoch", "lr", "train_loss", "val_loss", "val_iou_crack", "val_miou", "val_f1", "val_ods_f1", "seconds")
+EPOCHS = "epochs"
 Epoch = dict[str, float]
 
 
@@ -17,12 +18,14 @@ class EpochRecord(L.Callback):
     """Keeps the table of epochs in the checkpoint itself, so that a resumed run continues the same table.
 
     `lr` is the rate at the epoch's start. `best` is the highest validation crack IoU, the lower loss on a tie; without
-    validation it is the last epoch. Training stops when `patience` epochs in a row brought no better one.
+    validation it is the last epoch. Training stops when `patience` epochs in a row brought no better one. keep: every
+    epoch's weights stay, as epochs/001.ckpt and on.
     """
 
-    def __init__(self, folder: Path, patience: int | None = None) -> None:
+    def __init__(self, folder: Path, patience: int | None = None, keep: bool = False) -> None:
         self.folder = folder
         self.patience = patience
+        self.keep = keep
         self.rows: list[Epoch] = []
         self._started = 0.0
         self.begun = False
@@ -47,6 +50,8 @@ class EpochRecord(L.Callback):
         # Every rank calls save_checkpoint, which waits for all and lets rank 0 write.
         if best_row(self.rows) is self.rows[-1]:
             trainer.save_checkpoint(self.folder / "best.ckpt", weights_only=True)
+        if self.keep:
+            trainer.save_checkpoint(self.folder / EPOCHS / f"{len(self.rows):03}.ckpt", weights_only=True)
         if trainer.is_global_zero:
             write_csv(self.folder / "metrics.csv", [c for c in COLUMNS if c in self.rows[0]], self.rows)
         for logger in trainer.loggers:
