@@ -1,7 +1,8 @@
 """What the plug-in's tests share."""
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,20 @@ def randomise_norms() -> Callable[[nn.Module], None]:
                     module.set_statistics(module.running_mean, module.running_var)
 
     return randomise
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """What Ultralytics' logger says during the test."""
+    from ultralytics.utils import LOGGER
+
+    lines: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    handler = Kept()
+    LOGGER.addHandler(handler)
+    yield lines
+    LOGGER.removeHandler(handler)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from yoloplug.bridge.trace import BUILD_ERRORS, run_row
+from yoloplug.bridge.trace import BUILD_ERRORS, image_channels, run_row, sources_of
 from yoloplug.hosts import Inserted, stock_class
 from yoloplug.weights.align import INSERTED, Alignment, GraphRow, RowPair, align
 
@@ -38,10 +38,10 @@ def aligned(source: Any, target: Any) -> Alignment:
 
 def graph_rows(network: Any) -> list[GraphRow]:
     """The rows of a network, one of `yolo train` or freshly built; nothing of it changes and nothing is computed."""
-    outputs: list[Any] = [torch.empty(1, image_channels(network), _SIDE, _SIDE, device="meta")]
+    outputs: list[Any] = [torch.empty(1, image_channels(network.yaml), _SIDE, _SIDE, device="meta")]
     found = []
     for i, row in enumerate(network.model):
-        inputs = [outputs[s + 1] for s in _sources(i, row)]
+        inputs = [outputs[s + 1] for s in sources_of(i, row.f)]
         is_head = i == len(network.model) - 1
         output = None if is_head else _output(row, inputs if isinstance(row.f, list) else inputs[0])
         outputs.append(output)
@@ -49,25 +49,21 @@ def graph_rows(network: Any) -> list[GraphRow]:
     return found
 
 
-def _row(i: int, row: nn.Module, shape: tuple[int, int, int] | None, widths: tuple[int, ...]) -> GraphRow:
+def _row(i: int, row: Any, shape: tuple[int, int, int] | None, widths: tuple[int, ...]) -> GraphRow:
     """shape: (C, H, W) of the row's map. A row that says it was inserted stands in no stock class's place."""
     one = row[0] if type(row) is nn.Sequential and len(row) else row  # the first of the row's repeats
-    is_inserted = getattr(one, "preserves", False) == "inserted"
+    is_inserted = getattr(one, "preserves", None) == "inserted"
     kind = type(one.block if isinstance(one, Inserted) else one)
     return GraphRow(
         index=i,
         kind=kind.__name__,
         stock=INSERTED if is_inserted else stock_class(kind).__name__,
-        sources=_sources(i, row),
+        sources=sources_of(i, row.f),
         level=math.log2(_SIDE / shape[1]) if shape else None,
         width=shape[0] if shape else None,
         widths=widths,
         params=sum(p.numel() for p in row.parameters()),
     )
-
-
-def _sources(i: int, row: Any) -> tuple[int, ...]:
-    return tuple(s + i if s < 0 else s for s in (row.f if isinstance(row.f, list) else [row.f]))
 
 
 def _output(row: nn.Module, given: Any) -> Any:
@@ -87,8 +83,3 @@ def _map_shape(output: Any) -> tuple[int, int, int] | None:
     if isinstance(output, torch.Tensor) and output.ndim == 4:
         return int(output.shape[1]), int(output.shape[2]), int(output.shape[3])
     return None
-
-
-def image_channels(network: Any) -> int:
-    """Of the images that a network takes."""
-    return int(network.yaml.get("channels") or network.yaml.get("ch") or 3)

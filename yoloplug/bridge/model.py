@@ -114,13 +114,13 @@ def fused(module: nn.Module) -> nn.Module:
             super().__init__()
             self.model = copy.deepcopy(module).eval()
 
-        def is_fused(self, thresh: int = 10) -> bool:
+        def is_fused(self, *args: Any, **kwargs: Any) -> bool:
             return False
 
         def info(self, *args: Any, **kwargs: Any) -> None:
             """Nothing to print of a part."""
 
-    ready: nn.Module = Part().fuse(verbose=False).model
+    ready: nn.Module = Part().fuse().model
     return ready
 
 

@@ -86,14 +86,14 @@ def trace(model: Model, imgsz: int = 640) -> list[RowTrace]:
     rows = build(model)
     head: Any = rows[-1]
     if isinstance(getattr(head, "stride", None), Tensor):
-        head.stride = torch.ones(len(head.stride), device="cpu")  # read by value when anchors are laid out
-    outputs: list[Any] = [torch.empty(1, _image_channels(model), imgsz, imgsz, device="meta")]
+        head.stride = torch.ones(len(head.stride))  # read by value when anchors are laid out
+    outputs: list[Any] = [torch.empty(1, image_channels(model), imgsz, imgsz, device="meta")]
     text = torch.empty(1, model.get("nc") or 1, _TEXT_FEATURES, device="meta")
     traces = []
     with torch.device("meta"), torch.no_grad():
         for i, row in enumerate(rows):
             given: Any = row.f
-            sources = tuple(s + i if s < 0 else s for s in (given if isinstance(given, list) else [given]))
+            sources = sources_of(i, given)
             inputs = [outputs[s + 1] for s in sources]
             if type(row).__name__ == "Concat":
                 _check_sizes(i, sources, inputs, imgsz)
@@ -116,10 +116,11 @@ def trace(model: Model, imgsz: int = 640) -> list[RowTrace]:
 class _Call(nn.Module):
     """One row with its inputs bound, so that its FLOPs can be counted whatever its forward takes; keeps the output."""
 
+    output: Any
+
     def __init__(self, row: nn.Module, inputs: Any, text: Tensor) -> None:
         super().__init__()
         self.row, self.inputs, self.text = row, inputs, text
-        self.output: Any = None
 
     def forward(self, _: Tensor) -> None:
         self.output = run_row(self.row, self.inputs, self.text)
@@ -137,6 +138,11 @@ def run_row(row: nn.Module, inputs: Any, text: Tensor) -> Any:
     return row(x, text) if name in ("C2fAttn", "WorldDetect") else row(x)
 
 
+def sources_of(index: int, given: int | list[int]) -> tuple[int, ...]:
+    """Numbers of the rows that row `index` reads, -1 for the image. given: its `from`, -1: the row before it."""
+    return tuple(s + index if s < 0 else s for s in (given if isinstance(given, list) else [given]))
+
+
 def _parse(model: Model, count: int) -> nn.Sequential:
     """The first `count` rows, built on the meta device."""
     from ultralytics.nn import tasks
@@ -144,7 +150,7 @@ def _parse(model: Model, count: int) -> nn.Sequential:
     split = len(model["backbone"])
     part = {**model, "backbone": model["backbone"][:count], "head": model["head"][: max(count - split, 0)]}
     with torch.device("meta"):
-        rows, _ = tasks.parse_model(copy.deepcopy(part), _image_channels(model), verbose=False)
+        rows, _ = tasks.parse_model(copy.deepcopy(part), image_channels(model), verbose=False)
     return rows.eval()
 
 
@@ -161,7 +167,8 @@ def _first_broken_row(model: Model, count: int) -> int:
     return bad - 1
 
 
-def _image_channels(model: Model) -> int:
+def image_channels(model: Model) -> int:
+    """Of the images that a network takes."""
     return int(model.get("channels") or model.get("ch") or 3)
 
 

@@ -54,9 +54,9 @@ def optimizers() -> list[str]:
     """Names for `optimizer=`. Ultralytics lists them only where it refuses one, so it is made to refuse."""
     from ultralytics.engine.trainer import BaseTrainer
 
-    nothing: Any = None
+    build: Any = BaseTrainer.build_optimizer
     try:
-        BaseTrainer.build_optimizer(nothing, torch.nn.Identity(), "?")
+        build(None, torch.nn.Identity(), "?")
     except NotImplementedError as error:
         listed = re.search(r"available optimizers\s+[\[{](.*?)[\]}]", str(error))
         if listed:
@@ -211,7 +211,7 @@ class SavedWeights:
 
 def is_whole(checkpoint: Path) -> bool:
     """A checkpoint is a zip file, whose table of contents is written last."""
-    return checkpoint.exists() and zipfile.is_zipfile(checkpoint)
+    return zipfile.is_zipfile(checkpoint)
 
 
 def _epoch(checkpoint: Path) -> int:

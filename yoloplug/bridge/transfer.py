@@ -12,10 +12,10 @@ import torch
 import ultralytics
 
 from yoloplug import files
-from yoloplug.bridge.graph import aligned, has_rows, image_channels
+from yoloplug.bridge.graph import aligned, has_rows
 from yoloplug.bridge.model import fetched, load, network_class, task_of
 from yoloplug.bridge.place import place
-from yoloplug.bridge.trace import BUILD_ERRORS
+from yoloplug.bridge.trace import BUILD_ERRORS, image_channels
 from yoloplug.errors import YoloplugError
 from yoloplug.modelfile.file import ModelFile, parse, read
 from yoloplug.modelfile.report import validate
@@ -85,7 +85,7 @@ def _at_scale(name: str, trained: Any, scale: str | None) -> tuple[ModelFile, li
 
 def _with_classes(file: ModelFile, trained: Any, notes: list[str]) -> dict[str, Any]:
     """The model's dict with the source's classes and key points, where both are for such."""
-    yaml = copy.deepcopy(file.model)
+    yaml = dict(file.model)
     theirs = trained.yaml
     before, after = task_of(theirs), task_of(yaml)
     same_kind = "classify" not in {before, after} or before == after
@@ -100,7 +100,7 @@ def _with_classes(file: ModelFile, trained: Any, notes: list[str]) -> dict[str, 
 
 def _built(file: ModelFile, yaml: dict[str, Any], trained: Any) -> Any:
     validate(file)
-    channels = int(yaml.get("channels") or yaml.get("ch") or image_channels(trained))
+    channels = int(yaml.get("channels") or yaml.get("ch") or image_channels(trained.yaml))
     try:
         network = network_class(yaml)(copy.deepcopy(yaml), ch=channels, verbose=False)
     except BUILD_ERRORS as error:
@@ -115,20 +115,18 @@ def _preserving(yaml: dict[str, Any], alignment: Alignment, notes: list[str]) ->
     """The dict with `preserve` in every row of ours that stands in a stock row's place, or in none."""
     from yoloplug.hosts import host_names
 
-    changed = copy.deepcopy(yaml)
-    ours = set(host_names())
-    for row, values in zip(alignment.target, [*changed["backbone"], *changed["head"]], strict=True):
+    ours, made = set(host_names()), []
+    for row, (given, n, kind, arguments) in zip(alignment.target, [*yaml["backbone"], *yaml["head"]], strict=True):
         source = alignment.source_of(row.index)
-        if values[2] not in ours:
-            if source is None and row.params:
-                notes.append(f"row {row.index} {row.kind} is inserted and stock: it changes what the model computes")
-            continue
-        if source is not None and source.kind in ours:
-            continue  # trained with this block
-        if not values[3] or not isinstance(values[3][-1], dict):
-            values[3] = [*values[3], {}]
-        values[3][-1].setdefault("preserve", True if source else "inserted")
-    return changed
+        if kind in ours and (source is None or source.kind not in ours):  # else trained with this block
+            has_options = arguments and isinstance(arguments[-1], dict)
+            *arguments, options = arguments if has_options else [*arguments, {}]
+            arguments.append({"preserve": True if source else "inserted", **options})
+        elif source is None and row.params:
+            notes.append(f"row {row.index} {row.kind} is inserted and stock: it changes what the model computes")
+        made.append([given, n, kind, arguments])
+    split = len(yaml["backbone"])
+    return {**yaml, "backbone": made[:split], "head": made[split:]}
 
 
 def _checkpoint(network: Any) -> dict[str, Any]:

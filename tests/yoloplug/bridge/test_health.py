@@ -1,6 +1,8 @@
 """`yoloplug doctor`: says that the plug-in works, or what keeps it from working and what to do."""
 
+import functools
 import os
+import platform
 import subprocess
 import sys
 import types
@@ -10,11 +12,15 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import ultralytics
 from ultralytics.nn import tasks
 
-from yoloplug.bridge import health
+import yoloplug
+from yoloplug.bridge import health, trace
 from yoloplug.bridge.patches import parse
 from yoloplug.cli import main
+
+PLACE = Path(ultralytics.__file__).parent
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +33,10 @@ def test_a_healthy_environment(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith("ok  ") for line in lines[:-1]) and lines[-1] == "the plug-in works"
-    for part in ("yoloplug ", "torch ", "ultralytics ", "hook: active, a model with gnConv builds", "native kernels: "):
+    for part in ("torch ", "ultralytics ", "hook: active, a model with gnConv builds", "native kernels: "):
         assert any(line.startswith(f"ok  {part}") for line in lines), part
+    here = Path(yoloplug.__file__).parent
+    assert lines[0] == f"ok  yoloplug {yoloplug.__version__} in {here}, Python {platform.python_version()}"
 
 
 def test_disabled(tmp_path: Path) -> None:
@@ -37,6 +45,27 @@ def test_disabled(tmp_path: Path) -> None:
         [sys.executable, "-c", code], env=os.environ | {"YOLOPLUG_DISABLE": "1"}, capture_output=True, text=True
     )
     assert run.returncode == 1 and "!!  YOLOPLUG_DISABLE is set" in run.stdout and "1 thing to do" in run.stdout
+
+
+@pytest.mark.parametrize(("value", "off"), [("", False), ("0", False), ("1", True)])
+def test_turned_off_and_not_patched(value: str, off: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One finding: of a process that never had the hook, or of the variable that keeps it away."""
+    monkeypatch.setenv("YOLOPLUG_DISABLE", value)
+    monkeypatch.setattr(health, "_start_up", lambda: iter(()))
+    monkeypatch.delattr(tasks, parse.RULE)
+    switched = health.Finding("YOLOPLUG_DISABLE is set: the plug-in is off", "unset YOLOPLUG_DISABLE")
+    missing = health.Finding("hook: not active in this process", "`import yoloplug` before you build a model")
+    assert [finding for finding in health.examined() if finding.remedy] == [switched if off else missing]
+
+
+@pytest.mark.parametrize(("version", "file"), [((3, 14, 9), "yoloplug.pth"), ((3, 15, 0), "yoloplug.start")])
+def test_the_file_of_the_start_up_hook(
+    version: tuple[int, ...], file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_start_up_hook(monkeypatch, tmp_path)
+    monkeypatch.setattr(health, "sys", types.SimpleNamespace(executable=sys.executable, version_info=version))
+    (finding,) = health._start_up()
+    assert finding.what.startswith(f"start-up hook: {file} is not in")
 
 
 def no_start_up_hook(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -50,6 +79,21 @@ def untested_release(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
 def foreign_parse_model(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(tasks, "parse_model", lambda d, ch, verbose=True: None)
+
+
+def parse_model_without_code(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr(tasks, "parse_model", functools.partial(tasks.parse_model))
+
+
+def not_there(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setitem(sys.modules, "ultralytics", None)
+
+
+def does_not_build(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    def build(model: object) -> None:
+        raise trace.RowError(2, "no such luck")
+
+    monkeypatch.setattr(trace, "build", build)
 
 
 def fork(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -78,9 +122,12 @@ def copied_package(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         (no_start_up_hook, "start-up hook: yoloplug.", "pip install --force-reinstall --no-deps yoloplug"),
         (untested_release, "cannot be extended: parse_model takes (x)", f"install a tested release ({parse.TESTED})"),
         (foreign_parse_model, f"was replaced afterwards, by {__file__}", "remove the code that replaces it"),
+        (parse_model_without_code, "replaced afterwards, by code without a source", "remove the code that replaces it"),
+        (not_there, "Ultralytics cannot be imported: ", "pip install ultralytics"),
+        (does_not_build, "a model with gnConv does not build: row 2: no such luck", "please report it"),
         (fork, "the module ultralytics comes from ultralytics-better: a fork", "then pip install ultralytics"),
         (copied_and_not_installed, "comes from no installed package (a folder on the path?)", "pip uninstall it"),
-        (copied_package, "another ultralytics is installed in ", "from the path (PYTHONPATH"),
+        (copied_package, f"another ultralytics is installed in {PLACE}", "from the path (PYTHONPATH"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_and_what_to_do(
@@ -93,11 +140,20 @@ def test_what_is_wrong_and_what_to_do(
 
 
 def test_where_ultralytics_was_installed_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    origin: str | None = '{"url": "https://example.org/fork.git"}'
+
     class Distribution:
-        def read_text(self, name: str) -> str:
+        def read_text(self, name: str) -> str | None:
             assert name == "direct_url.json"
-            return '{"url": "https://example.org/fork.git"}'
+            return origin
+
+        def locate_file(self, name: str) -> Path:
+            return PLACE.parent / name
 
     monkeypatch.setattr(metadata, "packages_distributions", lambda: {"ultralytics": ["ultralytics"]})
     monkeypatch.setattr(metadata, "distribution", lambda name: Distribution())
-    assert any(", installed from https://example.org/fork.git" in finding.what for finding in health.examined())
+    told = f"ultralytics {ultralytics.__version__} in {PLACE}"
+    (finding,) = health._package(ultralytics)
+    assert finding == (f"{told}, installed from https://example.org/fork.git", "")
+    origin = None  # from PyPI
+    assert list(health._package(ultralytics)) == [(told, "")]

@@ -1,7 +1,7 @@
 """Ultralytics' own `load`, with our hook: what of a trained network arrives where in a changed one."""
 
 import copy
-import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ from torch import nn
 from ultralytics import YOLO
 from ultralytics.nn import tasks
 from ultralytics.nn.tasks import DetectionModel, SegmentationModel
-from ultralytics.utils import LOGGER
 
 from tests.yoloplug.weights.networks import model, swapped, with_row
+from yoloplug.bridge.patches import load as hook
+from yoloplug.bridge.place import place
 
 STOCK = tasks.BaseModel.load.__wrapped__  # type: ignore[attr-defined]
 
@@ -44,21 +45,6 @@ def arrived(network: Any, numbers: dict[float, str]) -> dict[str, str]:
     return found
 
 
-@pytest.fixture
-def log() -> Any:
-    """What Ultralytics' logger says."""
-    said: list[str] = []
-
-    class Kept(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            said.append(record.getMessage())
-
-    handler = Kept()
-    LOGGER.addHandler(handler)
-    yield said
-    LOGGER.removeHandler(handler)
-
-
 def parameters(network: Any, names: set[str]) -> int:
     return sum(value.numel() for name, value in network.named_parameters() if name in names)
 
@@ -77,6 +63,28 @@ def test_all_of_a_trained_network_arrives_around_an_inserted_row(name: str, afte
         line.startswith("yoloplug: 100 % of") and f"row {after + 1} SCConv inserted" in "".join(log) for line in log
     )
     assert "0 in another layer (by row number, as without yoloplug: " in "".join(log)
+
+
+def test_in_silence_and_what_was_placed_is_told(log: list[str]) -> None:
+    source, target = detector(model("yolov8n.yaml")), detector(with_row(model("yolov8n.yaml"), 4, [1, "SCConv", []]))
+    target.yaml["yaml_file"] = "my.yaml"
+    log.clear()
+    target.load(source, verbose=False)
+    assert not log
+    for path, name in ((None, "yolov8n.yaml"), ("best.pt", "best.pt")):
+        source.pt_path, source.yaml["yaml_file"] = path, "yolov8n.yaml"
+        done = place(source, target, verbose=False)
+        assert (done.source, done.target, done.placed, done.notes) == (name, "my.yaml", 1, ())
+    del target.yaml["yaml_file"]
+    assert place(source, target, verbose=False).target == "DetectionModel" and not log
+
+
+def test_without_any_block_of_ours_in_the_process_nothing_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = detector(model("yolov8n.yaml")), detector(model("yolov8n.yaml"))
+    monkeypatch.setattr(hook, "_network", lambda weights: pytest.fail("compared"))
+    monkeypatch.delitem(sys.modules, "yoloplug.hosts")
+    target.load(source, verbose=False)
+    assert torch.equal(target.model[0].conv.weight, source.model[0].conv.weight)
 
 
 def test_ultralytics_own_loading_is_what_the_hook_prevents() -> None:

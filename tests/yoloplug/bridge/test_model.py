@@ -23,6 +23,8 @@ def test_a_near_name_beside_a_missing_checkpoint(tmp_path: Path, monkeypatch: py
     for asked, near in (("runs/bset.pt", "runs/best.pt"), ("lats.pt", "last.pt")):
         with pytest.raises(YoloplugError, match=f"^no checkpoint '{asked}'; did you mean {near}"):
             bridge.create(asked)
+    with pytest.raises(YoloplugError, match=r"^no checkpoint 'none/lats\.pt'; did you mean last.pt"):  # no such folder
+        bridge.create("none/lats.pt")
     with pytest.raises(YoloplugError, match=r"^no checkpoint 'none/x\.pt' here; `yolo train` writes best"):
         bridge.create("none/x.pt")
     with pytest.raises(YoloplugError, match=r"no model YAML 'none\.yaml'"):
@@ -40,7 +42,7 @@ def test_the_wrapper_is_that_of_the_network(monkeypatch: pytest.MonkeyPatch, tmp
             made.append(f"{type(self).__name__} {Path(file).name}")
             self.model = self.network.__new__(self.network)
             if file.endswith(".pt"):
-                raise KeyError("no such key\nand more")
+                raise RuntimeError("no such key\nand more")
 
     class Rtdetr(Yolo):
         network = tasks.RTDETRDetectionModel
@@ -53,9 +55,7 @@ def test_the_wrapper_is_that_of_the_network(monkeypatch: pytest.MonkeyPatch, tmp
     assert made == ["Yolo yolov8n-C2f_gnConv.yaml", "Rtdetr rtdetr-l.yaml", *(
         f"{name} yolov8n-C2f_gnConv.yaml" for name in ("Yolo", "Rtdetr"))]  # fmt: skip
     (tmp_path / "best.pt").write_bytes(b"")
-    with pytest.raises(
-        CheckpointError, match=r"best\.pt: ultralytics [\d.]+ does not read it \('no such key\\nand more'\)$"
-    ):
+    with pytest.raises(CheckpointError, match=r"best\.pt: ultralytics [\d.]+ does not read it \(no such key\)$"):
         bridge.create(tmp_path / "best.pt", trust=True)
     with pytest.raises(CheckpointError, match="empty"):
         bridge.create(tmp_path / "best.pt")
@@ -69,6 +69,8 @@ def test_the_wrapper_is_that_of_the_network(monkeypatch: pytest.MonkeyPatch, tmp
         ("yolov8n-cls.yaml", "ClassificationModel", "classify"),
         ("yolov8n-pose.yaml", "PoseModel", "pose"),
         ("yolov8n-obb.yaml", "OBBModel", "obb"),
+        ("yolo26n-sem.yaml", "SemanticSegmentationModel", "semantic"),
+        ("yolo26n-depth.yaml", "DepthModel", "depth"),
         ("rtdetr-l.yaml", "RTDETRDetectionModel", "detect"),
         ("yolov8n-worldv2.yaml", "WorldModel", "detect"),
         ("yoloe-v8n.yaml", "YOLOEModel", "detect"),
@@ -80,10 +82,14 @@ def test_the_class_of_a_network_is_its_heads(name: str, network: str, task: str)
     assert bridge.network_class(found).__name__ == network and bridge.task_of(found) == task
 
 
-def test_networks_are_built_and_fused_as_asked() -> None:
+def test_networks_are_built_and_fused_as_asked(log: list[str]) -> None:
     given = model("yolov8n.yaml")
     network = bridge.built(given, "detect", 3, {"box": 5.0})
-    assert len(network.names) == 3 and (network.args.box, network.args.cls) == (5.0, 0.5) and given["nc"] == 80
+    assert (
+        len(network.names) == 3
+        and (network.args.box, network.args.cls) == (5.0, 0.5)
+        and given == model("yolov8n.yaml")
+    )
     assert bridge.built(given, "detect", 3).args.box == 7.5
     conv = bridge.plain_conv(4, 8, 3, 2)
     fused = bridge.fused(conv)
@@ -91,6 +97,7 @@ def test_networks_are_built_and_fused_as_asked() -> None:
     assert not any(isinstance(m, nn.BatchNorm2d) for m in fused.modules()) and not fused.training and conv.training
     assert torch.allclose(fused(x), conv.eval()(x), atol=1e-5) and fused(x).shape == (1, 8, 5, 5)
     assert bridge.plain_conv(4, 8, 1)(x).shape == (1, 8, 9, 9)
+    assert all(line.startswith("Overriding model.yaml nc=80 with nc=3") for line in log), "no table of rows"
 
 
 def test_only_names_of_ultralytics_are_downloaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

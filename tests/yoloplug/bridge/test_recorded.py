@@ -20,7 +20,7 @@ from tests.conftest import Recorded
 from yoloplug.bridge.graph import aligned, graph_rows, has_rows
 from yoloplug.bridge.look.inspection import Album, Inspection
 from yoloplug.bridge.place import _notes
-from yoloplug.bridge.row_arguments import module_class, signature_text
+from yoloplug.bridge.row_arguments import module_class, module_names, signature_text
 from yoloplug.bridge.trace import RowError, scaling, trace
 
 ROWS = [
@@ -87,6 +87,9 @@ def test_what_networks_differ_in() -> None:
     assert scale == "scale n into scale -: only layers of equal shape, nothing is cut"
     assert task == "task detect into segment: of the head what both have"
     assert classes == "80 classes into 3: class layers fresh"
+    nameless = Network("Detect", 0)
+    del nameless.names
+    assert list(_notes(nameless, nameless)) == []
     named = Network("Detect", 3, scale="n")
     named._remap_cls_by_names = None  # type: ignore[attr-defined]
     assert list(_notes(detect, named)) == ["80 classes into 3: class layers fresh, but for classes of equal names"]
@@ -95,8 +98,11 @@ def test_what_networks_differ_in() -> None:
 def test_arguments_of_rows(recorded: Recorded) -> None:
     recorded("arguments.txt", "".join(f"{name} {signature_text(name)}\n" for name in NAMES))
     assert module_class("nn.Conv2d") is torch.nn.Conv2d and module_class("torchvision.ops.Conv2dNormActivation")
-    for name in ("nn.functional", "nn.Nothing", "torchvision.ops.nms", "Nothing", "yaml_model_load"):
+    for name in ("nn.functional", "nn.Nothing", "torchvision.ops.nms", "torchvision.ops.No", "No", "yaml_model_load"):
         assert module_class(name) is None
+    names = module_names()
+    assert len(names) == len(set(names)) and {"Conv", "Detect", "gnConv", "C2f_gnConv"} <= set(names)
+    assert all(module_class(name) for name in names) and not {"DetectionModel", "Path", "torch"} & set(names)
     with pytest.raises(KeyError, match="unknown module 'Nothing'"):
         signature_text("Nothing")
 

@@ -14,11 +14,14 @@ from ultralytics import YOLO
 from ultralytics.nn.tasks import DetectionModel, PoseModel
 
 import yoloplug
-from tests.yoloplug.weights.networks import model
-from yoloplug.bridge.transfer import _at_scale, _built
+from tests.yoloplug.weights.networks import Network, model, swapped, with_row
+from yoloplug.bridge.graph import aligned
+from yoloplug.bridge.transfer import _at_scale, _built, _preserving
 from yoloplug.cli import main
 from yoloplug.errors import YoloplugError
 from yoloplug.modelfile.file import read
+
+CLASSES = "built with the source's 3 classes; training takes those of its data"
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +47,11 @@ def changed(of: Path, to: Path, name: str) -> YOLO:
 
 
 def test_the_command_writes_a_checkpoint_and_says_what_is_in_it(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], log: list[str]
 ) -> None:
     assert main(["transfer", str(folder / "best.pt"), str(folder / "my.yaml"), "-o", str(tmp_path / "init.pt")]) == 0
     said = capsys.readouterr().out
+    assert not log, "what Ultralytics would say while it builds and loads"
     source, target = YOLO(str(folder / "best.pt")).model, changed(folder, tmp_path, "init.pt").model
     ours, theirs = target.state_dict(), source.state_dict()
     assert torch.equal(ours["model.23.cv3.1.2.weight"], theirs["model.22.cv3.1.2.weight"].float()), (
@@ -85,7 +89,7 @@ def test_a_stock_row_inserted_without_any_block_of_ours(folder: Path, tmp_path: 
     yoloplug.swap("yolov8n.yaml", insert=[("Conv[256, 3, 1]", 4)], output=tmp_path / "my.yaml")
     done = yoloplug.transfer(folder / "best.pt", tmp_path / "my.yaml", preserve=True)
     assert done.placed == 1 and done.outcome.by_number < 0.1 * done.outcome.params
-    assert "row 5 Conv is inserted and stock: it changes what the model computes" in done.notes
+    assert done.notes == (CLASSES, "row 5 Conv is inserted and stock: it changes what the model computes")
 
 
 def test_blocks_of_c2f_inserted_so_that_they_do_nothing_are_named(folder: Path, tmp_path: Path) -> None:
@@ -93,13 +97,47 @@ def test_blocks_of_c2f_inserted_so_that_they_do_nothing_are_named(folder: Path, 
     done = yoloplug.transfer(folder / "best.pt", tmp_path / "my.yaml", preserve=True)
     row = done.outcome.rows[5]
     assert (row.target.kind, row.source, row.notes) == ("C2f_gnConv", None, ["inserted: passes its input on at first"])
-    assert done.placed == 1
+    assert done.placed == 1 and done.notes == (CLASSES,)
+
+
+def test_rows_that_were_trained_with_a_block_and_those_that_say_how_they_start_stay() -> None:
+    """Of the rest, those in a layer's place start as it, also where rows share their options (an anchor of YAML)."""
+    source = swapped(model("yolov8n.yaml"), {"SPPF": "gnConv"})
+    target = swapped(source, {"C2f": "C2f_gnConv"}, order=3)
+    target["backbone"][1][2:] = ["DBB", [128, 3, 2]]
+    target["backbone"][2][3][-1] = {"order": 3, "preserve": False}
+    target, notes = with_row(with_row(target, 4, [1, "SCConv", []]), 5, [1, "C2f_gnConv", []]), []
+    target["backbone"][6][3] = target["backbone"][4][3]
+    before = copy.deepcopy(target)
+    made = _preserving(target, aligned(Network(source), Network(target)), notes)
+    assert target == before and not notes
+    assert [row[3] for row in made["backbone"][1:7]] == [
+        [128, 3, 2, {"preserve": True}],
+        [128, True, {"order": 3, "preserve": False}],
+        [256, 3, 2],
+        [256, True, {"order": 3, "preserve": True}],
+        [{"preserve": "inserted"}],
+        [256, True, {"order": 3, "preserve": "inserted"}],
+    ]
+    assert made["backbone"][11] == target["backbone"][11] and made["backbone"][11][2] == "gnConv"
+    assert [row[3][-1]["preserve"] for row in made["head"] if row[2] == "C2f_gnConv"] == [True] * 4
 
 
 def test_without_output_nothing_is_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["transfer", str(folder / "best.pt"), str(folder / "my.yaml")]) == 0
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_there_is_overwritten_by_wish_alone(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "init.pt"
+    file.write_text("mine")
+    with pytest.raises(YoloplugError, match="--force overwrites it"):
+        yoloplug.transfer(folder / "best.pt", folder / "my.yaml", file)
+    assert file.read_text() == "mine"
+    done = yoloplug.transfer(folder / "best.pt", folder / "my.yaml", file, force=True)
+    assert (done.source, done.target, done.output) == (str(folder / "best.pt"), str(folder / "my.yaml"), str(file))
+    assert file.stat().st_size > 10**6
 
 
 @pytest.mark.parametrize(
@@ -180,6 +218,9 @@ def test_the_checkpoint_is_as_yolo_saves_one_and_knows_its_task(folder: Path, tm
     assert next(network.parameters()).dtype == torch.float32
     done = _built(read("rtdetr-l.yaml"), model("rtdetr-l.yaml"), SimpleNamespace(names={}, yaml={"ch": 1}))
     assert done.task == "detect" and done.model[0].stem1.conv.in_channels == 1
+    file, nameless = read("yolov8n.yaml"), SimpleNamespace(yaml={"channels": 4})
+    for given, channels in (({}, 4), ({"ch": 2}, 2), ({"ch": 2, "channels": 5}, 5)):
+        assert _built(file, file.model | given, nameless).model[0].conv.in_channels == channels
 
 
 def test_key_points_are_the_sources(tmp_path: Path) -> None:
@@ -223,19 +264,25 @@ def test_widths_that_do_not_fit_are_told_and_only_they(folder: Path, tmp_path: P
 
 
 def test_classes_and_key_points_of_the_source_where_both_are_for_such() -> None:
-    from yoloplug.bridge.graph import image_channels
+    from yoloplug.bridge.trace import image_channels
     from yoloplug.bridge.transfer import _with_classes
 
-    def into(target: str, source: str, **theirs: Any) -> tuple[int, list[str]]:
+    def into(target: str, source: str, key: str = "nc", **theirs: Any) -> tuple[Any, list[str]]:
         notes: list[str] = []
-        trained = SimpleNamespace(yaml=model(source) | theirs, names={})
-        made = _with_classes(SimpleNamespace(model=model(target)), trained, notes)  # type: ignore[arg-type]
-        return made["nc"], notes
+        trained, file = SimpleNamespace(yaml=model(source) | theirs), SimpleNamespace(model=model(target))
+        made = _with_classes(file, trained, notes)  # type: ignore[arg-type]
+        assert file.model == model(target)
+        return made.get(key), notes
 
     told = "built with the source's 7 classes; training takes those of its data"
     assert into("yolov8n-seg.yaml", "yolov8n.yaml", nc=7) == (7, [told])
     assert into("yolov8n-cls.yaml", "yolov8n-cls.yaml", nc=7) == (7, [told])
     assert into("yolov8n.yaml", "yolov8n-cls.yaml", nc=7) == (80, [])
     assert into("yolov8n-cls.yaml", "yolov8n.yaml", nc=7) == (1000, [])
+    assert into("yolov8n.yaml", "yolov8n.yaml", nc=None) == (80, [])
+    shape = {"kpt_shape": [5, 2]}
+    assert into("yolov8n-pose.yaml", "yolov8n-pose.yaml", "kpt_shape", nc=1, **shape) == ([5, 2], [])
+    assert into("yolov8n-pose.yaml", "yolov8n.yaml", "kpt_shape", nc=1, **shape) == ([17, 3], [])
+    assert into("yolov8n.yaml", "yolov8n-pose.yaml", "kpt_shape", nc=80, **shape) == (None, [])
     for given, channels in (({"ch": 1}, 1), ({"channels": 4, "ch": 1}, 4), ({}, 3)):
-        assert image_channels(SimpleNamespace(yaml=given)) == channels
+        assert image_channels(given) == channels

@@ -121,7 +121,7 @@ def look_at_the_outside(file: Path) -> None:
     if zipfile.is_zipfile(file):
         try:
             with zipfile.ZipFile(file) as archive:
-                members = {name.split("/", 1)[-1] for name in archive.namelist()}
+                members = {name.partition("/")[2] for name in archive.namelist()}  # in a folder of the file's name
         except (zipfile.BadZipFile, ValueError) as error:
             raise CheckpointError(f"{file}: damaged ({error}); copy it again, or train again") from error
         if "constants.pkl" in members:
@@ -169,14 +169,14 @@ class _Reader(pickle.Unpickler):
     """Builds stand-ins only. named: every class and function that the pickle names."""
 
     def __init__(self, content: Any) -> None:
-        super().__init__(content, encoding="latin1")
+        super().__init__(content)
         self.named: dict[str, type] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module.replace('__builtin__', 'builtins')}.{name}"
         if full not in self.named:
             kind = _Dictionary if full == "collections.OrderedDict" else _Part
-            self.named[full] = type(name.rpartition(".")[2] or "unnamed", (kind,), {"__module__": module})
+            self.named[full] = type(name.rpartition(".")[2], (kind,), {"__module__": module})
         return self.named[full]
 
     def persistent_load(self, pid: Any) -> None:
@@ -188,7 +188,7 @@ def _read(file: Path) -> tuple[Any, set[str]]:
         raise CheckpointError(f"{file}: not a file of torch.save from version 1.6 on; save it again, or copy it again")
     try:
         with zipfile.ZipFile(file) as archive:
-            (member,) = (m for m in archive.infolist() if m.filename.split("/", 1)[-1] == "data.pkl")
+            (member,) = (m for m in archive.infolist() if m.filename.partition("/")[2] == "data.pkl")
             if member.file_size > LARGEST:
                 raise CheckpointError(f"{file}: its structure has {member.file_size:,} bytes, {LARGEST:,} are read")
             with archive.open(member) as content:

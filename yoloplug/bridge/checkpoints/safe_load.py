@@ -121,7 +121,7 @@ def _allowed(name: str) -> Any:
     if name in {f"{place}.{kind}Path" for place in ("pathlib", "pathlib._local") for kind in ("Posix", "Windows")}:
         return type(Path())
     if name in ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"):
-        return np.float64(0).__reduce__()[0]
+        return np.float64().__reduce__()[0]
     if name == "numpy.dtype":
         return np.dtype
     name = _MOVED.get(name, name)

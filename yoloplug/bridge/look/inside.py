@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.ops import nms
 
 from yoloplug.bridge.model import create
+from yoloplug.bridge.trace import sources_of
 from yoloplug.errors import YoloplugError
 from yoloplug.limits import IMAGE_PX, IMGSZ
 
@@ -56,8 +57,7 @@ class Inside:
 
     def head_sources(self) -> list[int]:
         """The rows that the head reads."""
-        given, last = self.rows[-1].f, len(self.rows) - 1
-        return [source + last if source < 0 else source for source in (given if isinstance(given, list) else [given])]
+        return list(sources_of(len(self.rows) - 1, self.rows[-1].f))
 
     def run(self, with_graph: bool = False) -> Any:
         """The head's output, of a forward pass like the one that found `outlines`."""
@@ -147,12 +147,12 @@ def _check_image(file: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file) as header:
-                pixels = header.width * header.height
+                is_too_large = header.width * header.height > IMAGE_PX
     except Image.DecompressionBombError:
-        pixels = IMAGE_PX + 1
+        is_too_large = True
     except OSError:  # a format that only OpenCV knows, or no image
-        pixels = 0
-    if pixels > IMAGE_PX:
+        is_too_large = False
+    if is_too_large:
         raise YoloplugError(f"{file}: more than {IMAGE_PX:,} pixels; cut or shrink the image")
     if cv2.imread(str(file)) is None:
         raise YoloplugError(f"{file}: not an image that OpenCV can read")
@@ -203,8 +203,8 @@ def _of_pixels(logits: Tensor, classes: list[int]) -> list[Score]:
 
 def _of_boxes(y: Tensor, head: Any, classes: list[int], conf: float, iou: float) -> list[Score]:
     """y: what the head decoded. Its sigmoids stand for logits: to a heat map that is a factor for each prediction."""
-    if getattr(head, "end2end", False):  # (predictions, x1 y1 x2 y2 score class ...)
-        kept = torch.isin(y[:, 5].long(), torch.tensor(classes, device=y.device))
+    if getattr(head, "end2end", None):  # (predictions, x1 y1 x2 y2 score class ...)
+        kept = torch.isin(y[:, 5], y.new_tensor(classes))
         return _strongest(y[kept, 4], y[kept, 5].long(), conf)
     values, labels = _best_of(y[4 : 4 + head.nc].T, classes)  # (4 + nc + ..., predictions)
     middle, half = y[:2].T.detach(), y[2:4].T.detach() / 2
@@ -219,7 +219,7 @@ def _strongest(
     order = strength.argsort(descending=True)
     if len(order):
         order = order[strength[order] >= min(conf, float(strength.max()))]
-    if boxes is not None and iou < 1:
+    if boxes is not None:
         order = order[nms(boxes[order], strength[order], iou)]
     return [Score(values[i], int(labels[i])) for i in order]
 

@@ -140,10 +140,10 @@ class Inspection:
         scores = self.inside.scores(result, chosen, self.conf, top=self.top)
         if not scores:
             raise YoloplugError(f"{self.image}: no prediction of the class to explain")
-        size = (int(self.inside.input.shape[-2]), int(self.inside.input.shape[-1]))
+        height, width = self.inside.input.shape[2:]
         activations = [a for module in modules for a in outputs[module]]
         try:
-            heat = heat_map([score.value for score in scores], activations, size)
+            heat = heat_map([score.value for score in scores], activations, (height, width))
         except (ValueError, RuntimeError) as error:
             raise YoloplugError(
                 f"no heat map of {title}: {error}. Rows behind the head's inputs and, on some releases of Ultralytics, "

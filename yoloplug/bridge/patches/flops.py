@@ -36,7 +36,7 @@ def patch(torch_utils: ModuleType) -> None:
             return float(stock(model, imgsz))
         full = (imgsz, imgsz) if isinstance(imgsz, int) else tuple(imgsz)
         seen: list[Size] = [full]
-        handle = _unwrapped(model).register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[-2:]))
+        handle = _unwrapped(model).register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[2:]))
         rules.update(dict.fromkeys(ours, _rule(full, seen)))
         try:
             gflops = float(stock(model, imgsz))

@@ -72,7 +72,7 @@ def _extended_code(tasks: ModuleType) -> Any:
     ast.increment_lineno(function, first_line - 1)
     module = ast.fix_missing_locations(ast.Module([function], []))
     namespace: dict[str, Any] = {}
-    exec(compile(module, tasks.__file__ or "<tasks>", "exec", dont_inherit=True), tasks.__dict__, namespace)
+    exec(compile(module, str(tasks.__file__), "exec"), tasks.__dict__, namespace)
     return namespace["parse_model"].__code__
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import torch
 from torch import nn
 from ultralytics import YOLO
 from ultralytics.nn.tasks import DetectionModel, yaml_model_load
-from ultralytics.utils import LOGGER
 
 from yoloplug import BLOCKS
 from yoloplug.hosts import ConvLike
@@ -38,20 +36,6 @@ def build(name: str) -> DetectionModel:
 
 def rows(model: nn.Module) -> list[ConvLike]:
     return [module for module in model.modules() if isinstance(module, ConvLike)]
-
-
-@pytest.fixture
-def log() -> Iterator[list[str]]:
-    """What Ultralytics' logger says during the test."""
-    lines: list[str] = []
-
-    def keep(record: logging.LogRecord) -> bool:
-        lines.append(record.getMessage())
-        return True
-
-    LOGGER.addFilter(keep)
-    yield lines
-    LOGGER.removeFilter(keep)
 
 
 def test_the_family_is_known() -> None:
