@@ -9,13 +9,15 @@ about half its time on a CPU. It cannot tell left from right, so it does not rep
 Departs: symmetric normalisation by default as in the paper, row as an option (pygcn: row only).
 """
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import at_least_one, one_of
+from yoloplug.blocks.parts.memory_format import traced
+from yoloplug.native.use import plain
 from yoloplug.registry import register
 
 __all__ = ["GraphConv", "Normalise"]
@@ -73,7 +75,11 @@ class GraphConv(nn.Module):
         here = degree[:, :, :: self.s, :: self.s]
         if self.normalise == "symmetric":
             x, here = x * degree.rsqrt(), here.sqrt()
-        y = F.conv2d(x, stencil.expand(self.c1, 1, 3, 3), stride=self.s, padding=1, groups=self.c1) / here
+        stencil = stencil.expand(self.c1, 1, 3, 3)
+        if self.s == 1 and plain(x) and not traced():
+            y = _Spread.apply(x, stencil) / here
+        else:
+            y = F.conv2d(x, stencil, stride=self.s, padding=1, groups=self.c1) / here
         return F.conv2d(y, self.weight.t()[:, :, None, None], self.bias)
 
     @torch.no_grad()
@@ -84,3 +90,16 @@ class GraphConv(nn.Module):
             self.bias = nn.Parameter(shift.clone(), self.weight.requires_grad)
         else:
             self.bias.mul_(scale.to(self.bias)).add_(shift)
+
+
+class _Spread(torch.autograd.Function):
+    """The stencil, which is its own transpose: it keeps no map for the backward pass, a convolution keeps its input."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, stencil: Tensor) -> Tensor:
+        ctx.stencil = stencil
+        return F.conv2d(x, stencil, padding=1, groups=len(stencil))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return _Spread.apply(gradients[0], ctx.stencil.to(gradients[0].dtype)), None

@@ -163,3 +163,19 @@ def test_refuses(arguments, message):
 def test_residual_refuses_no_hidden_channel():
     with pytest.raises(ValueError, match=r"c1=3 with expand=0.2 leaves no hidden channel"):
         CondConvResidual(3, 3, expand=0.2)
+
+
+@pytest.mark.parametrize("s, d, g", [(1, 1, 1), (2, 1, 2), (1, 2, 2)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_large_map_in_channels_last_equals_the_same_in_nchw(s, d, g, bias):
+    """A convolution an image against one of N groups: outputs and gradients."""
+    block = CondConv(4, 6, s=s, d=d, g=g, bias=bias).double()
+    x = torch.randn(2, 4, 17, 20, dtype=torch.float64)
+    results = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        seen = x.clone(memory_format=layout).requires_grad_()
+        y = block(seen)
+        assert y.is_contiguous(memory_format=layout)
+        results.append([y, *torch.autograd.grad(y.sin().sum(), [seen, *block.parameters()])])
+    for value, expected in zip(*results, strict=True):
+        torch.testing.assert_close(value, expected)

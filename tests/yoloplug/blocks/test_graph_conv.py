@@ -77,3 +77,18 @@ def test_affine_folds_into_a_layer_without_bias():
 def test_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         GraphConv(8, 8, **arguments)
+
+
+def test_training_keeps_one_map():
+    """The stencil is linear and its own transpose: what is kept is its result, for the product."""
+    module, kept = GraphConv(16, 16), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t), t)[1], lambda t: t):
+        module(torch.randn(2, 16, 20, 20, requires_grad=True))
+    assert sum(t.shape == (2, 16, 20, 20) for t in kept) == 1
+
+
+def test_first_and_second_derivatives():
+    module = GraphConv(2, 3).double()
+    x = torch.randn(1, 2, 3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(module, x)
+    assert torch.autograd.gradgradcheck(module, x)

@@ -62,3 +62,13 @@ def test_refuses(arguments, message):
 
 def test_narrowest_reduction_that_the_message_names_works():
     assert InceptionV2(16, 19, s=2, form="reduction").eval()(torch.randn(1, 16, 5, 5)).shape == (1, 19, 3, 3)
+
+
+def test_the_mean_is_taken_of_the_convolutions_channels():
+    """They commute. Who watches the branch sees it as it is written, with equal results."""
+    module, x, widths = InceptionV2(16, 24).double(), torch.randn(2, 16, 9, 7, dtype=torch.float64), []
+    module.branch_pool[0].register_forward_pre_hook(lambda pool, given: widths.append(given[0].shape[1]))
+    y = module(x)
+    module.branch_pool.register_forward_hook(lambda *_: None)
+    torch.testing.assert_close(module(x), y)
+    assert widths == [module.branch_pool[1].conv.out_channels, 16]
