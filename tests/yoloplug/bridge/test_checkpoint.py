@@ -13,9 +13,11 @@ import ultralytics
 from ultralytics import YOLO
 
 import yoloplug
-from yoloplug.bridge.checkpoints.description import CheckpointError, Description, describe, written_by
+from yoloplug.bridge import model as bridge
+from yoloplug.bridge.checkpoints.description import _KNOWN, _TASKS, CheckpointError, Description, describe, written_by
 from yoloplug.bridge.checkpoints.safe_load import read_checkpoint
 from yoloplug.cli import main
+from yoloplug.hosts import host
 
 
 @pytest.fixture(scope="module")
@@ -94,16 +96,91 @@ def test_the_words_of_a_description() -> None:
     ]
 
 
+class OfAnotherKind(torch.nn.Module):
+    pass
+
+
+class Bare:
+    yaml: Any
+
+
+class Listed(list[Any]):
+    pass
+
+
+class Keyed(dict[Any, Any]):
+    pass
+
+
+def test_what_is_no_layer_is_read_over(tmp_path: Path) -> None:
+    network = Bare()
+    network.yaml = {"head": [[-1, 1, "C2f_gnConv", [8]]]}
+    content = {"model": network, "host": host("C2f_gnConv"), "a": Listed([1, 2]), "b": Listed([3]), "c": Keyed(d=1)}
+    torch.save(content, tmp_path / "x.pt")
+    found = describe(tmp_path / "x.pt")
+    assert (found.network, found.ours, found.made["yoloplug"]) == ("Bare", {"C2f_gnConv": [0]}, "")
+
+
+def test_tasks_of_all_networks_of_ultralytics() -> None:
+    for task, network in bridge._TASKS.items():
+        assert _TASKS[network.removesuffix("Model")] == task
+    assert _TASKS["RTDETRDetection"] == _TASKS["World"] == "detect"
+
+
+def test_names_that_a_checkpoint_needs() -> None:
+    for name in (
+        "torch._utils._rebuild_tensor_v2", "torch.nn.modules.conv.Conv2d", "torch.FloatStorage", "torch.bfloat16",
+        "ultralytics.nn.tasks.DetectionModel", "ultralytics.utils.loss.v8DetectionLoss",
+        "ultralytics.yolo.utils.IterableSimpleNamespace", "yoloplug.hosts.C2f_gnConv",
+        "yoloplug.preserve.beside.Beside",
+        "torchvision.transforms.functional.InterpolationMode", "numpy._core.multiarray.scalar", "numpy.dtype",
+        "pathlib.PosixPath", "pathlib._local.PosixPath", "collections.OrderedDict", "builtins.getattr", "builtins.set",
+    ):  # fmt: skip
+        assert _KNOWN.fullmatch(name), name
+    for name in ("torch.load", "torch.hub.load", "posix.system", "builtins.eval", "numpy.load", "yoloplug.files.write"):
+        assert not _KNOWN.fullmatch(name), name
+
+
+def test_a_structure_of_64_mib_is_read_and_not_a_byte_more(tmp_path: Path) -> None:
+    for size, said in ((2**26, r"x\.pt: damaged"), (2**26 + 1, "structure has 67,108,865 bytes, 67,108,864 are read")):
+        with zipfile.ZipFile(tmp_path / "x.pt", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+            file.writestr("x/data.pkl", bytes(size))
+        with pytest.raises(CheckpointError, match=said):
+            describe(tmp_path / "x.pt")
+
+
+def test_the_structure_is_that_of_the_files_folder(saved: Path, tmp_path: Path) -> None:
+    for name, said in (("x/deep/data.pkl", "none of torch.save"), ("x/deep/constants.pkl", "none of torch.save")):
+        with zipfile.ZipFile(tmp_path / "x.pt", "w") as file:
+            file.writestr(name, b"")
+        with pytest.raises(CheckpointError, match=said):
+            describe(tmp_path / "x.pt")
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(tmp_path / "y.pt", "w") as new:
+        new.writestr("saved/data.pkl", old.read("saved/data.pkl"))
+        new.writestr("saved/more/data.pkl", b"")
+    assert describe(tmp_path / "y.pt")._replace(file=saved) == describe(saved)
+
+
 def test_what_a_checkpoint_does_not_say(tmp_path: Path) -> None:
     """The network of the average is told where both are there; rows that are none are left out."""
     network = YOLO("yolov8n-C2f_gnConv.yaml").model
-    network.yaml = {"backbone": [[-1, 1, "Conv", [8]], "?"], "head": [[-1, 1, "C2f_gnConv", []]]}
+    rows = [[-1, 1, "Conv", [8]], "?", [-1, 1], [-1, 1, "SPPF"]]
+    network.yaml = {"backbone": rows, "head": [[-1, 1, "C2f_gnConv", []]]}
     network.names = ["a", "b"]
     torch.save({"ema": network, "model": torch.nn.Conv2d(1, 1, 1), "date": "2026-01-02T03:04:05"}, tmp_path / "x.pt")
     found = describe(tmp_path / "x.pt")
-    assert (found.rows, found.ours, found.classes) == (["Conv", "C2f_gnConv"], {"C2f_gnConv": [1]}, ["a", "b"])
+    assert found.rows == ["Conv", "SPPF", "C2f_gnConv"]
+    assert (found.ours, found.classes) == ({"C2f_gnConv": [2]}, ["a", "b"])
     assert (found.scale, found.source, found.date) == ("", "a model YAML that it does not name", "2026-01-02")
     assert found.task == "detect" and found.made == {"ultralytics": "", "yoloplug": yoloplug.__version__}
+    network.yaml = {"head": [[-1, 1, "Conv", [8]]]}
+    torch.save({"model": network}, tmp_path / "y.pt")
+    assert describe(tmp_path / "y.pt").rows == ["Conv"]
+    other = OfAnotherKind()
+    other.yaml, other.names = network.yaml, None  # type: ignore[assignment]
+    torch.save({"model": other}, tmp_path / "z.pt")
+    found = describe(tmp_path / "z.pt")
+    assert (found.network, found.task, found.classes, found.date) == ("OfAnotherKind", "unknown", [], "")
 
 
 def test_neither_torch_nor_numpy_is_imported(saved: Path) -> None:
@@ -153,6 +230,10 @@ def test_no_code_of_the_file_runs_and_it_is_named(
     [
         (None, "no checkpoint 'x.pt' here"),
         (b"", "x.pt: empty"),
+        (b"P", "x.pt: not a file of torch.save"),
+        (b"PK\3\4", "x.pt: cut off (4 bytes without the end)"),
+        ({}, "x.pt: holds nothing, but no Ultralytics model"),
+        (dict.fromkeys("abcdef"), "x.pt: holds a, b, c, d, e, but no Ultralytics model"),
         (b"no pickle", "x.pt: not a file of torch.save"),
         ({"a": 1}, "x.pt: holds a, but no Ultralytics model"),
         ([1], "x.pt: holds a list, not a checkpoint"),

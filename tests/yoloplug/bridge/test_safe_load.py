@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+import torchvision
 from torch import nn
 from ultralytics import YOLO
 
@@ -78,6 +80,8 @@ DAMAGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "number": (lambda _: pickle.dumps(3), "no checkpoint"),
     "state_dict": (saved(nn.Conv2d(1, 1, 1).state_dict()), "a state_dict, weights without their network"),
     "other dict": (saved({"model": None, "epoch": 3}), "holds model, epoch, but no Ultralytics model"),
+    "empty dict": (saved({}), "holds nothing, but no Ultralytics model"),
+    "many keys": (saved(dict.fromkeys("abcdef")), "holds a, b, c, d, e, but no Ultralytics model"),
     "bare layer": (saved({"model": nn.Conv2d(1, 1, 1)}), "but no Ultralytics model"),
 }
 
@@ -187,6 +191,12 @@ def test_a_checkpoint_of_a_gpu_is_read_on_the_cpu(whole: Path, monkeypatch: pyte
 def test_classes_that_moved_are_where_we_look_for_them() -> None:
     from yoloplug.bridge.checkpoints.safe_load import _MOVED, _allowed
 
+    assert set(_MOVED) == {
+        "ultralytics.yolo.utils.IterableSimpleNamespace",
+        "ultralytics.nn.modules.block.Silence",
+        "ultralytics.nn.tasks.YOLOv10DetectionModel",
+        "ultralytics.utils.loss.v10DetectLoss",
+    }
     for old, name in _MOVED.items():
         module, _, found = name.rpartition(".")
         assert isinstance(getattr(importlib.import_module(module), found), type) and _allowed(old) is _allowed(name)
@@ -194,7 +204,7 @@ def test_classes_that_moved_are_where_we_look_for_them() -> None:
 
 
 def test_what_a_checkpoint_may_name() -> None:
-    from ultralytics.utils import IterableSimpleNamespace, loss
+    from ultralytics.utils import IterableSimpleNamespace, loss, tal
 
     from yoloplug.bridge.checkpoints.safe_load import _allowed
     from yoloplug.preserve.beside import Beside
@@ -203,8 +213,48 @@ def test_what_a_checkpoint_may_name() -> None:
     assert _allowed("ultralytics.utils.loss.v8DetectionLoss") is loss.v8DetectionLoss
     assert _allowed("torch.nn.modules.conv.Conv2d") is nn.Conv2d
     assert _allowed("yoloplug.preserve.beside.Beside") is Beside
-    for name in ("ultralytics.utils.loss.torch", "ultralytics.utils.SETTINGS", "torch.load", "posix.system"):
+    assert _allowed("ultralytics.utils.tal.TaskAlignedAssigner") is tal.TaskAlignedAssigner
+    for transform in ("Compose", "Normalize", "Resize", "CenterCrop", "ToTensor"):
+        name = f"torchvision.transforms.transforms.{transform}"
+        assert _allowed(name) is getattr(torchvision.transforms, transform)
+    mode = torchvision.transforms.InterpolationMode
+    assert _allowed("torchvision.transforms.functional.InterpolationMode") is mode
+    for path in ("pathlib.PosixPath", "pathlib.WindowsPath", "pathlib._local.PosixPath", "pathlib._local.WindowsPath"):
+        assert _allowed(path) is type(Path())
+    for name in ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"):
+        assert _allowed(name)(np.dtype("f8"), np.float64(3).tobytes()) == 3
+    for name in (
+        "ultralytics.utils.loss.torch",
+        "ultralytics.utils.loss.TaskAlignedAssigner",  # where it is not made
+        "ultralytics.utils.tal.make_anchors",  # a function
+        "ultralytics.nn.tasks.torch_safe_load",
+        "ultralytics.nn.modulesque.Conv",
+        "ultralytics.utils.SETTINGS",
+        "torch.load",
+        "posix.system",
+        "torch.nn.modules.conv.Nothing",
+        "yoloplug.blocks.nothing.Nothing",
+    ):
         assert _allowed(name) is None, name
+
+
+def test_numbers_of_numpy_and_paths_pass_and_three_names_are_told(whole: Path, tmp_path: Path) -> None:
+    content = read_checkpoint(whole) | {"best": np.float64(0.5), "at": Path("here")}
+    torch.save(content, tmp_path / "x.pt")
+    found = read_checkpoint(tmp_path / "x.pt")
+    assert found["best"] == 0.5 and found["at"] == Path("here")
+    for i, call in enumerate((os.mkdir, os.rmdir, os.remove, os.chdir)):
+        content[str(i)] = Runs(call, "x")
+    torch.save(content, tmp_path / "x.pt")
+    told = r"it names posix\.chdir, posix\.mkdir, posix\.remove, which no model needs"
+    with pytest.raises(CheckpointError, match=told):
+        read_checkpoint(tmp_path / "x.pt")
+
+
+def test_an_older_torch_cannot_tell_what_a_file_names(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.serialization, "get_unsafe_globals_in_checkpoint")
+    with pytest.raises(CheckpointError, match=r"whole\.pt: reading it safely needs torch 2\.6; you have"):
+        read_checkpoint(whole)
 
 
 def test_a_class_that_this_version_lacks_is_explained(whole: Path, tmp_path: Path) -> None:

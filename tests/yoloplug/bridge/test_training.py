@@ -1,21 +1,28 @@
 """What the bridge says of Ultralytics' training in fields, not in the words of its messages."""
 
+import logging
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from ultralytics.engine.trainer import BaseTrainer
+from ultralytics.utils import LOGGER
 
 from yoloplug.bridge.training import (
     NonFiniteLoss,
     SavedWeights,
+    _as_float,
     argument_fault,
+    argument_names,
+    image_suffixes,
     logging_to,
     loss_of,
     name_non_finite_loss,
     optimizers,
+    quiet,
     train_in_bf16,
 )
 
@@ -42,6 +49,9 @@ def test_a_loss_that_stays_nan_is_named_with_its_epoch(tmp_path: Path) -> None:
     fine = trainer(1.5, tmp_path / "last.pt")
     name_non_finite_loss(fine)
     assert fine._handle_nan_recovery(2) is False
+    older = SimpleNamespace()  # a release without recovery
+    name_non_finite_loss(older)
+    assert not vars(older)
 
 
 def test_the_loss_of_an_epoch_is_the_sum_of_its_parts() -> None:
@@ -60,13 +70,19 @@ def test_arguments_and_optimizers_that_ultralytics_takes() -> None:
 def test_trainings_log_where_they_are_asked_to_and_settings_stay() -> None:
     from ultralytics.utils import SETTINGS
 
-    before, file = dict(SETTINGS), Path(str(SETTINGS.file)).read_bytes()
-    with logging_to(("tensorboard",)):
-        on = {
-            name for name in ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb") if SETTINGS[name]
-        }
-        assert on == {"tensorboard"}
-    assert dict(SETTINGS) == before and Path(str(SETTINGS.file)).read_bytes() == file
+    loggers = {"clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb"} & SETTINGS.keys()
+    settings, file = dict(SETTINGS), Path(str(SETTINGS.file)).read_bytes()
+    try:
+        for wished in (True, False):
+            dict.update(SETTINGS, dict.fromkeys(loggers, wished))
+            before = dict(SETTINGS)
+            with logging_to(("tensorboard",)):
+                assert {name for name in loggers if SETTINGS[name]} == {"tensorboard"}
+                assert SETTINGS.keys() == before.keys()
+            assert dict(SETTINGS) == before
+    finally:
+        dict.update(SETTINGS, settings)
+    assert Path(str(SETTINGS.file)).read_bytes() == file
 
 
 def test_in_bf16_layers_compute_narrow_and_the_last_one_answers_in_float32() -> None:
@@ -77,15 +93,47 @@ def test_in_bf16_layers_compute_narrow_and_the_last_one_answers_in_float32() -> 
             seen.append(x.dtype)
             return {"maps": [super().forward(x), torch.ones(1, dtype=torch.int64)]}
 
-    model = SimpleNamespace(model=nn.Sequential(nn.Conv2d(3, 4, 1), Head(4, 2, 1)))
-    train_in_bf16(SimpleNamespace(model=model, device=torch.device("cpu")))
-    maps, counts = model.model(torch.zeros(1, 3, 4, 4))["maps"]
-    assert seen == [torch.bfloat16] and maps.dtype == torch.float32 and counts.dtype == torch.int64
-    assert not torch.is_autocast_enabled("cpu") and model.model[0].weight.dtype == torch.float32
+    for wrapped in (False, True):  # in DistributedDataParallel
+        model = SimpleNamespace(model=nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), Head(4, 2, 1)))
+        given = SimpleNamespace(module=model) if wrapped else model
+        train_in_bf16(SimpleNamespace(model=given, device=torch.device("cpu")))
+        maps, counts = model.model(torch.zeros(1, 3, 4, 4))["maps"]
+        assert seen.pop() == torch.bfloat16 and maps.dtype == torch.float32 and counts.dtype == torch.int64
+        assert not torch.is_autocast_enabled("cpu") and model.model[0].weight.dtype == torch.float32
+        assert model.model[1](torch.zeros(1, 4, 4, 4)).dtype == torch.bfloat16
+        with pytest.raises(RuntimeError):
+            model.model(torch.zeros(1, 5, 4, 4))
+        assert not torch.is_autocast_enabled("cpu")
+
+
+def test_what_the_last_layer_gives_is_float32_however_it_is_packed() -> None:
+    half = torch.ones(1, dtype=torch.bfloat16)
+    made = _as_float((half, [half, {"a": half}], torch.arange(2), "b", None))
+    assert isinstance(made, tuple) and isinstance(made[1], list) and made[3:] == ("b", None)
+    kinds = [value.dtype for value in (made[0], made[1][0], made[1][1]["a"], made[2])]
+    assert kinds == [torch.float32] * 3 + [torch.int64]
+
+
+def test_names_of_arguments_and_of_images() -> None:
+    assert {"epochs", "imgsz", "optimizer"} <= argument_names() and {".jpg", ".png"} <= image_suffixes()
+
+
+def test_warnings_only_and_then_as_before() -> None:
+    LOGGER.setLevel("DEBUG")
+    with pytest.raises(KeyError), quiet():
+        assert LOGGER.level == logging.WARNING
+        raise KeyError
+    assert LOGGER.level == logging.DEBUG
+    LOGGER.setLevel("INFO")
 
 
 def checkpoint(file: Path, epoch: int, **arguments: str) -> None:
-    torch.save({"epoch": epoch, "train_args": arguments}, file)
+    """With a network, as Ultralytics writes one: torch's own plain types are not enough to read it."""
+    torch.save({"epoch": epoch, "model": nn.Identity(), "train_args": arguments}, file)
+
+
+def read(file: Path) -> dict[str, Any]:
+    return dict(torch.load(file, weights_only=False))
 
 
 def cut(file: Path) -> None:
@@ -107,12 +155,12 @@ def saved(tmp_path: Path) -> SavedWeights:
 
 
 def epochs(weights: SavedWeights) -> tuple[int, int]:
-    return tuple(torch.load(path)["epoch"] for path in (weights.last, weights.best))  # type: ignore[return-value]
+    return read(weights.last)["epoch"], read(weights.best)["epoch"]
 
 
 def test_copies_lie_where_they_are_wished_else_beside(saved: SavedWeights) -> None:
     assert {path.name for path in saved.copies.values()} == {"last_saved.pt", "best_saved.pt"}
-    assert [torch.load(path)["epoch"] for path in saved.copies.values()] == [4, 2]
+    assert [read(path)["epoch"] for path in saved.copies.values()] == [4, 2]
     beside = SavedWeights(saved.last)
     assert beside.copies[saved.best] == saved.best.with_name("best_saved.pt")
     saved.forget()
@@ -166,9 +214,21 @@ def test_a_run_that_was_moved_goes_on_where_it_is(saved: SavedWeights, tmp_path:
     for elsewhere in ({"save_dir": "/elsewhere/run", "data": str(data)}, {"save_dir": str(run), "data": "/other.yaml"}):
         checkpoint(saved.last, 3, project="/elsewhere", name="mine", **elsewhere)
         saved.settle(data)
-        named = torch.load(saved.last)
+        named = read(saved.last)
         here = {"project": str(run.parent), "save_dir": str(run), "data": str(data), "name": "mine"}
-        assert named == {"epoch": 3, "train_args": here}
+        assert named["epoch"] == 3 and named["train_args"] == here and isinstance(named["model"], nn.Identity)
     before = saved.last.stat().st_mtime_ns
     saved.settle(data)
     assert saved.last.stat().st_mtime_ns == before
+
+
+def test_checkpoints_of_a_gpu_are_looked_at_on_the_cpu(
+    saved: SavedWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint(saved.last, 3, save_dir=str(tmp_path), data="a")
+    asked: list[Any] = []
+    real = torch.load
+    monkeypatch.setattr(torch, "load", lambda file, **given: asked.append(given) or real(file, **given))
+    assert saved.epoch == 3
+    saved.settle(tmp_path)
+    assert asked == [{"map_location": "cpu", "weights_only": False}] * 2

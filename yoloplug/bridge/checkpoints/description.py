@@ -194,6 +194,8 @@ def _read(file: Path) -> tuple[Any, set[str]]:
             with archive.open(member) as content:
                 reader = _Reader(content)
                 return reader.load(), set(reader.named)
+    except CheckpointError:
+        raise
     except _DAMAGED as error:
         raise CheckpointError(f"{file}: damaged ({type(error).__name__}); copy it again, or train again") from error
 
