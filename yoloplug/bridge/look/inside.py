@@ -118,11 +118,11 @@ def look_inside(
     def keep(network: nn.Module, args: tuple[Any, ...]) -> None:
         seen.append((network, args[0]))
 
-    hook = model.model.register_forward_pre_hook(keep)
+    model.model.register_forward_pre_hook(keep)
     options = {"imgsz": imgsz} if imgsz else {}
     found = model.predict(str(image), conf=conf, device=device, save=False, verbose=False, **options)[0]
-    hook.remove()
-    network, given = seen[-1]  # the first are of the warm-up
+    network, given = seen[-1]  # a copy, with the hook; the first are of the warm-up
+    network._forward_pre_hooks.clear()
     picture: NDArray[np.uint8] = np.ascontiguousarray(found.orig_img[..., ::-1])
     return Inside(
         network.eval(),
@@ -140,13 +140,15 @@ def _check_image(file: Path) -> None:
     """Its size from the header, before OpenCV would unpack it."""
     import cv2
     from PIL import Image
+    from ultralytics.utils import patches
 
+    stock_open = getattr(patches, "_image_open", Image.open)  # without Ultralytics' own, which would install pi-heif
     if not cv2.haveImageReader(str(file)):
         raise YoloplugError(f"{file}: not an image that OpenCV can read")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file) as header:
+            with stock_open(file) as header:
                 is_too_large = header.width * header.height > IMAGE_PX
     except Image.DecompressionBombError:
         is_too_large = True

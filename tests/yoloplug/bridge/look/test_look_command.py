@@ -8,49 +8,12 @@ import numpy as np
 import pytest
 import torch
 import ultralytics
-import yaml
 from torch import nn
 from ultralytics.utils import plotting
 
-from yoloplug.bridge.look.inside import _covers
-from yoloplug.bridge.look.inspection import Album, Inspection
+from yoloplug.bridge.look.inspection import Album, Inspection, _ranges
 from yoloplug.cli import main
-
-SIZE = (60, 100)
-
-ROWS = [
-    [-1, 1, "Conv", [8, 3, 2]],
-    [-1, 1, "Conv", [16, 3, 2]],
-    [-1, 1, "GatedConv", [16, 3, 2]],
-    [-1, 1, "C2f_gnConv", [16, True, {"order": 2}]],
-    [-1, 1, "DCNv2", [32, 3, 2]],
-    [-1, 1, "CondConv", [32, 3, 1]],
-    [-1, 1, "DBB", [32, 3, 1]],
-]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A detector of eight rows that finds something everywhere."""
-    folder = tmp_path_factory.mktemp("look")
-    model = {"nc": 2, "backbone": ROWS, "head": [[[3, 6], 1, "Detect", ["nc"]]]}
-    (folder / "small.yaml").write_text(yaml.safe_dump(model))
-    torch.manual_seed(0)
-    yolo = ultralytics.YOLO(str(folder / "small.yaml"))
-    yolo.model.names = {0: "crack", 1: "hole"}
-    with torch.no_grad():
-        for branch in yolo.model.model[-1].cv3:
-            branch[-1].bias.fill_(-1.0)
-            nn.init.normal_(branch[-1].weight, std=0.3)
-    yolo.save(folder / "small.pt")
-    return folder / "small.pt"
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("photo") / "wall.png"
-    cv2.imwrite(str(file), np.random.default_rng(0).integers(0, 255, (*SIZE, 3), dtype=np.uint8))
-    return file
+from yoloplug.errors import YoloplugError
 
 
 def draw(checkpoint: Path, image: Path, out: Path, *options: str) -> dict[str, Path]:
@@ -74,6 +37,7 @@ def test_a_row_with_two_blocks_is_named_once(checkpoint, image):
     look.views[3] *= 2
     lines = [line for line in look.summary().splitlines() if "m.0.cv2.block" in line]
     assert [line[:20].split() for line in lines] == [["3", "C2f_gnConv"], []]
+    assert lines[0][36:] == lines[1][36:] and lines[1][:36].isspace() and lines[1][38:40] == "m."
 
 
 def test_what_the_head_reads_and_what_the_model_is_called(checkpoint, image):
@@ -85,13 +49,37 @@ def test_what_the_head_reads_and_what_the_model_is_called(checkpoint, image):
     assert inside.head_sources() == [6]
 
 
-def test_the_photo_lies_under_the_input_as_the_predictor_laid_it():
-    """100 x 60 pixels: stretched by RT-DETR, in the middle between bars elsewhere; classifiers crop."""
-    rtdetr = type("RTDETRPredictor", (), {})()
-    photo, given = np.zeros((60, 100, 3), np.uint8), torch.zeros(1, 3, 64, 64)
-    assert _covers(photo, given, "detect", rtdetr) == (0, 0, 100, 60)
-    assert _covers(photo, given, "detect", object()) == pytest.approx((0, -13 / 0.64, 100, 51 / 0.64))
-    assert _covers(photo, given, "classify", object()) == pytest.approx((20, 0, 80, 60), abs=0.5)
+def test_places_and_ranges_and_many_classes(checkpoint, image):
+    look = Inspection(checkpoint, image, imgsz=64)
+    assert look.top == 16 and look.conf == 0.25
+    look._check_places([(0, 0), (99.9, 59.9), (50, 30)])
+    for place in ((-0.1, 0), (0, -0.1), (100, 0), (0, 60), (50, 99)):
+        with pytest.raises(YoloplugError, match="lies outside of"):
+            look._check_places([place])
+    assert (
+        _ranges([0, 1, 2, 5]) == "0 to 2, 5" and _ranges([3]) == "3" and _ranges([1, 2, 4, 5, 7]) == "1 to 2, 4 to 5, 7"
+    )
+    names = {i: f"c{i}" for i in range(21)}
+    look.inside = replace(look.inside, names=names)
+    assert look._classes() == ", ".join(f"c{i}" for i in range(20)) + ", … (21 in all)"
+    del names[20]
+    assert look._classes() == ", ".join(f"c{i}" for i in range(20))
+
+
+@pytest.mark.parametrize("conf", [0, 1])
+def test_any_confidence_and_one_prediction_may_be_asked_for(conf, checkpoint, image):
+    look = Inspection(checkpoint, image, imgsz=64, conf=conf, top=1)
+    assert bool(look.inside.outlines) is (conf == 0)
+
+
+def test_a_depth_model_shows_its_features_and_no_heat_map(checkpoint, image, tmp_path):
+    """It has no classes to explain."""
+    look = Inspection(checkpoint, image, imgsz=64)
+    look.inside = replace(look.inside, task="depth")
+    assert [file.name for file in look.draw(tmp_path, [0])] == ["wall-row00-features.png"]
+    assert "found" not in look.summary()
+    with pytest.raises(YoloplugError, match="no class scores"):
+        look.draw(tmp_path, [0], "cam")
 
 
 def test_offsets_are_drawn_where_they_are_asked_for(checkpoint, image, tmp_path, monkeypatch):
@@ -178,6 +166,8 @@ def test_the_heads_heat_map_is_ultralytics_own(checkpoint, image, tmp_path, monk
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--block", "8"], "has no row 8; rows with something to show, cam: 0 to 6"),
+        (["--block", "-1"], "has no row -1; rows with something to show, cam: 0 to 6"),
         (["--block", "9"], "has no row 9; rows with something to show, cam: 0 to 6; gate: 2 to 3, 5; offset: 4;"),
         (["--block", "0", "--what", "gate"], "row 0 (Conv) has no gate; rows that have, cam: 0 to 6; gate: 2 to 3, 5"),
         (["--block", "2", "--what", "offset"], "row 2 (GatedConv) has no offset"),

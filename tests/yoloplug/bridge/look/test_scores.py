@@ -112,9 +112,9 @@ def test_classes_of_pixels() -> None:
 
 def test_a_pass_with_and_without_a_graph() -> None:
     look = inside("detect", Detect())
-    look.rows[-1].shape, seen = "of an earlier input", []
+    look.rows[-1].shape, look.rows[-1].shapes, seen = "of an earlier input", "too", []
     look.network.forward = lambda x: seen.append(x) or x * 2  # type: ignore[assignment]
-    assert look.run().requires_grad is False and look.rows[-1].shape is None
+    assert look.run().requires_grad is False and look.rows[-1].shape is look.rows[-1].shapes is None
     assert look.run(with_graph=True).requires_grad is True
     assert torch.equal(seen[0], look.input) and seen[0] is not look.input
 

@@ -2,6 +2,7 @@
 
 import enum
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -10,12 +11,13 @@ import pytest
 import torch
 from torch import nn
 
+import yoloplug
 from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNorm2d
 from yoloplug.bridge import yaml_files
 from yoloplug.bridge.checkpoints.safe_load import _attribute_of_a_layer
-from yoloplug.bridge.patches import disabled, keep, parse, statistics
+from yoloplug.bridge.patches import checkpoints, disabled, keep, parse, statistics
 from yoloplug.bridge.patches.load import _is_changed, _network
-from yoloplug.bridge.patches.restricted import LONGEST, check_activation, is_restricted, refuse_code, restricted
+from yoloplug.bridge.patches.restricted import check_activation, is_restricted, refuse_code, restricted
 from yoloplug.bridge.place import Renamed
 from yoloplug.errors import YoloplugError
 from yoloplug.hosts import host, host_names
@@ -39,12 +41,13 @@ def test_both_checkpoints_are_kept_beside_them(tmp_path: Path) -> None:
 
 
 def test_turned_off_a_row_of_ours_is_explained_and_any_other_is_as_it_was() -> None:
-    def parse_model(name: str) -> str:
-        return {"Conv": "built"}[name]
+    def parse_model(name: str, ch: int = 3) -> str:
+        return {"Conv": f"built {ch}"}[name]
 
     tasks: Any = SimpleNamespace(parse_model=parse_model)
     disabled.patch(tasks)
-    assert tasks.parse_model("Conv") == "built"
+    assert tasks.parse_model("Conv") == "built 3" and tasks.parse_model("Conv", ch=1) == "built 1"
+    assert tasks.parse_model("Conv", 2) == "built 2"
     with pytest.raises(KeyError, match="gnConv is a block of yoloplug, which YOLOPLUG_DISABLE=1 turns off; unset it"):
         tasks.parse_model("gnConv")
     with pytest.raises(KeyError, match=r"^'Konv'$"):
@@ -94,10 +97,32 @@ def test_a_release_of_another_shape_stays_as_it_is(function: Any, reason: str, m
     assert vars(tasks)[name].__name__ == name and vars(tasks)[name].__module__ == "yoloplug.hosts"
 
 
+def test_what_a_patched_function_is_given_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.pt").write_bytes(b"no zip")
+
+    def torch_safe_load(weight: str, *args: Any, **kwargs: Any) -> Any:
+        return weight, args, kwargs
+
+    def check_file(file: Any, *args: Any, **kwargs: Any) -> Any:
+        return file, args, kwargs
+
+    tasks: Any = SimpleNamespace(torch_safe_load=torch_safe_load)
+    checks: Any = SimpleNamespace(check_file=check_file)
+    checkpoints.patch(tasks)
+    yaml_files.patch(checks)
+    for name in ("x.pt", "none.pt"):
+        assert tasks.torch_safe_load(name, 1, only=2) == (name, (1,), {"only": 2})
+    shipped = str(yaml_files.model_yamls()["yolov8-C2f_gnConv.yaml"])
+    assert checks.check_file("yolov8n-C2f_gnConv.yaml", ".yaml", hard=False) == (shipped, (".yaml",), {"hard": False})
+    assert checks.check_file(Path("mine.yaml")) == (Path("mine.yaml"), (), {})
+
+
 def test_activations_are_layers_with_plain_arguments() -> None:
     for good in ("nn.SiLU()", "torch.nn.LeakyReLU(0.1)", " nn.Hardtanh(min_val=-2, max_val=2.5) "):
         check_activation(good)
-    long = "nn.SiLU()" + " " * LONGEST
+    check_activation("nn.SiLU()".ljust(200))
+    long = "nn.SiLU()".ljust(201)
     for bad in (
         "nn.SiLU",
         "SiLU()",
@@ -122,11 +147,12 @@ def test_rows_that_name_a_function_are_refused_while_a_checkpoint_is_read() -> N
             refuse_code({"backbone": [row], "head": [row]} | {part: [row, [-1, 1, "torch_load", []]]}, namespace)
     with pytest.raises(ValueError, match="activation"):
         refuse_code({"activation": "print()", "backbone": [], "head": []}, namespace)
-    assert not is_restricted()
+    with ThreadPoolExecutor(1) as fresh:
+        assert fresh.submit(is_restricted).result() is False
     with pytest.raises(RuntimeError), restricted():
-        assert is_restricted()
+        assert is_restricted() is True
         raise RuntimeError
-    assert not is_restricted()
+    assert is_restricted() is False
 
 
 def test_attributes_that_a_checkpoint_may_take() -> None:
@@ -195,6 +221,7 @@ def test_shipped_yamls_are_found_by_bare_name(tmp_path: Path, monkeypatch: pytes
 
 def test_a_wheel_has_its_own_yamls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert yaml_files.model_yamls()["yolov8-C2f_gnConv.yaml"].parent == Path(__file__).parents[4] / "model_yamls"
+    assert yaml_files._IN_WHEEL == Path(yoloplug.__file__).parent / "model_yamls"
     (tmp_path / "b.yaml").write_text("")
     (tmp_path / "a.txt").write_text("")
     monkeypatch.setattr(yaml_files, "_IN_WHEEL", tmp_path)

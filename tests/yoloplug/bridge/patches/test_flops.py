@@ -12,6 +12,7 @@ from ultralytics.nn.tasks import ClassificationModel, DetectionModel
 from ultralytics.utils import LOGGER, torch_utils
 
 from yoloplug import BLOCKS
+from yoloplug.bridge.patches import flops
 from yoloplug.cost.flops import count_flops
 
 STOCK = torch_utils.get_flops.__wrapped__
@@ -90,6 +91,35 @@ def test_info_of_a_whole_model_differs_from_stock_by_the_blocks_only():
 def test_stock_models_keep_their_number(build, yaml):
     model = build(yaml, verbose=False)
     assert torch_utils.get_flops(model) == STOCK(model) > 0
+
+
+def test_a_stock_model_meets_no_rule_of_ours(monkeypatch):
+    monkeypatch.setattr(flops, "_thop_rules", lambda: pytest.fail("asked for rules"))
+    assert torch_utils.get_flops(nn.Sequential(nn.Conv2d(3, 4, 1)), 32) is not None
+
+
+def test_the_size_is_640_where_none_is_said_and_equal_blocks_share_nothing():
+    rows = [[-1, 1, "Conv", [WIDTH, 3, 2]], [-1, 1, "CondConv", [WIDTH, 3, 1]], [-1, 1, "DCNv2", [WIDTH, 3, 1]]]
+    model = DetectionModel({"nc": 2, "backbone": rows, "head": [[[2], 1, "Detect", ["nc"]]]}, verbose=False)
+    total, side = torch_utils.get_flops(model), torch.rand(1, WIDTH, 320, 320)
+    assert total == torch_utils.get_flops(model, 640)
+    costs = [count_flops(model.model[i].block, side).flops for i in (1, 2)]
+    for i in (1, 2):
+        model.model[i].block = Free(1)
+    assert total - torch_utils.get_flops(model) == pytest.approx(sum(costs) / 1e9, rel=1e-3) and costs[0] != costs[1]
+
+
+def test_a_block_of_another_type_is_counted_alone_without_memory():
+    """Its own children's counts go, their input's other arguments stay; thop keeps buffers or numbers."""
+    block = BLOCKS["GatedConv"].cls(8, 8).double()
+    for module in block.modules():
+        module.total_ops = 5
+    count = flops._rule((64, 32), [(64, 32), (16, 16)])
+    x = torch.rand(1, 8, 16, 16, dtype=torch.double)
+    count(block, (x,), None)
+    expected = count_flops(block, torch.rand(1, 8, 64, 32, dtype=torch.double)).flops // 2
+    assert block.total_ops == 5 + expected * 256 / 2048
+    assert all(child.total_ops == 0 for child in block.modules() if child is not block)
 
 
 def test_nothing_stays_behind():

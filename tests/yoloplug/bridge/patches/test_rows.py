@@ -1,13 +1,16 @@
 """What a YAML row of ours may say, and how a wrong one is refused: file, row, reason, remedy."""
 
 import copy
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+from ultralytics.nn import tasks
 from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
-from yoloplug.bridge.patches.parse import _arguments, _quoted
+from yoloplug.bridge.patches.parse import _arguments, _Names, _quoted
 from yoloplug.hosts import host
 
 
@@ -132,6 +135,34 @@ def test_a_width_is_a_whole_number_from_1_on(width: Any) -> None:
     with pytest.raises(TypeError, match="the first argument is the width"):
         _arguments(host("gnConv"), {}, -1, 1, [width], [16], 1, 512, None)
     assert _arguments(host("gnConv"), {}, -1, 1, [1], [16], 1, 512, None)[0] == 8
+
+
+def test_a_dict_without_a_file_is_a_model_yaml_and_other_entries_are_left_to_stock() -> None:
+    """Also where a row is none: only those that name a block of ours are read."""
+    wrong = {"nc": 1, "backbone": [[-1, 1, "gnConv", [8], 5]], "head": []}
+    for error, row, said in (
+        (ValueError, wrong["backbone"][0], r"model YAML, row 0: a row is \[from, repeats, module, args\]"),
+        (ValueError, [-1, 1, "gnConv", [8, 5, 1, {"order": 9}]], r"model YAML, row 0: gnConv: "),
+        (KeyError, [-1, 1, "gnKonv", [8]], r"model YAML, row 0: unknown module 'gnKonv'"),
+    ):
+        with pytest.raises(error, match=said):
+            tasks.parse_model({"nc": 1, "backbone": [row], "head": []}, 3, verbose=False)
+    fresh = ModuleType("tasks")
+    fresh.Conv = tasks.Conv  # type: ignore[attr-defined]
+    names, odd = _Names(fresh), [[-1, 1, "Conv"], "text", [-1, 1], [-1, 1, 5], [-1, 1, "nn.ReLU"]]
+    plain: dict[str, Any] = {"backbone": odd, "head": [[]]}
+    assert names.prepare(plain) is plain and not names.classes
+    mixed = {**plain, "head": [[-1, 1, "gnConv", ["f"]], [-1, 1, "torchvision.ops.X", []]]}
+    assert names.prepare(mixed) == {**mixed, "head": [[-1, 1, "gnConv", ["'f'"]], mixed["head"][1]]}
+    assert names.classes == {host("gnConv")} and vars(fresh)["gnConv"] is host("gnConv")
+
+
+def test_the_extended_function_has_the_lines_of_its_file() -> None:
+    """So that a traceback and a debugger show the right ones."""
+    code, source = tasks.parse_model.__code__, Path(str(tasks.__file__)).read_text().splitlines()
+    assert code.co_filename == tasks.__file__ and source[code.co_firstlineno - 1].startswith("def parse_model(")
+    lines = [line for *_, line in code.co_lines() if line]
+    assert any("for i, (f, n, m, args) in" in source[line - 1] for line in lines) and max(lines) <= len(source)
 
 
 def test_strings_of_a_row_survive_the_stock_loop() -> None:
