@@ -79,7 +79,7 @@ class GatedConv(nn.Module):
         # unsafe: loaded by Ultralytics, act works in place, which chunk's views refuse. Slices' gradients are two maps.
         both = self.conv(self.pad(x))
         elu = type(self.act) is nn.ELU and self.act.alpha == 1
-        if both.dim() == 4 and both.dtype == torch.float32 and (elu or type(self.act) is nn.Identity):
+        if both.dim() == 4 and both.dtype != torch.bfloat16 and (elu or type(self.act) is nn.Identity):
             if applies(both) and not is_watched() and not hooked(self.act):
                 return gated(both, elu)
         features, gate = torch.unsafe_chunk(both, 2, dim=1)

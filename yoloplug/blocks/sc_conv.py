@@ -31,8 +31,12 @@ from torch import Tensor, nn
 from yoloplug.blocks.parts.add_product import add_product
 from yoloplug.blocks.parts.checks import at_least_one, divides, finite, one_of
 from yoloplug.blocks.parts.norms.group_norm import GroupNorm
+from yoloplug.blocks.parts.norms.normalised import hooked
 from yoloplug.blocks.parts.padding import autopad
-from yoloplug.blocks.parts.watch import watched
+from yoloplug.blocks.parts.watch import is_watched, watched
+from yoloplug.native.normalise import group_normalise
+from yoloplug.native.separate import separated
+from yoloplug.native.use import applies
 from yoloplug.registry import register
 
 __all__ = ["CRU", "SRU", "SCConv"]
@@ -107,8 +111,14 @@ class SRU(nn.Module):
         self.logit = log(gate_threshold / (1 - gate_threshold)) if inside else copysign(inf, gate_threshold - 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        gain = self.gn.get_parameter("weight").reshape(-1, 1, 1)
-        logits = self.gn(x) * (gain / gain.sum())
+        norm = self.gn
+        if type(norm) is GroupNorm and self.gate == "soft" and x.dtype != torch.bfloat16 and x.dim() == 4:
+            if applies(x, norm.weight, norm.bias) and not is_watched() and not hooked(norm):
+                share = norm.weight / norm.weight.sum()
+                logits = group_normalise(x, norm.weight * share, norm.bias * share, norm.num_groups, norm.eps)
+                return separated(x, logits, self.logit)
+        gain = norm.get_parameter("weight").reshape(-1, 1, 1)
+        logits = norm(x) * (gain / gain.sum())
         reweight = watched(self, "gate", logits.sigmoid())
         informative = watched(self, "informative", logits > self.logit)
         poor = (x if self.gate == "hard" else x * reweight).masked_fill(informative, 0)

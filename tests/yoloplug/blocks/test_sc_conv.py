@@ -8,6 +8,7 @@ import torch
 from yoloplug.blocks import CRU, SRU, GroupBatchnorm2d, SCConv
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(
     ("name", "module"),
     [

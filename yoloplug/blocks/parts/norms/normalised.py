@@ -24,7 +24,7 @@ def normalised(norm: nn.Module, x: Tensor, act: Act | nn.Module = "") -> Tensor:
     if isinstance(act, nn.Module):
         known = None if hooked(act) else _ACTS.get(type(act)) or getattr(act, "computes", None)
         return act(normalised(norm, x)) if known is None else normalised(norm, x, known)
-    if applies(x) and x.dim() == 4 and x.dtype == torch.float32 and x.numel() >= LEAST and not hooked(norm):
+    if applies(x) and x.dim() == 4 and x.dtype != torch.bfloat16 and x.numel() >= LEAST and not hooked(norm):
         if type(norm) is nn.BatchNorm2d and norm.training and norm.affine and norm.track_running_stats:
             if x.numel() > x.shape[1] and applies(norm.weight, norm.bias):
                 return _by_batch(norm, x, act)
