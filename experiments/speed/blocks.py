@@ -3,7 +3,8 @@
 One process, one thread; block, formulation (experiments/speed/formulations) and a 3x3 Conv with BatchNorm and SiLU take
 turns, results are compared first; a formulation has torch's operations only, also in the block's layers that it calls.
 Times are CPU time of the process, so that other work on the machine counts little; a ratio is the median over the
-rounds. Memory is the most that a pass held at a time beyond weights and input. Writes
+rounds. Memory is the most that a pass held at a time beyond weights and input. Where a training pass without kernels is
+the same operations as the formulation's, the row says so: it has only the kernels to be faster by. Writes
 experiments/results/speed/blocks.json and the tables of docs/speed.md.
 """
 
@@ -15,6 +16,7 @@ import math
 import os
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import permutations
@@ -23,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from experiments.speed.formulations import FORMULATIONS
 from experiments.speed.results import record
@@ -59,15 +62,17 @@ def measure(name: str, runs: int) -> Iterator[dict[str, Any]]:
             conv = nn.Sequential(nn.Conv2d(c, c, 3, padding=1, bias=False), nn.BatchNorm2d(c), nn.SiLU())
             x = torch.randn(4, c, size, size).to(memory_format=memory_format)
             passes: dict[str, Pass] = {"block": block, "formulation": partial(_formulation, name, other)}
+            same = operations(block, x) == operations(passes["formulation"], x)
             passes["conv"] = conv.to(memory_format=memory_format)
             for mode in ("forward", "forward + backward"):
                 steps = {key: partial(step, run, x, mode) for key, run in passes.items()}
                 close(name, steps["block"](), steps["formulation"]())
                 seconds = take_turns(steps, runs)
-                row = {"block": name, "c": c, "size": size, "layout": layout, "mode": mode}
+                row = {"block": name, "c": c, "size": size, "layout": layout, "mode": mode, "same": same}
                 for key in ("formulation", "conv"):
-                    pairs = zip(seconds["block"], seconds[key], strict=True)
-                    row[f"of_{key}"] = round(statistics.median(ours / theirs for ours, theirs in pairs), 3)
+                    ratios = [ours / theirs for ours, theirs in zip(seconds["block"], seconds[key], strict=True)]
+                    row[f"of_{key}"] = round(statistics.median(ratios), 3)
+                    row[f"of_{key}_rounds"] = [round(min(ratios), 3), round(max(ratios), 3)]
                 row |= {f"{key}_ms": round(1e3 * statistics.median(values), 2) for key, values in seconds.items()}
                 row |= {f"{key}_mib": round(peak_mib(call), 1) for key, call in steps.items()}
                 yield row
@@ -85,6 +90,26 @@ def step(run: Pass, x: Tensor, mode: str) -> Tensor:
     y = run(x.detach().requires_grad_())
     y.backward(torch.ones_like(y))
     return y.detach()
+
+
+def operations(run: Pass, x: Tensor) -> Counter[Any]:
+    """How often a training pass calls which operation of torch on maps and kernels of which sizes; views are none."""
+    with _Recorder() as recorder:
+        step(run, x, "forward + backward")
+    return recorder.seen
+
+
+class _Recorder(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[Any] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        sizes = tuple(tuple(value.shape) for value in args if isinstance(value, Tensor) and value.dim() > 1)
+        name = func.overloadpacket.__name__.rstrip("_")
+        if sizes and not func.is_view and name != "_unsafe_view":
+            self.seen[name, sizes] += 1
+        return func(*args, **(kwargs or {}))
 
 
 def by_torch(call: Callable[[], Any]) -> Any:

@@ -6,7 +6,7 @@ import json
 import math
 import platform
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 import yoloplug
+from experiments.cells.record import environment
 from yoloplug import BLOCKS
 from yoloplug.cost.machine import cpu_name
 from yoloplug.files import write_text
@@ -37,6 +38,7 @@ def record(name: str, rows: list[Row], key: Callable[[Row], Any]) -> None:
         "torch": torch.__version__,
         "ultralytics": version("ultralytics"),
         "python": platform.python_version(),
+        "commit": environment()["commit"][:7],
     }
     runs = kept["runs"] + [run] * (run not in kept["runs"])
     fresh = {key(row) for row in rows}
@@ -65,7 +67,8 @@ def write_page() -> None:
 def _conditions(runs: list[Row]) -> list[str]:
     return [
         f"{run['device']}, {run['threads']} thread{'s' * (run['threads'] > 1)}, torch {run['torch']}, "
-        f"ultralytics {run['ultralytics']}, Python {run['python']}, {run['date']}."
+        f"ultralytics {run['ultralytics']}, Python {run['python']}, {run['date']}, "
+        f"commit {run.get('commit', 'not recorded')}."
         for run in runs
     ]
 
@@ -73,6 +76,12 @@ def _conditions(runs: list[Row]) -> list[str]:
 def _mean(values: Iterable[float]) -> float:
     """Geometric."""
     return statistics.geometric_mean(list(values))
+
+
+def _overall(names: list[str], of_all: dict[str, list[float]], chosen: Collection[str]) -> str:
+    """Each mode's geometric mean over the chosen ones of the names."""
+    places = [place for place, name in enumerate(names) if name in chosen]
+    return ", ".join(f"{mode} **{_mean(means[k] for k in places):.2f}**" for mode, means in of_all.items())
 
 
 def blocks_table(rows: list[Row]) -> list[str]:
@@ -98,8 +107,27 @@ def blocks_table(rows: list[Row]) -> list[str]:
                 f"{row['of_conv']:.2f}" for row in own if (row["c"], row["layout"], row["mode"]) == (64, "NCHW", mode)
             ]
         lines.append(f"| {' | '.join(cells)} |")
-    overall = ", ".join(f"{mode} **{_mean(values):.2f}**" for mode, values in of_all.items())
-    lines += ["", f"Geometric mean of {len(names)} blocks against their formulations: {overall}."]
+    same = [name for name in names if all(row["same"] for row in rows if row["block"] == name)]
+    lines += [
+        "",
+        f"Geometric mean of {len(names)} blocks against their formulations: {_overall(names, of_all, names)}.",
+    ]
+    if 0 < len(same) < len(names):
+        lines.append(
+            f"Without kernels {len(same)} of them are their formulation, operation by operation ({', '.join(same)}): "
+            f"{_overall(names, of_all, same)}; the other {len(names) - len(same)}: "
+            f"{_overall(names, of_all, set(names) - set(same))}."
+        )
+    apart: dict[str, list[float]] = {name: [] for name in names}
+    for row in rows:
+        least, most = row["of_formulation_rounds"]
+        apart[row["block"]].append(most / least - 1)
+    usual = statistics.median(value for values in apart.values() for value in values)
+    wide = [name for name in names if statistics.median(apart[name]) > 0.5]
+    lines.append(
+        f"Largest over least ratio of a case's rounds: {usual:.0%} more in the median; above 50 % in most cases of "
+        f"{', '.join(wide) or 'no block'}."
+    )
     lines.append(f"More than 5 % slower than its formulation: {', '.join(slower) or 'none'}.")
     missing = sorted(set(BLOCKS) - set(names), key=str.lower)
     lines += [f"Not measured yet: {', '.join(missing)}."] if missing else []

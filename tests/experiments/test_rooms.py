@@ -22,7 +22,7 @@ BELOW: dict[str, set[str]] = {
     "report": {"errors", "spec", "tasks", "cells", "evidence", "metrics", "statistics"},
     "trainers": {"errors", "spec", "tasks", "cells", "evidence", "metrics"},
     "run": {"errors", "spec", "tasks", "cells", "evidence", "trainers"},
-    "speed": {"metrics", "statistics", "report"},
+    "speed": {"cells", "metrics", "statistics", "report"},
     "pretrained": {"evidence", "metrics", "trainers"},
     "modes": set(),
     "demo": {"report", "run"},

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 
-from experiments.speed.blocks import build
+from experiments.speed.blocks import build, operations
 from experiments.speed.formulations import FORMULATIONS
 from yoloplug import BLOCKS
 
@@ -36,3 +37,11 @@ def test_the_block_equals_it(name, layout):
         torch.testing.assert_close(
             ours[key], expected[key], rtol=0, atol=1e-9 * scale, msg=lambda m, key=key: f"{key}: {m}"
         )
+
+
+@pytest.mark.parametrize("name, same", [("HDC", True), ("GatedConv", False)])
+def test_the_same_operations_are_told_from_others(name, same):
+    """HDC's norms may be a kernel's; GatedConv has one convolution where its formulation has two."""
+    block, x = build(name, 64), torch.randn(1, 64, 48, 48)
+    formulation = partial(FORMULATIONS[name], copy.deepcopy(block))
+    assert (operations(block, x) == operations(formulation, x)) is same

@@ -17,7 +17,7 @@ def test_a_table_is_measured_committed_and_shown(name: str) -> None:
     assert callable(importlib.import_module(f"experiments.speed.{name}").main)
     known = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
     assert {row["run"] for row in known["rows"]} == set(range(len(known["runs"])))
-    assert {"device", "threads", "torch", "ultralytics", "python", "yoloplug", "date"} == set(known["runs"][0])
+    assert {"device", "threads", "torch", "ultralytics", "python", "yoloplug", "date"} <= set(known["runs"][0])
     assert f"<!-- {name} -->" in PAGE.read_text("utf-8")
 
 
