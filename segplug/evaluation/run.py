@@ -18,13 +18,13 @@ from segplug.data.source import DataSource
 from segplug.errors import SegplugError, check_threshold
 from segplug.evaluation.exclude import kept_images
 from segplug.evaluation.protocol import seen_in_frame
-from segplug.evaluation.saved_predictions import PredictionFolder, log_odds
+from segplug.evaluation.saved_predictions import PredictionFolder
 from segplug.evaluation.score_files import FILES, check_out, write_scores
 from segplug.evaluation.sizes import SizeBias
 from segplug.evaluation.threshold import best_threshold, threshold_samples
 from segplug.evaluation.worst import WorstImages
 from segplug.inference.memory import keep_freed_memory
-from segplug.inference.predictor import load_checkpoint
+from segplug.inference.predictor import load_checkpoint, log_odds
 from segplug.inference.probability import crack_logits, pick_device
 from segplug.inference.tiling import check_tile, tiled_probability
 from segplug.metrics import DEFINITIONS, AllMetrics, to_frame

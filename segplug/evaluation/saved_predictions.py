@@ -54,12 +54,6 @@ class PredictionFolder:
         return (values / unit).astype(np.float32), 1 / np.iinfo(values.dtype).max
 
 
-def log_odds(probability: Floats, step: float) -> Floats:
-    """log(p / (1 - p)); p is kept half a `step` from 0 and 1, so that it stays finite."""
-    inner = probability.astype(np.float64).clip(step / 2, 1 - step / 2)
-    return np.log(inner / (1 - inner)).astype(np.float32)
-
-
 def _match(folder: Path, samples: Sequence[Sample]) -> dict[str, Path]:
     files = by_name(list_images(folder, also=(".npy",)).files)
     if not files:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_THRESHOLD = 0.5
 EXPORTED = {".pt2", ".torchscript"}
+STEP = 2e-6
+"""Of a network's own float32 probability: what is nearer to 0 or 1 counts as half of this in log-odds."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,11 @@ class Predictor:
     def with_flips(self) -> Predictor:
         """The same, averaged over the image and its mirror images left-right, up-down and both: four times the work."""
 
-        def averaged(image: Pixels) -> Floats:
+        def mirrored(image: Pixels) -> Floats:
             turns = ((1, 1), (1, -1), (-1, 1), (-1, -1))
-            return np.mean([self.network(image[::y, ::x])[::y, ::x] for y, x in turns], axis=0, dtype=np.float32)
+            return averaged([self.network(image[::y, ::x])[::y, ::x] for y, x in turns])
 
-        return replace(self, network=averaged)
+        return replace(self, network=mirrored)
 
     def with_scales(self, scales: Sequence[float]) -> Predictor:
         """The same with other `scales`. Raises SegplugError on one outside 0.1 … 4."""
@@ -67,12 +69,8 @@ class Predictor:
         return replace(self, scales=tuple(scales))
 
     def at_scales(self, image: Pixels) -> Floats:
-        """`network`, averaged over `scales`, of an image of at most one tile."""
-        first, *others = self.scales
-        total = self._at(image, first)
-        for scale in others:
-            total += self._at(image, scale)
-        return total / np.float32(len(self.scales)) if others else total
+        """`network`, averaged over `scales` in log-odds, of an image of at most one tile."""
+        return averaged([self._at(image, scale) for scale in self.scales])
 
     def _at(self, image: Pixels, scale: float) -> Floats:
         h, w = image.shape[:2]
@@ -126,3 +124,20 @@ def load_checkpoint(path: Path | str, device: str = "auto") -> tuple[Predictor, 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def log_odds(probability: Floats, step: float = STEP) -> Floats:
+    """log(p / (1 - p)); p is kept half a `step` from 0 and 1, so that it stays finite."""
+    inner = probability.astype(np.float64).clip(step / 2, 1 - step / 2)
+    return np.log(inner / (1 - inner)).astype(np.float32)
+
+
+def averaged(maps: Sequence[Floats]) -> Floats:
+    """The probability whose log-odds are the mean of those of `maps`, all (H, W); one map is given back as it is.
+
+    One sure view then outweighs several that are in doubt, as it would not in a mean of probabilities.
+    """
+    if len(maps) == 1:
+        return maps[0]
+    mean = np.mean([log_odds(probability) for probability in maps], axis=0, dtype=np.float32)
+    return np.asarray(1 / (1 + np.exp(-mean)), np.float32)

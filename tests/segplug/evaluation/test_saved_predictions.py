@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from segplug.data.sample import Sample
 from segplug.errors import SegplugError
-from segplug.evaluation.saved_predictions import PredictionFolder, log_odds
+from segplug.evaluation.saved_predictions import PredictionFolder
+from segplug.inference.predictor import log_odds
 
 SAMPLES = [Sample(name, Path(f"{name}.jpg"), Path(f"{name}.png")) for name in ("a", "b")]
 SHAPES = [(2, 3), (2, 3)]

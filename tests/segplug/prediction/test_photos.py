@@ -13,7 +13,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from segplug.errors import FilesFailed, SegplugError
-from segplug.inference.predictor import Predictor
+from segplug.inference.predictor import Predictor, averaged
 from segplug.prediction.sources import find_sources
 from tests.segplug.prediction.conftest import darkness, draw, save
 from yoloplug.files import WriteError, atomic_path, read_csv
@@ -227,11 +227,17 @@ def test_a_network_that_gives_nan_is_refused(tmp_path: Path, find: Find, monkeyp
 
 
 def test_flips_average_the_four_mirror_images() -> None:
-    image = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
-    ramp = np.arange(24, dtype=np.float32).reshape(4, 6)
-    sloped = Predictor(Path("m"), "0", 0.5, lambda part: darkness(part) + ramp)
-    found = sloped.with_flips()(image)
-    np.testing.assert_allclose(found, darkness(image) + ramp.mean(), rtol=1e-6)
+    """In odds: of 9 to 1 and 1 to 4 the (geometric) mean is 1.5 to 1."""
+    corners = iter(np.array([[0.9, 0.2]], np.float32) for _ in range(4))
+    seen = Predictor(Path("m"), "0", 0.5, lambda part: next(corners)).with_flips()(np.zeros((1, 2, 3), np.uint8))
+    np.testing.assert_allclose(seen, [[0.6, 0.6]], rtol=1e-6)
+
+
+def test_sure_probabilities_and_nan_are_averaged_too() -> None:
+    sure = averaged([np.array([[0, 1, 1, np.nan]], np.float32), np.array([[0, 1, 0, 0.5]], np.float32)])
+    np.testing.assert_allclose(sure, [[0, 1, 0.5, np.nan]], atol=1.1e-6)
+    once = np.array([[0, 0.25, 1]], np.float32)
+    assert averaged([once]) is once
 
 
 def test_ctrl_c_keeps_what_is_finished(find: Find, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
