@@ -30,7 +30,7 @@ class WriteError(OSError):
     def __init__(self, path: Path, cause: Exception) -> None:
         kept = f"the earlier {path.name} is kept; " if path.exists() else ""
         super().__init__(f"cannot write {path} ({cause}); {kept}free disk space or choose another folder")
-        self.path = path
+        self.path, self.cause = path, cause
         self.errno = getattr(cause, "errno", None)
 
     def __str__(self) -> str:
@@ -93,11 +93,16 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
     A row may lack columns (empty cells) but has no others.
     """
+    write_text(path, csv_text(columns, rows))
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """What `write_csv` writes."""
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
     table.writerow({name: spreadsheet_cell(name) for name in columns})
     table.writerows({name: spreadsheet_cell(value) for name, value in row.items()} for row in rows)
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def read_csv(path: Path) -> list[dict[str, Any]]:

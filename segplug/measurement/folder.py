@@ -21,7 +21,7 @@ from segplug.measurement.report.tables import Tables
 from segplug.measurement.scale import Scale
 from segplug.notes import Note, silent
 from segplug.prediction.sources import find_sources
-from yoloplug.files import remove_leftovers, write_text
+from yoloplug.files import WriteError, remove_leftovers, write_text
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,9 @@ def measure_folder(
     recursive: masks in sub-folders too, whose results lie in sub-folders of the same names. rules: what the masks'
     values mean; without, each file is understood by itself. region: polygons to leave out (see `Region.parse`); what
     lies in them, and where a photo is transparent, is no crack. bias: of the model that made the masks, told in the
-    report. A file that cannot be
-    measured is in `failed`, the others are done all the same. What is measured is written as it goes, so that a full
-    disk or Ctrl-C costs what follows only. Raises SegplugError when there is nothing to measure, WriteError when a file
-    cannot be written.
+    report. A file that cannot be measured is in `failed`, the others are done all the same. What is measured is written
+    as it goes, so that a full disk or Ctrl-C costs what follows only. Raises SegplugError when there is nothing to
+    measure and, with what is kept, when a file cannot be written.
     """
     outside = Region.parse(region)
     files = find_masks(Path(source), recursive, Path(out), note)
@@ -82,30 +81,44 @@ def measure_folder(
     for folder in {out, *((out / "annotated" / name).parent for name in files)}:
         remove_leftovers(folder)
     tables, report = Tables(out, about, len(files)), Report(str(source), started, scale, min_length_px, join_px, bias)
+    has_report = False
     try:
-        for i, (name, file) in enumerate(files.items(), start=1):
-            try:
-                mask = masks.read(name)
-                background = mask_background(mask) if photos is None else _background(name, file, mask, photos)
-                mask &= outside.kept(*mask.shape)
-                result = measure_mask(mask, scale.for_picture(mask.shape[1], mask.shape[0]), min_length_px, join_px)
-            except (SegplugError, OSError) as error:
-                tables.fail(str(file), str(error))
-                note(f"{i}/{len(files)} {error}")
-                continue
-            tables.add(name, result)
-            drawn = draw_measurement(background, mask, result)
-            write_picture(out / "annotated" / f"{name}.jpg", drawn)
-            report.add(name, result, picture_data(drawn))
-            note(f"{i}/{len(files)} {file.name}: {_in_words(result)}")
-    finally:
-        if tables.measured or not tables.not_reached:
-            tables.write()
-            missing = [reason for _, reason in tables.failed] + [f"{photo}: has no mask" for photo in bare]
-            if tables.not_reached:
-                missing.append(f"stopped before {tables.not_reached} of {len(files)} masks; measure them again")
-            write_text(out / "report.html", report.page(missing))
+        try:
+            for i, (name, file) in enumerate(files.items(), start=1):
+                try:
+                    mask = masks.read(name)
+                    background = mask_background(mask) if photos is None else _background(name, file, mask, photos)
+                    mask &= outside.kept(*mask.shape)
+                    result = measure_mask(mask, scale.for_picture(mask.shape[1], mask.shape[0]), min_length_px, join_px)
+                except (SegplugError, OSError) as error:
+                    tables.fail(str(file), str(error))
+                    note(f"{i}/{len(files)} {error}")
+                    continue
+                tables.add(name, result)
+                drawn = draw_measurement(background, mask, result)
+                write_picture(out / "annotated" / f"{name}.jpg", drawn)
+                report.add(name, result, picture_data(drawn))
+                note(f"{i}/{len(files)} {file.name}: {_in_words(result)}")
+        finally:
+            if tables.measured or not tables.not_reached:
+                tables.write()
+                missing = [reason for _, reason in tables.failed] + [f"{photo}: has no mask" for photo in bare]
+                if tables.not_reached:
+                    missing.append(f"stopped before {tables.not_reached} of {len(files)} masks; measure them again")
+                write_text(out / "report.html", report.page(missing))
+            has_report = True
+    except WriteError as error:
+        raise SegplugError(
+            f"cannot write {error.path} ({error.cause}); of this run {out} has the tables of {tables.written} of "
+            f"{len(files)} masks and {_in_words_of(out / 'report.html', has_report)}",
+            "free disk space or choose another folder, then measure again",
+        ) from error
     return Run(tuple(tables.measured), tuple(tables.failed))
+
+
+def _in_words_of(report: Path, is_new: bool) -> str:
+    """The report in words, after a disk was full."""
+    return "their report.html" if is_new else "an earlier report.html" if report.exists() else "no report.html"
 
 
 def _photos(images: Path, masks: dict[str, Path], recursive: bool, out: Path, note: Note) -> dict[str, Path]:

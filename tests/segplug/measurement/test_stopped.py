@@ -4,6 +4,8 @@ import csv
 import json
 import re
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ import pytest
 from numpy.typing import NDArray
 
 from segplug.cli import main
+from segplug.errors import SegplugError
 from segplug.measurement import Scale, folder
 from segplug.measurement.folder import measure_folder
 from segplug.measurement.report.picture import draw_measurement
+from yoloplug import files
 from yoloplug.files import WriteError, atomic_path
 
 
@@ -27,7 +31,10 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt(), WriteError(Path("wall.jpg"), OSError(28, "No space left"))])
+FULL = WriteError(Path("wall.jpg"), OSError(28, "No space left"))
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), FULL])
 def test_whatever_stops_the_run_what_was_measured_is_kept(
     found: Path, tmp_path: Path, stop: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,8 +49,11 @@ def test_whatever_stops_the_run_what_was_measured_is_kept(
     third = found / "masks" / "x.png"
     third.write_bytes((found / "masks" / "wall 2.png").read_bytes())
     monkeypatch.setattr(folder, "write_picture", full)
-    with pytest.raises(type(stop)):
+    with pytest.raises(SegplugError if stop is FULL else KeyboardInterrupt) as raised:
         measure_folder(found, out, Scale(px_only=True))
+    if stop is FULL:
+        kept = f"of this run {out} has the tables of 2 of 3 masks and their report.html;"
+        assert str(raised.value).startswith(f"cannot write wall.jpg ([Errno 28] No space left); {kept}")
     assert [row["image"] for row in rows(out / "images.csv")] == ["wall 2", "wall <1>"]
     assert json.loads((out / "measurements.json").read_text(encoding="utf-8"))["not_reached"] == 1
     page = (out / "report.html").read_text(encoding="utf-8")
@@ -52,6 +62,44 @@ def test_whatever_stops_the_run_what_was_measured_is_kept(
     with pytest.raises(KeyboardInterrupt):  # before the first mask: the earlier tables stay
         measure_folder(found, out, Scale(px_only=True))
     assert len(rows(out / "images.csv")) == 2
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize(("name", "written"), [("report.html", 2), ("measurements.csv", 0)])
+def test_a_full_disk_tells_what_is_kept(
+    found: Path,
+    tmp_path: Path,
+    name: str,
+    written: int,
+    earlier: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All three tables of as many masks, and which report."""
+    out = tmp_path / "report"
+    if earlier:
+        assert measure(found, "--px-only", "--out", out) == 0
+    before = {file: file.read_bytes() for file in out.glob("*.*")}
+    real = files.atomic_path
+
+    @contextmanager
+    def full(path: Path) -> Iterator[Path]:
+        if path.name == name:
+            raise OSError(28, "No space left")
+        with real(path) as part:
+            yield part
+
+    monkeypatch.setattr(files, "atomic_path", full)
+    capsys.readouterr()
+    assert measure(found, "--px-only", "--out", out) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    report = "an earlier report.html" if earlier else "no report.html"
+    kept = f"of this run {out} has the tables of {written} of 2 masks and {report}; free disk space"
+    assert f"cannot write {out / name} ([Errno 28] No space left); {kept}" in told
+    if name == "measurements.csv":
+        assert {file: file.read_bytes() for file in out.glob("*.*")} == before
+    else:
+        assert len(rows(out / "images.csv")) == 2
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
