@@ -39,8 +39,8 @@ MODEL: dict[str, Any] = {
     "backbone": ROWS[:5],
     "head": [*ROWS[5:], [[7, 4], 1, "Detect", ["nc"]]],
 }
-NAMES = """C2f Detect ResNetLayer nn.Conv2d nn.ConvTranspose2d Index gnConv SCConv GatedConv DCNv2 CondConv C2f_gnConv
-C3_SCConv C3k2_DBB""".split()
+NAMES = """C2f Detect ResNetLayer nn.Conv2d nn.ConvTranspose2d Index TorchVision gnConv SCConv GatedConv DCNv2 CondConv
+C2f_gnConv C3_SCConv C3k2_DBB""".split()
 
 
 def test_traced_rows(recorded: Recorded) -> None:

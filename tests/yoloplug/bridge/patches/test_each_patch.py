@@ -2,6 +2,7 @@
 
 import enum
 import pickle
+import runpy
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 import yoloplug
+from tests.yoloplug.bridge.test_releases import RELEASES
 from yoloplug.blocks.parts.norms.corrected_batch_norm_2d import CorrectedBatchNorm2d
 from yoloplug.bridge import yaml_files
 from yoloplug.bridge.checkpoints.safe_load import _attribute_of_a_layer
@@ -64,6 +66,13 @@ def test_a_new_model_has_seen_no_batch() -> None:
     plain(torch.rand(2, 3, 4, 4))
     tasks.initialize_weights(nn.Sequential(norm, plain))
     assert order == [True] and not norm.settled and plain.num_batches_tracked == 1
+
+
+def test_the_releases_that_are_told_are_those_that_are_tested() -> None:
+    """And nothing is refused before anything was patched."""
+    first, last = parse.TESTED.split(" to ")
+    assert first == RELEASES[0] and tuple(map(int, last.split("."))) > tuple(map(int, RELEASES[-2].split(".")))
+    assert runpy.run_path(str(parse.__file__))["refusal"] == ""
 
 
 def other(d: Any, ch: Any) -> None:
