@@ -11,10 +11,11 @@ import pytest
 import torch
 import ultralytics
 from ultralytics import YOLO
+from ultralytics.nn import tasks
 
 import yoloplug
 from yoloplug.bridge import model as bridge
-from yoloplug.bridge.checkpoints.description import _KNOWN, _TASKS, CheckpointError, Description, describe, written_by
+from yoloplug.bridge.checkpoints.description import CheckpointError, Description, describe, written_by
 from yoloplug.bridge.checkpoints.safe_load import read_checkpoint
 from yoloplug.cli import main
 from yoloplug.hosts import host
@@ -121,24 +122,35 @@ def test_what_is_no_layer_is_read_over(tmp_path: Path) -> None:
     assert (found.network, found.ours, found.made["yoloplug"]) == ("Bare", {"C2f_gnConv": [0]}, "")
 
 
-def test_tasks_of_all_networks_of_ultralytics() -> None:
-    for task, network in bridge._TASKS.items():
-        assert _TASKS[network.removesuffix("Model")] == task
-    assert _TASKS["RTDETRDetection"] == _TASKS["World"] == "detect"
+def test_tasks_of_all_networks_of_ultralytics(tmp_path: Path) -> None:
+    """By their class alone, as `YOLO.save` leaves them."""
+    kinds = bridge._TASKS | {"detect ": "RTDETRDetectionModel", "detect  ": "WorldModel"}
+    for task, name in kinds.items():
+        network = getattr(tasks, name).__new__(getattr(tasks, name))
+        torch.nn.Module.__init__(network)
+        network.yaml = {"head": []}
+        torch.save({"model": network}, tmp_path / "x.pt")
+        assert describe(tmp_path / "x.pt").task == task.strip()
 
 
-def test_names_that_a_checkpoint_needs() -> None:
-    for name in (
-        "torch._utils._rebuild_tensor_v2", "torch.nn.modules.conv.Conv2d", "torch.FloatStorage", "torch.bfloat16",
-        "ultralytics.nn.tasks.DetectionModel", "ultralytics.utils.loss.v8DetectionLoss",
-        "ultralytics.yolo.utils.IterableSimpleNamespace", "yoloplug.hosts.C2f_gnConv",
-        "yoloplug.preserve.beside.Beside",
-        "torchvision.transforms.functional.InterpolationMode", "numpy._core.multiarray.scalar", "numpy.dtype",
-        "pathlib.PosixPath", "pathlib._local.PosixPath", "collections.OrderedDict", "builtins.getattr", "builtins.set",
-    ):  # fmt: skip
-        assert _KNOWN.fullmatch(name), name
-    for name in ("torch.load", "torch.hub.load", "posix.system", "builtins.eval", "numpy.load", "yoloplug.files.write"):
-        assert not _KNOWN.fullmatch(name), name
+def test_names_that_a_checkpoint_needs_and_foreign_ones(tmp_path: Path) -> None:
+    """Named in front of what the file holds, and dropped."""
+    needed = """torch._utils _rebuild_tensor_v2, torch.nn.modules.conv Conv2d, torch FloatStorage, torch bfloat16,
+        ultralytics.nn.tasks DetectionModel, ultralytics.utils.loss v8DetectionLoss, numpy dtype, builtins set,
+        ultralytics.yolo.utils IterableSimpleNamespace, yoloplug.hosts C2f_gnConv, yoloplug.preserve.beside Beside,
+        torchvision.transforms.functional InterpolationMode, numpy._core.multiarray scalar, builtins getattr,
+        pathlib PosixPath, pathlib._local PosixPath, collections OrderedDict, torch.storage TypedStorage""".split(",")
+    foreign = "torch load, torch.hub load, posix system, builtins eval, numpy load, yoloplug.files write".split(",")
+    network = OfAnotherKind()
+    network.yaml = {"head": []}  # type: ignore[assignment]
+    torch.save({"model": network}, tmp_path / "x.pt")
+    own = describe(tmp_path / "x.pt").foreign
+    with zipfile.ZipFile(tmp_path / "x.pt") as old, zipfile.ZipFile(tmp_path / "y.pt", "w") as new:
+        start, rest = (content := old.read("x/data.pkl"))[:2], content[2:]
+        names = "".join("c{}\n{}\n0".format(*name.split()) for name in [*needed, *foreign])
+        new.writestr("y/data.pkl", start + names.encode() + rest)
+    assert own == [f"{__name__}.OfAnotherKind"]
+    assert describe(tmp_path / "y.pt").foreign == sorted([*own, *(".".join(name.split()) for name in foreign)])
 
 
 def test_a_structure_of_64_mib_is_read_and_not_a_byte_more(tmp_path: Path) -> None:
