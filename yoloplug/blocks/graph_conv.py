@@ -76,7 +76,7 @@ class GraphConv(nn.Module):
         if self.normalise == "symmetric":
             x, here = x * degree.rsqrt(), here.sqrt()
         stencil = stencil.expand(self.c1, 1, 3, 3)
-        if self.s == 1 and plain(x) and not traced():
+        if self.s == 1 and not traced() and plain(x):
             y = _Spread.apply(x, stencil) / here
         else:
             y = F.conv2d(x, stencil, stride=self.s, padding=1, groups=self.c1) / here
