@@ -76,7 +76,7 @@ def built(model: Mapping[str, Any], task: str, classes: int, training: Mapping[s
 
     training: Ultralytics' training arguments that the loss reads; its own defaults for the others.
     """
-    network: Any = getattr(tasks, _TASKS[task])(copy.deepcopy(dict(model)), nc=classes, verbose=False)
+    network: Any = getattr(tasks, _TASKS[task])(dict(model), nc=classes, verbose=False)
     network.args = get_cfg(overrides=dict(training or {}))
     return network
 

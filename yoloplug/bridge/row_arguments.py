@@ -77,7 +77,7 @@ def row_parameters(name: str) -> Parameters:
     elif first == "in_channels" and name == "nn.ConvTranspose2d":
         del parameters["in_channels"]
     if name in REPEATS:
-        parameters.pop("n", None)
+        del parameters["n"]
     for filled in _FILLED_IN_HEADS & set(parameters):
         if _is_upstream(name):
             del parameters[filled]

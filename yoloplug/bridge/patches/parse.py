@@ -113,19 +113,21 @@ class _Names:
 
         for name in foreign:
             if name not in hosts.host_names():
-                raise KeyError(self._unknown(d, name, hosts.host_names()))
+                raise KeyError(_unknown(d, name))
             self.namespace[name] = hosts.host(name)
             self.classes.add(self.namespace[name])
         made = [_quoted(d, i, row) if row[2:3] and row[2] in foreign else row for i, row in enumerate(rows)]
         split = len(d["backbone"])
         return {**d, "backbone": made[:split], "head": made[split:]}
 
-    def _unknown(self, d: Mapping[str, Any], name: str, ours: list[str]) -> str:
-        stock = [n for n, value in self.namespace.items() if n in self.upstream and isinstance(value, type)]
-        where = d.get("yaml_file", "model YAML")
-        index = next(i for i, row in enumerate([*d["backbone"], *d["head"]]) if row[2] == name)
-        hint = did_you_mean(name, [*ours, *stock]) or "; it is neither in Ultralytics nor in yoloplug;"
-        return f"{where}, row {index}: unknown module {name!r}{hint} (all of ours: yoloplug blocks)"
+
+def _unknown(d: Mapping[str, Any], name: str) -> str:
+    from yoloplug.bridge.row_arguments import module_names
+
+    where = d.get("yaml_file", "model YAML")
+    index = next(i for i, row in enumerate([*d["backbone"], *d["head"]]) if row[2] == name)
+    hint = did_you_mean(name, module_names()) or "; it is neither in Ultralytics nor in yoloplug;"
+    return f"{where}, row {index}: unknown module {name!r}{hint} (all of ours: yoloplug blocks)"
 
 
 def _quoted(d: Mapping[str, Any], i: int, row: list[Any]) -> list[Any]:

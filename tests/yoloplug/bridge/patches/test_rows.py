@@ -46,6 +46,7 @@ def test_a_wrong_row_names_file_and_row(row: list[Any], error: type[Exception], 
     [
         ("C2f_gnKonv", "; did you mean C2f_gnConv"),
         ("Konv", "; did you mean Conv"),
+        ("torch_safe_loat", "; it is neither in Ultralytics nor in yoloplug;"),  # near a function's name
         ("Quatsch", "; it is neither in Ultralytics nor in yoloplug;"),
     ],
 )
