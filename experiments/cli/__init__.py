@@ -88,13 +88,13 @@ def _parser() -> argparse.ArgumentParser:
         add(
             run_command.run,
             "train and score every cell of a spec; finished cells are kept, killed ones resume",
-            "run experiments/specs/bccd-blocks.yaml --data-root ~/data",
+            "run experiments/specs/bccd-blocks-12.yaml --data-root ~/data",
         )
     )
     command = add(
         _report,
         "HTML, Markdown, LaTeX, CSV and plots from finished cells; never trains",
-        "report runs/experiments/bccd-blocks runs/experiments/deepcrack-decoders --out runs/experiments/report",
+        "report runs/experiments/bccd-blocks-12 runs/experiments/deepcrack-decoders --out runs/experiments/report",
     )
     command.add_argument("folder", type=Path, nargs="+", help="results of `run`; several make one report")
     command.add_argument("--out", type=Path, help="where the report goes (default: the first folder)")
@@ -102,13 +102,13 @@ def _parser() -> argparse.ArgumentParser:
     command = add(
         _time,
         "measure latency, FLOPs and parameters of finished cells again, on a quiet machine",
-        "time runs/experiments/bccd-blocks",
+        "time runs/experiments/bccd-blocks-12",
     )
     command.add_argument("folder", type=Path, help="results of `run`, weights included")
     command = add(
         _keep,
         "a finished run small enough to be committed: rows, curves, what each image adds to the metrics",
-        "keep runs/experiments/bccd-blocks --to experiments/results/bccd-blocks",
+        "keep runs/experiments/bccd-blocks-12 --to experiments/results/bccd-blocks-12",
     )
     command.add_argument("folder", type=Path, help="results of `run`, per-image files included")
     command.add_argument("--to", type=Path, required=True, help="folder that is written")

@@ -8,6 +8,9 @@ Use it when thin continuous shapes (cracks, vessels) are to be segmented with fe
 eighth of a 3x3 Conv's. It is not fast: twelve small convolutions, each a pass over memory, take 1.1 to 1.7 times a
 plain 3x3 Conv's time on a CPU, and launches dominate on a GPU. As published it only adds (ReLU) to x: values grow with
 depth.
+Measured: on blood cells (experiments/results/bccd-blocks-12: 12 epochs, 320 px, bf16, three seeds) C2f_GBC has AP .423,
+stock .475: worse. That it has a seventh to an eighth of the weights of the convolution whose place it takes may be why;
+it was not looked into.
 Departs: a width that is no multiple of 16 takes the nearest valid group counts (the reference fails); a sigmoid gate
 and a branch that starts at zero are options, off by default.
 """

@@ -10,13 +10,13 @@ parameters, not time: with its 7x7 depthwise convolution over nearly 2c channels
 training 1.8 to 3 times a plain 3x3 Conv's time on a CPU, 4 to 5 times without our C kernel; on a GPU it is bound by
 memory. High orders belong into wide, small maps. filter=global_local sees the whole map for one size of picture at a
 time.
-Measured: on blood cells (experiments/results/bccd-blocks: 12 epochs, 256 px, three seeds) C2f_gnConv had AP .394, stock
-.451. A default of ours may have a part in it. The rows are of commit 4349cc9, where the norm behind the block began its
-running variance at 1; the block's maps have variances of 5e-5 (P2) to 5e-6 (P5) in an untrained model, so after the 312
-steps inference still gave .64, .47, .39 and .24 of what training saw. Since then the running statistics are corrected
-from the first step on. The weights of one later run (seed 0, 11 epochs, 160 px, bf16) have mAP50-95 .333 with them and
-.314 with the old ones; how much of the gap is left, only the comparison run again can say. Gradients over weights are
-.4 to .2 of the stock convolution's, 1e-4 in the first gates of order 5 (192 px, step 0).
+Measured: on blood cells (experiments/results/bccd-blocks-12: 12 epochs, 320 px, bf16, three seeds) C2f_gnConv has AP
+.463, stock .475, stock of gnConv's size .493: no difference is shown; one of .055 would have been found in four of five
+such comparisons. An earlier one found it worse by .057, and a default of ours was at fault for a part: the norm behind
+the block began its running variance at 1, where the block's maps have 2e-5 to 3e-4 after training. Of that, .97^312 =
+7.5e-5 was left after 312 steps; added to the running variances of these three runs it costs .017, .020 and .027 of
+mAP50-95. The training losses of the two models run together. In the neck alone (C2f_gnConv-neck) AP is .484. Gradients
+over weights are .4 to .2 of the stock convolution's, 1e-4 in the first gates of order 5 (192 px, step 0).
 Departs: s defaults to 1/3 as in every released HorNet (the reference class defaults to 1; order 5 then explodes).
 """
 

@@ -13,12 +13,12 @@ Mathematics:
        Y1 = groupwise k x k(u) + 1x1(u),  Y2 = [1x1(l), l];  a = softmax of the pooled [Y1, Y2];  y = a1 ⊙ Y1 + a2 ⊙ Y2
 Use it when parameters count: about a fifth of a 3x3 Conv's. It takes more than twice that Conv's time on a CPU, and its
 many small steps hold a GPU back. The gate is a step at t: rounding may put a value near it on the other side.
-Measured: on blood cells (experiments/results/bccd-blocks: 12 epochs, 256 px, three seeds) C2f_SCConv had AP .398, stock
-.451. A default of ours may have a part in it. The rows are of commit 4349cc9, where the norm behind the block began its
-running variance at 1; the block's maps have variances of 1e-4 (P2) to 2e-6 (P5) in an untrained model, so after the 312
-steps inference still gave .80, .49, .32 and .15 of what training saw. Since then the running statistics are corrected
-from the first step on; the comparison was not run again. Gradients over weights are a fifth of the stock convolution's
-(192 px, step 0).
+Measured: on blood cells (experiments/results/bccd-blocks-12: 12 epochs, 320 px, bf16, three seeds) C2f_SCConv has AP
+.457, stock .475, stock of SCConv's size .494: no difference to stock is shown; one of .073 would have been found in
+four of five such comparisons. An earlier one found it worse by .053, and a default of ours was at fault for most: the
+norm behind the block began its running variance at 1, where the block's maps have 4e-6 to 2e-4 after training. Of that,
+.97^312 = 7.5e-5 was left after 312 steps; added to the running variances of these three runs it costs .025, .061 and
+.032 of mAP50-95. Gradients over weights are a fifth of the stock convolution's (192 px, step 0).
 Departs: GroupNorm always in SCConv; the sum of gains is one operation.
 """
 

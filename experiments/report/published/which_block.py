@@ -42,7 +42,7 @@ class _Tried(NamedTuple):
 def which_block(lines: Iterable[tuple[Comparison, str, Mapping[str, str]]]) -> str:
     """The page. lines: a comparison, one of its models, and that model's line of table.csv."""
     tried = [
-        _tried(comparison, label, block, line)
+        _tried(comparison, label, *block, line)
         for comparison, label, line in lines
         if (block := _block(comparison, label)) and label not in comparison.controls and line["difference"]
     ]
@@ -74,14 +74,14 @@ def _verdict(tried: list[_Tried]) -> str:
     )
 
 
-def _block(comparison: Comparison, label: str) -> str | None:
-    """The catalogue's block in this row's model."""
+def _block(comparison: Comparison, label: str) -> tuple[str, str] | None:
+    """The catalogue's block in this row's model, and what the YAML's name says of its place ("neck")."""
     words = Path(str(comparison.of(label)[0]["model"]["model"])).stem.split("-")
     hosts = {host: block.name for block in yoloplug.BLOCKS.values() for host in block.hosts}
-    return next((hosts[word] for word in words if word in hosts), None)
+    return next(((hosts[word], ", ".join(words[k + 1 :])) for k, word in enumerate(words) if word in hosts), None)
 
 
-def _tried(comparison: Comparison, label: str, block: str, line: Mapping[str, str]) -> _Tried:
+def _tried(comparison: Comparison, label: str, block: str, place: str, line: Mapping[str, str]) -> _Tried:
     row = comparison.of(label)[0]
     apart, low, high, unseen = (
         float(line[key]) if line[key] else None
@@ -92,7 +92,8 @@ def _tried(comparison: Comparison, label: str, block: str, line: Mapping[str, st
     about = f"{row['dataset']}, {start}, {row['budget']['epochs']}"
     numbers = ["-" if x is None else f"{x:+.{digits}f}" for x in (apart, low, high)]
     costs = [_ratio(comparison, label, name) for name in ("params", "flops")]
-    cells = [block, about, *numbers, line["verdict"], "-" if unseen is None else f"{unseen:.{digits}f}", *costs]
+    named = f"{block} ({place})" if place else block
+    cells = [named, about, *numbers, line["verdict"], "-" if unseen is None else f"{unseen:.{digits}f}", *costs]
     return _Tried(block, comparison.task.headline_name, apart or 0.0, line["verdict"], f"| {' | '.join(cells)} |")
 
 

@@ -104,20 +104,22 @@ def test_which_block_says_what_rows_show(results: Path, make_row: Any) -> None:
     """Of blocks in rows; one better than stock is what to start with, a control is none."""
     for label, yaml, more in (
         ("good", "yolov8n-C2f_DBB.yaml", {}),
+        ("part", "yolov8n-C2f_DBB-neck.yaml", {}),
         ("control", "yolov8n-C2f_DCNv2.yaml", {"matched_to": "good"}),
     ):
         make_row(results / "a", label, AP=0.45, changes={"model": {"model": yaml, **more}})
     write_table(results)
     results_block(results)
     page = (results / "which-block.md").read_text()
-    assert "Of 1 blocks in 1 comparisons with stock, none was shown to help" in page and "Found: 1 undecided." in page
+    assert "Of 1 blocks in 2 comparisons with stock, none was shown to help" in page and "Found: 2 undecided." in page
+    assert "| DBB (neck) | data, random, 2 | +0.050 |" in page
     assert "| DBB | data, random, 2 | +0.050 | - | - | insufficient evidence | - | 1.00 | 1.00 |\n" in page
     assert ", DCNv2, " in page.split("no advice: ")[1] and ", DBB, " not in page
     known = {"difference_low": "0.01", "difference_high": "0.09", "verdict": "better", "detectable": "0.03"}
     change(results, "good", **known)
     results_block(results)
     page = (results / "which-block.md").read_text()
-    assert "with stock, start with DBB. Found: 1 better, 0 undecided." in page
+    assert "with stock, start with DBB. Found: 1 better, 1 undecided." in page
     assert "| DBB | data, random, 2 | +0.05 | +0.01 | +0.09 | better | 0.03 | 1.00 | 1.00 |\n" in page
 
 
