@@ -46,12 +46,10 @@ class BottConv(AbsorbsAffine):
         self.pointwise_2 = nn.Conv2d(mid, c2, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.widened(self.pointwise_1(x))
-
-    def widened(self, hidden: Tensor) -> Tensor:
-        """What follows the first layer: (N, mid, H, W) -> (N, c2, ceil(H/s), ceil(W/s))."""
+        x = self.pointwise_1(x)
         if self.depthwise.kernel_size != (1, 1):
-            return self.pointwise_2(self.depthwise(hidden))
+            x = self.depthwise(x)
+            return self.pointwise_2(x)
         # A depthwise 1x1 is a factor per channel, which the last layer's weight takes: one pass over the map less.
         weight = self.pointwise_2.weight * self.depthwise.weight.reshape(1, -1, 1, 1)
-        return F.conv2d(hidden, weight, self.pointwise_2.bias, self.depthwise.stride)
+        return F.conv2d(x, weight, self.pointwise_2.bias, self.depthwise.stride)
