@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_THRESHOLD = 0.5
 EXPORTED = {".pt2", ".torchscript"}
+LEAST_PX = 96
+"""Of a photo made small: six cells of an encoder cut at stride 16; there is little left to see below it."""
 STEP = 2e-6
 """Of a network's own float32 probability: what is nearer to 0 or 1 counts as half of this in log-odds."""
 
@@ -69,8 +71,12 @@ class Predictor:
         return replace(self, scales=tuple(scales))
 
     def at_scales(self, image: Pixels) -> Floats:
-        """`network`, averaged over `scales` in log-odds, of an image of at most one tile."""
-        return averaged([self._at(image, scale) for scale in self.scales])
+        """`network`, averaged over `scales` in log-odds, of an image of at most one tile.
+
+        A scale below 1 at which the short side falls below LEAST_PX is left out; if none is left, the first is taken.
+        """
+        seen = [scale for scale in self.scales if scale >= 1 or scale * min(image.shape[:2]) >= LEAST_PX]
+        return averaged([self._at(image, scale) for scale in seen or self.scales[:1]])
 
     def _at(self, image: Pixels, scale: float) -> Floats:
         h, w = image.shape[:2]

@@ -54,7 +54,7 @@ def test_saved_masks_score_as_their_checkpoint(checkpoint: Path, cracks: Path, t
 
 def test_a_model_is_scored_at_the_sizes_it_predicts_at(checkpoint: Path, cracks: Path, tmp_path: Path) -> None:
     """A packed model carries its sizes; `eval` looks at the photo as `predict` does."""
-    packed = export_model(checkpoint, "half", tmp_path / "packed.ckpt", scales=(1, 0.5)).path
+    packed = export_model(checkpoint, "half", tmp_path / "packed.ckpt", scales=(1, 2)).path
     direct = evaluate(packed, cracks, device="cpu")
     (tmp_path / "found").mkdir()
     for file in (cracks / "test" / "images").iterdir():
@@ -63,7 +63,7 @@ def test_a_model_is_scored_at_the_sizes_it_predicts_at(checkpoint: Path, cracks:
     whole = evaluate(packed, cracks, device="cpu", scales=(1,))
     same = [name for name in direct["metrics"] if not name.startswith("scs")]
     assert [direct["metrics"][name] for name in same] == [saved["metrics"][name] for name in same]
-    assert direct["scales"] == [1, 0.5] and "scales" not in whole
+    assert direct["scales"] == [1, 2] and "scales" not in whole
     assert direct["metrics"]["ap"] != whole["metrics"]["ap"]
 
 

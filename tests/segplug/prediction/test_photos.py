@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from segplug.errors import FilesFailed, SegplugError
@@ -283,11 +284,27 @@ def test_a_name_like_a_formula_is_none_in_the_table(find: Find, tmp_path: Path) 
     assert (tmp_path / "found/predictions.csv").read_text().splitlines()[1].startswith("'=1+1,'=1+1.png,")
 
 
+def test_sizes_at_which_a_photo_would_be_tiny_are_left_out() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def look(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        seen.append(image.shape[:2])
+        return darkness(image)
+
+    pyramid = Predictor(Path("m"), "0", 0.5, look, (2, 1, 0.5, 0.25))
+    pyramid(np.zeros((384, 800, 3), np.uint8))
+    pyramid(np.zeros((383, 800, 3), np.uint8))
+    assert seen == [(768, 1600), (384, 800), (192, 400), (96, 200), (766, 1600), (383, 800), (192, 400)]
+    seen.clear()
+    Predictor(Path("m"), "0", 0.5, look, (0.5,))(np.zeros((40, 40, 3), np.uint8))
+    assert seen == [(20, 20)]
+
+
 def test_a_photo_is_seen_once_at_each_scale(find: Find, tmp_path: Path) -> None:
     """And its probabilities are those of the predictor itself, as `segplug.load` and rasters give them."""
-    photo, _ = draw()
+    photo, _ = draw(200, 240)
     find(save(tmp_path / "wall.png", photo), save=["probabilities"], scales=(1, 0.5))
-    assert find.seen == [(60, 80, 3), (30, 40, 3)]  # type: ignore[attr-defined]
+    assert find.seen == [(200, 240, 3), (100, 120, 3)]  # type: ignore[attr-defined]
     written = cv2.imread(str(tmp_path / "found/probabilities/wall.png"), cv2.IMREAD_UNCHANGED)
     expected = Predictor(Path("dark"), "", 0.5, darkness, (1, 0.5))(photo)
     assert abs(written / 65535 - expected).max() < 1e-4

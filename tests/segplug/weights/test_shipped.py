@@ -86,7 +86,7 @@ def test_half_precision_keeps_threshold_preprocessing_and_probabilities(cracks, 
         data=str(cracks), encoder="tu-lcnet_050", epochs=1, batch=2, crop=32, out=str(tmp_path / "run"), options=options
     )
     checkpoint = train(config) / "best.ckpt"
-    done = export_model(checkpoint, "half", threshold=0.3, scales=(1, 0.5))
+    done = export_model(checkpoint, "half", threshold=0.3, scales=(1, 2))
     assert done.path.name == "best-half.ckpt"
     assert str(tmp_path).encode() not in done.path.read_bytes()  # a file for others
     assert load_model(done.path)[1]["train"]["data"] == cracks.name
@@ -96,9 +96,9 @@ def test_half_precision_keeps_threshold_preprocessing_and_probabilities(cracks, 
     photo = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     whole = load(checkpoint, "cpu")
     assert np.abs(load(done.path, "cpu").with_scales((1,))(photo) - whole(photo)).max() < 0.01
-    small = whole(cv2.resize(photo, (32, 32), interpolation=cv2.INTER_AREA))
-    small = cv2.resize(small, (64, 64), interpolation=cv2.INTER_LINEAR)
-    mixed = expit((logit(whole(photo)) + logit(small)) / 2)
+    large = whole(cv2.resize(photo, (128, 128), interpolation=cv2.INTER_LINEAR))
+    large = cv2.resize(large, (64, 64), interpolation=cv2.INTER_LINEAR)
+    mixed = expit((logit(whole(photo)) + logit(large)) / 2)
     assert np.abs(load(done.path, "cpu")(photo) - mixed).max() < 0.01
     assert np.abs(mixed - whole(photo)).max() > 0.01
     with pytest.raises(SegplugError, match=r"scales must be numbers from 0\.1 to 4, got 0\.01"):
