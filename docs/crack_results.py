@@ -40,6 +40,8 @@ PROTOCOL = {
 ALARMS = {"false_alarm_share": "false alarms", "false_line_px": "false lines, px a photo"}
 """Absent from rows of before they were counted."""
 SHIPPED = {"cracks-drawn"}
+LOOKED_AT = " less those looked at"
+"""Of a set that `segplug eval --exclude` scored without the photos that chose a setting."""
 ON_TEST = " (epoch best on test, as published)"
 TO_BEAT = {"scs_compat_f1": 0.911, "scs_compat_miou": 0.902}  # SCSegamba on DeepCrack, as its authors print it
 BEGIN, END = "<!-- begin: {} -->", "<!-- end: {} -->"
@@ -63,8 +65,10 @@ def collect(folder: Path) -> list[Row]:
         found = re.fullmatch(r"(.+)-s(\d+)", path.parent.name)
         if not found:
             raise SystemExit(f"{path.parent}: name it <model>-s<seed>")
-        metrics = json.loads(path.read_text(encoding="utf-8"))["metrics"]
-        rows += _rows(path.parent.parent.name, found[1], int(found[2]), metrics)
+        scores, name = json.loads(path.read_text(encoding="utf-8")), path.parent.parent.name
+        rows += _rows(name, found[1], int(found[2]), scores["metrics"])
+        if "without" in scores:
+            rows += _rows(f"{name}{LOOKED_AT}", found[1], int(found[2]), scores["without"]["metrics"])
     return rows
 
 

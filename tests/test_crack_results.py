@@ -34,7 +34,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     came = tmp_path / "unseen" / "photos" / "came-s0"
     came.mkdir(parents=True)
     alarms = {"false_alarm_share": 0.002, "false_line_px": 41.6}
-    (came / "scores.json").write_text(json.dumps({"metrics": metrics | {"iou_crack": 0.25} | alarms}))
+    both = {"metrics": metrics | {"iou_crack": 0.25} | alarms, "without": {"metrics": metrics | {"iou_crack": 0.15}}}
+    (came / "scores.json").write_text(json.dumps(both))
     marks = ["deepcrack", "deepcrack protocol", "deepcrack-part", "deepcrack-part protocol", "distance", "other"]
     page = tmp_path / "page.md"
     page.write_text("\n".join(f"<!-- begin: {mark} -->\n<!-- end: {mark} -->" for mark in [*marks, "other protocol"]))
@@ -68,6 +69,7 @@ def test_new_figures_replace_those_of_their_set_model_and_seed(folders: Path) ->
         "| photos | .250 | .500 | .500 | .500 | .500 | .500 | .500 | .002 | 42 |"
         in (folders / "shipped.md").read_text()
     )
+    assert "| photos less those looked at | .150 | .500 |" in (folders / "shipped.md").read_text()
     scores = folders / "unseen" / "other" / "m-s1" / "scores.json"
     scores.write_text(scores.read_text().replace("0.25", "0.35"))
     second = folders / "second" / "other" / "m-s2"
