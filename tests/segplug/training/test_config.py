@@ -41,7 +41,7 @@ def test_paths_become_text() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epoch: 5", r"run\.yaml:1: epoch is no setting; did you mean epochs\? \(valid: epochs, "),
+        ("epoch: 5", r"run\.yaml:1: epoch is no setting; did you mean epochs or keep_epochs\? \(valid: epochs, "),
         ("data: a\nepochs: five", r"run\.yaml:2: epochs must be a whole number, got 'five'"),
         ("epochs: 5.5", r"epochs must be a whole number, got 5\.5"),
         ("epochs: true", "epochs must be a whole number, got True"),
