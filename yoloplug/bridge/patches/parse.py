@@ -125,7 +125,7 @@ def _unknown(d: Mapping[str, Any], name: str) -> str:
     from yoloplug.bridge.row_arguments import module_names
 
     where = d.get("yaml_file", "model YAML")
-    index = next(i for i, row in enumerate([*d["backbone"], *d["head"]]) if row[2] == name)
+    index = next(i for i, row in enumerate([*d["backbone"], *d["head"]]) if row[2:3] == [name])
     hint = did_you_mean(name, module_names()) or "; it is neither in Ultralytics nor in yoloplug;"
     return f"{where}, row {index}: unknown module {name!r}{hint} (all of ours: yoloplug blocks)"
 

@@ -169,3 +169,9 @@ def test_the_extended_function_has_the_lines_of_its_file() -> None:
 def test_strings_of_a_row_survive_the_stock_loop() -> None:
     row = [-1, 1, "gnConv", [64, "f", "None", {"act": "None", "filter": "dw7"}]]
     assert _quoted({}, 0, row) == [-1, 1, "gnConv", [64, "'f'", "None", {"act": None, "filter": "dw7"}]]
+
+
+def test_a_row_cut_short_does_not_hide_the_name_of_an_unknown_one() -> None:
+    rows = [[-1, 1], [-1, 1, "gnKonv", [8]]]
+    with pytest.raises(KeyError, match=r"model YAML, row 1: unknown module 'gnKonv'"):
+        tasks.parse_model({"nc": 1, "backbone": rows, "head": []}, 3, verbose=False)
