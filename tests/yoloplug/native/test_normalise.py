@@ -124,6 +124,21 @@ def test_running_statistics_move_as_batch_norms(momentum: float | None) -> None:
 
 
 @pytest.mark.usefixtures("everywhere")
+def test_torch_normalises_alone_where_it_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A map in channels_last without an activation: torch's one pass takes .7 to .95 of the kernel's time."""
+    kernel, calls = norms.batch_normalise, []
+    monkeypatch.setattr(norms, "batch_normalise", lambda *given: calls.append(given[-1]) or kernel(*given))
+    x = torch.randn(2, 8, 6, 6)
+    for layout in LAYOUTS:
+        for act, function in ACTS.items():
+            ours, theirs = nn.BatchNorm2d(8), nn.BatchNorm2d(8)
+            y = normalised(ours, x.contiguous(memory_format=layout), act)
+            torch.testing.assert_close(y, function(theirs(x)))
+            torch.testing.assert_close(ours.running_var, theirs.running_var)
+    assert calls == ["", "relu", "silu", "relu", "silu"]
+
+
+@pytest.mark.usefixtures("everywhere")
 def test_who_watches_a_norm_or_activation_sees_it_called() -> None:
     chain, seen = Chain(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.ReLU()), []
     x = torch.randn(2, 4, 6, 6)
