@@ -38,11 +38,11 @@ class CurveSum:
 
     def scores(self) -> dict[str, float]:
         """ods_f1, ods_iou, ods_threshold (of ods_f1; the lowest of equals), ois_f1, ap."""
-        curve = _curve(self._pooled)
+        best, threshold = _best(self._pooled)
         return {
-            "ods_f1": max(map(f1, curve)),
-            "ods_iou": max(map(iou_crack, curve)),
-            "ods_threshold": (1 + max(range(len(curve)), key=lambda k: f1(curve[k]))) / THRESHOLDS,
+            "ods_f1": f1(best),
+            "ods_iou": iou_crack(best),  # grows with F1: the same threshold is its best
+            "ods_threshold": threshold,
             "ois_f1": f1(self._ois),
             "ap": _average_precision(self._pooled),
         }
@@ -63,15 +63,17 @@ def histogram(probability: NDArray[np.floating], target: Mask) -> NDArray[np.int
 
 def best_counts(histogram: NDArray[np.int64]) -> Counts:
     """Counts at the threshold of best F1, the lowest of equals."""
-    return max(_curve(histogram), key=f1)
+    return _best(histogram)[0]
 
 
-def _curve(histogram: NDArray[np.int64]) -> list[Counts]:
-    """Counts at thresholds .01 … .99."""
+def _best(histogram: NDArray[np.int64]) -> tuple[Counts, float]:
+    """Those counts, and the threshold: .01 … .99."""
     coarse = histogram.reshape(2, THRESHOLDS, -1).sum(axis=2)
     above = coarse[:, ::-1].cumsum(axis=1)[:, ::-1]
     (negative, positive), (fp, tp) = above[:, 0], above[:, 1:]
-    return [Counts(int(t), int(f), int(positive - t), int(negative - f)) for t, f in zip(tp, fp, strict=True)]
+    whole = tp + fp + positive
+    k = int(np.divide(2 * tp, whole, out=np.ones(len(tp)), where=whole > 0).argmax())
+    return Counts(int(tp[k]), int(fp[k]), int(positive - tp[k]), int(negative - fp[k])), (1 + k) / THRESHOLDS
 
 
 def _average_precision(histogram: NDArray[np.int64]) -> float:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import at_least_one
+from yoloplug.blocks.parts.depthwise import convolved
 from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.registry import register
@@ -48,8 +49,7 @@ class BottConv(AbsorbsAffine):
     def forward(self, x: Tensor) -> Tensor:
         x = self.pointwise_1(x)
         if self.depthwise.kernel_size != (1, 1):
-            x = self.depthwise(x)
-            return self.pointwise_2(x)
+            return self.pointwise_2(convolved(self.depthwise, x))
         # A depthwise 1x1 is a factor per channel, which the last layer's weight takes: one pass over the map less.
         weight = self.pointwise_2.weight * self.depthwise.weight.reshape(1, -1, 1, 1)
         return F.conv2d(x, weight, self.pointwise_2.bias, self.depthwise.stride)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from yoloplug.blocks.parts.checks import one_of
 from yoloplug.blocks.parts.deformable.aggregate import DeformableAggregation
 from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
+from yoloplug.blocks.parts.norms.normalised import Chain
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
 from yoloplug.registry import register
@@ -64,9 +65,7 @@ class DCNv3(DeformableAggregation, AbsorbsAffine):
         normalise = (
             [_ChannelsLast(), nn.LayerNorm(c, eps=1e-6)] if norm == "LN" else [nn.BatchNorm2d(c), _ChannelsLast()]
         )
-        self.dw_conv = nn.Sequential(
-            nn.Conv2d(c, c, dw_k, padding=autopad(dw_k), groups=c), nn.Sequential(*normalise), act()
-        )
+        self.dw_conv = Chain(nn.Conv2d(c, c, dw_k, padding=autopad(dw_k), groups=c), nn.Sequential(*normalise), act())
         self.offset = nn.Linear(c, 2 * taps)
         self.mask = nn.Linear(c, taps)
         self.input_proj = nn.Linear(c, c)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.deformable.aggregate import DeformableAggregation
+from yoloplug.blocks.parts.depthwise import convolved
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched
@@ -73,7 +74,7 @@ class DCNv4(DeformableAggregation):
     def forward(self, x: Tensor) -> Tensor:
         n, _, h, w = x.shape
         value = self.value_proj(x.permute(0, 2, 3, 1))
-        predicted = self.offset_mask(self.offset_mask_dw(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        predicted = self.offset_mask(convolved(self.offset_mask_dw, x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         predicted = predicted[:, : 3 * self.groups * self.taps].reshape(n, self.groups, 3 * self.taps, h, w)
         offset, weights = predicted.split([2 * self.taps, self.taps], dim=2)
         across, down = watched(self, "offset", offset)[:, :, 0::2], offset[:, :, 1::2]

@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import at_least_one, one_of
-from yoloplug.blocks.parts.norms.normalised import hooked
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known
 from yoloplug.blocks.parts.watch import is_watched, watched
 from yoloplug.native.gate import gated
-from yoloplug.native.use import applies
+from yoloplug.native.use import applies, hooked
 from yoloplug.registry import register
 
 __all__ = ["GatedConv"]

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from yoloplug.blocks.parts.checks import at_least_one, one_of
 from yoloplug.blocks.parts.memory_format import traced
-from yoloplug.native.use import plain
+from yoloplug.native.depthwise import depthwise_forward
+from yoloplug.native.use import applies, plain
 from yoloplug.registry import register
 
 __all__ = ["GraphConv", "Normalise"]
@@ -98,6 +99,8 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, stencil: Tensor) -> Tensor:
         ctx.stencil = stencil
+        if applies(x, stencil):
+            return depthwise_forward(x, stencil)
         return F.conv2d(x, stencil, padding=1, groups=len(stencil))
 
     @staticmethod

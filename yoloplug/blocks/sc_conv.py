@@ -32,12 +32,11 @@ from torch import Tensor, nn
 from yoloplug.blocks.parts.add_product import add_product
 from yoloplug.blocks.parts.checks import at_least_one, divides, finite, one_of
 from yoloplug.blocks.parts.norms.group_norm import GroupNorm
-from yoloplug.blocks.parts.norms.normalised import hooked
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import is_watched, watched
 from yoloplug.native.normalise import group_normalise
 from yoloplug.native.separate import separated
-from yoloplug.native.use import applies
+from yoloplug.native.use import applies, hooked
 from yoloplug.registry import register
 
 __all__ = ["CRU", "SRU", "SCConv"]

@@ -12,6 +12,7 @@ full MACs.
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import check_conv
+from yoloplug.blocks.parts.depthwise import convolved
 from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known
@@ -44,7 +45,7 @@ class SeparableConv(AbsorbsAffine):
         self.pointwise = nn.Conv2d(c1, c2, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.pointwise(self.conv1(x))
+        return self.pointwise(convolved(self.conv1, x))
 
     @staticmethod
     def convert_reference(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.channel_shuffle import channel_shuffle
 from yoloplug.blocks.parts.checks import at_least_one, divides
+from yoloplug.blocks.parts.depthwise import convolved
 from yoloplug.blocks.parts.folding.batch_norm import fold_named
 from yoloplug.blocks.parts.norms.normalised import Chain, normalised
 from yoloplug.blocks.parts.padding import autopad
@@ -64,7 +65,7 @@ class ShuffleUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = channel_shuffle(self.g_conv_1x1_compress(x).relu(), self.g)
-        y = self.g_conv_1x1_expand(normalised(self.bn_after_depthwise, self.depthwise_conv3x3(y)))
+        y = self.g_conv_1x1_expand(normalised(self.bn_after_depthwise, convolved(self.depthwise_conv3x3, y)))
         short = self.shortcut(x)
         return (torch.cat([short, y], dim=1) if self.appends else short + y).relu()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from yoloplug.native import library
@@ -42,10 +42,21 @@ def applies(*tensors: Tensor | None) -> bool:
 def plain(*tensors: Tensor) -> bool:
     """Whether each is numbers in a CPU's memory, and only that: no mode or wrapper wants to see what is done to it."""
     return (
-        all(type(x) in (Tensor, torch.nn.Parameter) and x.numel() > 0 and _keys(x) in _PLAIN for x in tensors)
+        all(type(x) in (Tensor, nn.Parameter) and x.numel() > 0 and _keys(x) in _PLAIN for x in tensors)
         and torch._C._len_torch_dispatch_stack() == 0
         and torch._C._functorch.peek_interpreter_stack() is None
         and forward_ad._current_level < 0
+    )
+
+
+def hooked(module: nn.Module) -> bool:
+    """Whether somebody wants to see the module called."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or torch.nn.modules.module._has_any_global_hook()
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks import gnConv
+from yoloplug.blocks.parts.depthwise import convolved
 from yoloplug.native import library
 from yoloplug.native.depthwise import depthwise
 
@@ -50,6 +51,7 @@ def test_a_slice_of_channels_and_a_frozen_weight() -> None:
     x, weight = torch.randn(2, 8, 9, 17), torch.randn(5, 1, 3, 3)
     part = x[:, 2:7].requires_grad_()
     y = depthwise(part, weight, None)
+    torch.testing.assert_close(y, plain(part, weight, None))
     (of_part,) = torch.autograd.grad(y.sum(), part)
     torch.testing.assert_close(of_part, torch.autograd.grad(plain(part, weight, None).sum(), part)[0])
 
@@ -73,6 +75,51 @@ def test_gn_conv_trains_by_it_also_in_bfloat16(monkeypatch: pytest.MonkeyPatch) 
     scale = float(results[2].abs().max())
     assert (results[0] - results[2]).abs().max() <= 1e-5 * scale
     assert (results[1] - results[2]).abs().max() <= 0.05 * scale
+
+
+OTHERS = {
+    "stride": {"stride": 2},
+    "dilation": {"dilation": 2, "padding": 2},
+    "no padding": {"padding": 0},
+    "reflecting": {"padding_mode": "reflect"},
+    "wide": {"kernel_size": 9, "padding": 4},
+    "strip": {"kernel_size": (1, 5), "padding": (0, 2)},
+    "grouped": {"groups": 4},
+    "two maps a channel": {"out_channels": 16},
+}
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("k", [3, 5, 7])
+def test_a_layer_is_computed_by_it_in_planes(k: int, bias: bool) -> None:
+    conv, x = nn.Conv2d(8, 8, k, padding=k // 2, groups=8, bias=bias), torch.randn(2, 8, 19, 37)
+    y = convolved(conv, x)
+    torch.testing.assert_close(y, conv(x), rtol=1e-5, atol=1e-5)
+    assert ("Depthwise" in _graph(y)) == library.available()
+    with torch.no_grad():
+        large = torch.randn(1, 8, 160, 163)
+        torch.testing.assert_close(convolved(conv, large), conv(large), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_another_layer_is_called(other: str) -> None:
+    conv = nn.Conv2d(
+        **({"in_channels": 8, "out_channels": 8, "kernel_size": 3, "padding": 1, "groups": 8} | OTHERS[other])
+    )
+    x = torch.randn(2, 8, 9, 11)
+    y = convolved(conv, x)
+    assert "Depthwise" not in _graph(y)
+    torch.testing.assert_close(y, conv(x))
+
+
+def test_a_layer_is_called_where_torch_is_faster_or_somebody_watches() -> None:
+    conv, x, seen = nn.Conv2d(8, 8, 3, padding=1, groups=8), torch.randn(2, 8, 9, 11), []
+    assert "Depthwise" not in _graph(convolved(conv, x.contiguous(memory_format=torch.channels_last)))
+    with torch.autocast("cpu", torch.bfloat16):
+        y = convolved(conv, x)
+    assert y.dtype == torch.bfloat16 and "Depthwise" not in _graph(y)
+    conv.register_forward_hook(lambda *given: seen.append(given))
+    assert "Depthwise" not in _graph(convolved(conv, x)) and len(seen) == 1
 
 
 def _graph(y: Tensor) -> str:

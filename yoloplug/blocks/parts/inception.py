@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import at_least_one, one_of
 from yoloplug.blocks.parts.memory_format import memory_format, traced
-from yoloplug.blocks.parts.norms.normalised import hooked, normalised
+from yoloplug.blocks.parts.norms.normalised import normalised
 from yoloplug.blocks.parts.padding import autopad
+from yoloplug.native.use import hooked
 
 Padding = Literal["same", "valid"]
 

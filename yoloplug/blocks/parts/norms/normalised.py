@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from yoloplug.blocks.parts.depthwise import convolved
 from yoloplug.blocks.parts.norms.group_norm import GroupNorm
 from yoloplug.native.normalise import Act, batch_normalise, group_normalise
-from yoloplug.native.use import applies
+from yoloplug.native.use import applies, hooked
 
 LEAST = 1 << 16
 """Values of a map below which calls cost more than passes; in channels_last, where torch is faster, twice of it."""
@@ -56,7 +57,7 @@ def _by_batch(norm: nn.BatchNorm2d, x: Tensor, act: Act) -> Tensor:
 
 
 class Chain(nn.Sequential):
-    """nn.Sequential in which a norm and the activation behind it are one pass.
+    """nn.Sequential in which a norm and the activation behind it are one pass, and depthwise convolutions by kernel.
 
     An activation is an nn.ReLU, an nn.SiLU, or a module whose `computes` names one of them.
     """
@@ -66,20 +67,9 @@ class Chain(nn.Sequential):
         while layers:
             layer = layers.pop(0)
             if not isinstance(layer, nn.BatchNorm2d | nn.GroupNorm):
-                x = layer(x)
+                x = convolved(layer, x)
             elif layers and (type(layers[0]) in _ACTS or hasattr(layers[0], "computes")):
                 x = normalised(layer, x, layers.pop(0))
             else:
                 x = normalised(layer, x)
         return x
-
-
-def hooked(module: nn.Module) -> bool:
-    """Whether somebody wants to see the module called."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-        or torch.nn.modules.module._has_any_global_hook()
-    )
