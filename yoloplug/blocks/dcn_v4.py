@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.deformable.aggregate import DeformableAggregation
-from yoloplug.blocks.parts.depthwise import convolved
+from yoloplug.blocks.parts.filters.depthwise import convolved
 from yoloplug.blocks.parts.folding.affine import absorb_affine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.watch import watched

@@ -12,7 +12,7 @@ full MACs.
 from torch import Tensor, nn
 
 from yoloplug.blocks.parts.checks import check_conv
-from yoloplug.blocks.parts.depthwise import convolved
+from yoloplug.blocks.parts.filters.depthwise import convolved
 from yoloplug.blocks.parts.folding.affine import AbsorbsAffine
 from yoloplug.blocks.parts.padding import autopad
 from yoloplug.blocks.parts.reference_state import known

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from yoloplug.blocks.parts.channel_shuffle import channel_shuffle
 from yoloplug.blocks.parts.checks import at_least_one, divides
-from yoloplug.blocks.parts.depthwise import convolved
+from yoloplug.blocks.parts.filters.depthwise import convolved
 from yoloplug.blocks.parts.folding.batch_norm import fold_named
 from yoloplug.blocks.parts.norms.normalised import Chain, normalised
 from yoloplug.blocks.parts.padding import autopad

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yoloplug.blocks import gnConv
-from yoloplug.blocks.parts.depthwise import convolved
+from yoloplug.blocks.parts.filters.depthwise import convolved
 from yoloplug.native import library
 from yoloplug.native.depthwise import depthwise
 

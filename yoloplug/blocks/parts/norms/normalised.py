@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from yoloplug.blocks.parts.depthwise import convolved
+from yoloplug.blocks.parts.filters.depthwise import convolved
 from yoloplug.blocks.parts.norms.group_norm import GroupNorm
 from yoloplug.native.normalise import Act, batch_normalise, group_normalise
 from yoloplug.native.use import applies, hooked

@@ -1,4 +1,4 @@
-"""A depthwise convolution by a kernel where one pays: for a map in NCHW on a CPU torch takes up to six times as long."""
+"""A depthwise convolution by a kernel where one pays: on a CPU torch takes up to six times as long for maps in NCHW."""
 
 from __future__ import annotations
 
