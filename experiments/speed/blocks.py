@@ -3,7 +3,7 @@
 One process, one thread; block, formulation (experiments/speed/formulations) and a 3x3 Conv with BatchNorm and SiLU take
 turns, results are compared first; a formulation has torch's operations only, also in the block's layers that it calls.
 Times are CPU time of the process, so that other work on the machine counts little; a ratio is the median over the
-rounds. Memory is the most that a pass held at a time beyond weights and input. Where a training pass without kernels is
+rounds, its middle half beside it. Memory is the most that a pass held at a time beyond weights and input. Where a training pass without kernels is
 the same operations as the formulation's, the row says so: it has only the kernels to be faster by. Writes
 experiments/results/speed/blocks.json and the tables of docs/speed.md.
 """
@@ -35,7 +35,7 @@ SHAPES = ((64, 80), (256, 20))
 """Channels, and side of the square map, of an early and a late layer of a detector; batch 4."""
 
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
-LONG_S = 3.0
+LONG_S = 1.5
 """CPU seconds after which a case has rounds enough (three at least)."""
 
 
@@ -72,7 +72,7 @@ def measure(name: str, runs: int) -> Iterator[dict[str, Any]]:
                 for key in ("formulation", "conv"):
                     ratios = [ours / theirs for ours, theirs in zip(seconds["block"], seconds[key], strict=True)]
                     row[f"of_{key}"] = round(statistics.median(ratios), 3)
-                    row[f"of_{key}_rounds"] = [round(min(ratios), 3), round(max(ratios), 3)]
+                    row[f"of_{key}_middle"] = [round(ratio, 3) for ratio in statistics.quantiles(ratios, n=4)[::2]]
                 row |= {f"{key}_ms": round(1e3 * statistics.median(values), 2) for key, values in seconds.items()}
                 row |= {f"{key}_mib": round(peak_mib(call), 1) for key, call in steps.items()}
                 yield row
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", metavar="BLOCK", choices=sorted(BLOCKS), help="keep the other blocks' rows"
     )
-    parser.add_argument("--runs", type=int, default=5, help="rounds of a case (default 5)")
+    parser.add_argument("--runs", type=int, default=60, help="most rounds of a case (default 60)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for name in options.only or sorted(BLOCKS):

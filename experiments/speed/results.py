@@ -120,12 +120,12 @@ def blocks_table(rows: list[Row]) -> list[str]:
         )
     apart: dict[str, list[float]] = {name: [] for name in names}
     for row in rows:
-        least, most = row["of_formulation_rounds"]
-        apart[row["block"]].append(most / least - 1)
+        lower, upper = row["of_formulation_middle"]
+        apart[row["block"]].append(upper / lower - 1)
     usual = statistics.median(value for values in apart.values() for value in values)
-    wide = [name for name in names if statistics.median(apart[name]) > 0.5]
+    wide = [name for name in names if statistics.median(apart[name]) > 0.2]
     lines.append(
-        f"Largest over least ratio of a case's rounds: {usual:.0%} more in the median; above 50 % in most cases of "
+        f"The middle half of a case's rounds is {usual:.0%} wide in the median; above 20 % in most cases of "
         f"{', '.join(wide) or 'no block'}."
     )
     lines.append(f"More than 5 % slower than its formulation: {', '.join(slower) or 'none'}.")
