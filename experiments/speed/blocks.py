@@ -3,9 +3,9 @@
 One process, one thread; block, formulation (experiments/speed/formulations) and a 3x3 Conv with BatchNorm and SiLU take
 turns, results are compared first; a formulation has torch's operations only, also in the block's layers that it calls.
 Times are CPU time of the process, so that other work on the machine counts little; a ratio is the median over the
-rounds, its middle half beside it. Memory is the most that a pass held at a time beyond weights and input. Where a training pass without kernels is
-the same operations as the formulation's, the row says so: it has only the kernels to be faster by. Writes
-experiments/results/speed/blocks.json and the tables of docs/speed.md.
+rounds, its middle half beside it. Memory is the most that a pass held at a time beyond weights and input. Where a
+training pass without kernels is the same operations as the formulation's, the row says so: it has only the kernels to
+be faster by. Writes experiments/results/speed/blocks.json and the tables of docs/speed.md.
 """
 
 from __future__ import annotations

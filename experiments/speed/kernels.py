@@ -30,16 +30,18 @@ from yoloplug.native import library
 OF_CONV = {"Involution": 1.0, "DDF": 1.0, "DynamicFilter": 1.0, "DCNv1": 2.5, "DCNv2": 2.5, "DCNv3": 2.5, "DCNv4": 2.5}
 """Block -> what forward and backward may take of a Conv's at (4, 64, 80, 80): issue 16's targets."""
 
-CASES = (*OF_CONV, "SCSegamba 512", "SCSegamba 256")
+BLOCKS = (*OF_CONV, "gnConv", "SeparableConv", "GhostUnit")
+CASES = (*BLOCKS, "SCSegamba 512", "SCSegamba 256")
 
 
 def measure(case: str, runs: int) -> Iterator[dict[str, Any]]:
     """A row for each mode. Raises AssertionError where kernels are farther from float64's results than torch is."""
     torch.manual_seed(0)
-    if case in OF_CONV:
+    if case in BLOCKS:
         module, x = build(case, 64), torch.randn(4, 64, 80, 80)
         conv = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.SiLU())
-        modes = {"forward": None, "forward + backward": (OF_CONV[case], "of a Conv")}
+        wanted = (OF_CONV[case], "of a Conv") if case in OF_CONV else None
+        modes = {"forward": None, "forward + backward": wanted}
     else:
         side = int(case.split()[1])
         module, x, conv = SCSegamba(drop_path=0.0).eval(), torch.randn(1, 3, side, side), None
@@ -50,7 +52,7 @@ def measure(case: str, runs: int) -> Iterator[dict[str, Any]]:
             "torch": partial(by_torch, partial(step, module, x, mode)),
         }
         _compare(case, module, x)
-        module.train(case in OF_CONV or mode != "forward")
+        module.train(case in BLOCKS or mode != "forward")
         if conv is not None:
             steps["conv"] = partial(step, conv, x, mode)
             steps["conv"]()

@@ -54,8 +54,9 @@ def histogram(probability: NDArray[np.floating], target: Mask) -> NDArray[np.int
     flat = np.zeros(2 * (AP_BINS + 1), dtype=np.int64)
     for start in range(0, probability.size, AT_ONCE):
         part = slice(start, start + AT_ONCE)
-        bins = np.multiply(probability[part], AP_BINS, dtype=np.float64).astype(np.int64)
-        flat += np.bincount(bins + (AP_BINS + 1) * target[part], minlength=len(flat))
+        bins = np.multiply(probability[part], AP_BINS, dtype=np.float64).astype(np.int32)
+        bins += np.int32(AP_BINS + 1) * target[part]
+        flat += np.bincount(bins, minlength=len(flat))
     pixels = flat.reshape(2, -1)
     pixels[:, -2] += pixels[:, -1]  # a probability of 1 belongs to the last bin
     return np.ascontiguousarray(pixels[:, :-1])
