@@ -13,7 +13,8 @@ def add(commands: Any) -> None:
     """Add the subcommand's parser."""
     about = "Write a trained network as one file for other programs, checked against the checkpoint."
     p = add_command(commands, "export", about, EXAMPLE)
-    p.add_argument("checkpoint", type=Path, help="last.ckpt or best.ckpt of a run")
+    p.add_argument("checkpoint", type=Path, nargs="+", help="last.ckpt or best.ckpt of a run; of several runs that "
+                   "went on from one checkpoint: the mean of their weights")  # fmt: skip
     p.add_argument("--format", choices=["onnx", "torchscript", "exported", "half"], default="onnx",
                    help="exported: .pt2; half: a checkpoint of half the size, with its threshold")  # fmt: skip
     p.add_argument("--out", type=Path, help="file to write; without: the checkpoint's name with another suffix")

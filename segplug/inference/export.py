@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from segplug.errors import SegplugError, check_threshold, first_line
-from segplug.inference.checkpoint import load_model
+from segplug.inference.checkpoint import load_mean, load_model
 from segplug.inference.half import save_half
 from segplug.inference.onnx_model import PREFIX, OnnxModel, import_export_extra
 from segplug.inference.probability import image_logits
@@ -52,7 +52,7 @@ class Exported:
 
 
 def export_model(
-    checkpoint: Path | str,
+    checkpoint: Path | str | Sequence[Path | str],
     format: Format = "onnx",
     out: Path | str | None = None,
     opset: int = 18,
@@ -61,11 +61,12 @@ def export_model(
 ) -> Exported:
     """Write the network with any batch and image size, and compare it with the checkpoint on two sizes.
 
-    format: "onnx"; "torchscript" (a trace); "exported" (torch.export's .pt2, whose sizes must divide by
-    `size_multiple_px`; predict pads); "half" (a checkpoint of half the size, which knows its threshold). out: the
-    checkpoint's name with another suffix by default. threshold: stored for those who use the file; scales too, with
-    "half" alone: sizes that predictions are averaged over. Raises SegplugError on a network that cannot be exported for
-    any size, and on a file that differs by more than TOLERANCE (half precision: HALF_TOLERANCE); it is not kept then.
+    checkpoint: of several, which went on from the same weights, the mean; one given twice counts twice. format: "onnx";
+    "torchscript" (a trace); "exported" (torch.export's .pt2, whose sizes must divide by `size_multiple_px`; predict
+    pads); "half" (a checkpoint of half the size, which knows its threshold). out: the checkpoint's name with another
+    suffix by default. threshold: stored for those who use the file; scales too, with "half" alone: sizes that
+    predictions are averaged over. Raises SegplugError on a network that cannot be exported for any size, and on a file
+    that differs by more than TOLERANCE (half precision: HALF_TOLERANCE); it is not kept then.
     """
     if format not in get_args(Format):
         raise SegplugError(f"unknown format {format!r}; valid: {', '.join(get_args(Format))}")
@@ -74,7 +75,8 @@ def export_model(
     check_threshold(threshold)
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise SegplugError(f"opset must be from {OPSETS[0]} to {OPSETS[1]}, got {opset}", key=("opset",))
-    source = Path(checkpoint)
+    sources = [Path(path) for path in ([checkpoint] if isinstance(checkpoint, Path | str) else checkpoint)]
+    source = sources[0]
     default = source.with_name(f"{source.stem}-half.ckpt") if format == "half" else source.with_suffix(SUFFIXES[format])
     target = Path(out) if out is not None else default
     if target.suffix != SUFFIXES[format]:
@@ -82,7 +84,7 @@ def export_model(
     if format == "onnx":
         for name in ("onnx", "onnxruntime"):
             import_export_extra(name)
-    network, trained = load_model(source)
+    network, trained = load_mean(sources)
     whole = _FromPixels(network).eval()
     about = {"size_multiple_px": 1} if format == "half" else _about(network, trained, format, threshold)
     differences: list[float] = []

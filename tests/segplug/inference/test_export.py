@@ -17,7 +17,7 @@ import torch
 
 from segplug.cli import main
 from segplug.errors import SegplugError
-from segplug.inference.checkpoint import FORMAT
+from segplug.inference.checkpoint import FORMAT, load_model
 from segplug.inference.export import TOLERANCE, export_model
 from segplug.inference.predictor import load
 from segplug.models.create import create_model
@@ -116,6 +116,34 @@ def test_torchscript_and_what_the_command_prints(untrained: Save, capsys: pytest
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "2 x 170x200: probabilities differ by at most 0.0e+00 from the checkpoint's"
     assert lines[2] == f"{checkpoint.with_suffix('.torchscript')} takes any batch; height and width: any"
+
+
+def test_the_mean_of_runs_counts_one_given_twice_twice(untrained: Save, tmp_path: Path) -> None:
+    first = untrained().rename(tmp_path / "first.ckpt")
+    contents = torch.load(first, weights_only=True)
+    contents["state_dict"] = {k: v * 1.03 if v.is_floating_point() else v for k, v in contents["state_dict"].items()}
+    contents["segplug"]["row"] = {"epoch": 7}
+    torch.save(contents, tmp_path / "second.ckpt")
+    given = ["first.ckpt", "second.ckpt", "first.ckpt"]
+    mean = export_model([tmp_path / name for name in given], "half", tmp_path / "mean.ckpt")
+    before, after = load_model(first)[0].state_dict(), load_model(mean.path)[0].state_dict()
+    for name, value in before.items():
+        expected = value * 1.01 if value.is_floating_point() else value
+        torch.testing.assert_close(after[name], expected, rtol=1e-3, atol=1e-3)
+    told = load_model(mean.path)[1]["mean_of"]
+    assert told == [{"checkpoint": n, "epoch": 7 if n[0] == "s" else 3, "data": "data/bridge/"} for n in given]
+
+
+@pytest.mark.parametrize("other", [{"decoder_channels": [32, 16, 8]}, {"preprocessing": [0.5] * 3}])
+def test_a_mean_of_different_networks_is_refused(untrained: Save, tmp_path: Path, other: dict[str, Any]) -> None:
+    first = untrained().rename(tmp_path / "first.ckpt")
+    second = untrained(**{k: v for k, v in other.items() if k == "decoder_channels"})
+    if "preprocessing" in other:
+        contents = torch.load(second, weights_only=True)
+        contents["segplug"]["preprocessing"] = {"mean": [0.5] * 3, "std": [0.5] * 3}
+        torch.save(contents, second)
+    with pytest.raises(SegplugError, match=r"best\.ckpt: a mean is of one network's weights; .*first\.ckpt has other"):
+        export_model([first, second])
 
 
 def test_a_file_that_differs_is_not_kept(untrained: Save, monkeypatch: pytest.MonkeyPatch) -> None:
