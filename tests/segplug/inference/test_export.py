@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -114,7 +115,8 @@ def test_torchscript_and_what_the_command_prints(untrained: Save, capsys: pytest
     assert main(["export", str(checkpoint), "--format", "torchscript"]) == 0
     same_on_photos(checkpoint.with_suffix(".torchscript"), checkpoint)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "2 x 170x200: probabilities differ by at most 0.0e+00 from the checkpoint's"
+    told = re.fullmatch(r"2 x 170x200: probabilities differ by at most (\S+) from the checkpoint's", lines[0])
+    assert told and float(told[1]) < 1e-5  # the traced file has torch's operations, the checkpoint's network C kernels
     assert lines[2] == f"{checkpoint.with_suffix('.torchscript')} takes any batch; height and width: any"
 
 
