@@ -81,3 +81,9 @@ def test_pictures_take_the_palette() -> None:
 
 def test_data_uri() -> None:
     assert data_uri(b"\x00\xff", "png") == "data:image/png;base64,AP8="
+
+
+def test_a_sentence_in_small_print_may_break_and_figures_may_not(template: Path) -> None:
+    reason, figures = "it may be chance: one model trained again differs as much", "-0.012\n[-0.0244, +0.0002]"
+    page = render(template, title="t", rows=[[Entry("m"), Entry("1", reason), Entry("1", figures)]], pairs=[], lines=[])
+    assert f'<small class="sentence">{reason}</small>' in page and f"<small>{figures}</small>" in page
