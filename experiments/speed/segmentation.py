@@ -24,6 +24,7 @@ import lightning as L
 import numpy as np
 import torch
 
+from experiments.speed.blocks import take_turns
 from experiments.speed.results import record
 from segplug.data.dataset import CrackDataset
 from segplug.data.drawn import draw_folder, draw_scene
@@ -126,8 +127,8 @@ def thresholds(side: int, images: int) -> Row:
                 count(probability >= level, target)
 
     np.testing.assert_allclose(by_histogram(), by_loop(), rtol=1e-12)
-    turns = [[cpu_seconds(way) for way in (by_histogram, by_loop, by_counts)] for _ in range(5)]
-    ours, theirs, lean = (statistics.median(way) for way in zip(*turns, strict=True))
+    ways = {"histogram": by_histogram, "loop": by_loop, "counts": by_counts}
+    ours, theirs, lean = map(statistics.median, take_turns(ways, 5).values())
     return {
         "question": "thresholds",
         "what": f"{images} maps of {side} x {side} px, 99 thresholds",
@@ -135,12 +136,6 @@ def thresholds(side: int, images: int) -> Row:
         "lean_ratio": round(lean / ours, 1),
         "ms_an_image": round(1e3 * ours / images, 2),
     }
-
-
-def cpu_seconds(way: Callable[[], object]) -> float:
-    begin = time.process_time()
-    way()
-    return time.process_time() - begin
 
 
 _LEVELS = [k / 100 for k in range(1, 100)]

@@ -1,14 +1,16 @@
-/* A depthwise convolution, k of 3, 5 or 7, stride and dilation 1, pad k / 2: y_c(h, w) = bias_c + sum over a, b of w_c(a, b) x_c(h + a, w + b);
-   `back`: with the window turned by 180 degrees, as the gradient with respect to the input has it.
+/* A depthwise convolution, k of 3, 5 or 7, stride and dilation 1, pad k / 2:
+   y_c(h, w) = bias_c + sum over a, b of w_c(a, b) x_c(h + a, w + b); `back`: with the window turned by 180 degrees,
+   as the gradient with respect to the input has it.
 
-   x (N, C, H, W), its images `jump` values apart; y likewise, dense; w (C, k, k); bias (C) or none. An item is an image's channel, copied into the cache with its zeros;
-   a vector loaded from there serves up to k of `count` rows of y. */
+   x (N, C, H, W), its images `jump` values apart; y likewise, dense; w (C, k, k); bias (C) or none. An item is an
+   image's channel, copied into the cache with its zeros; a vector loaded from there serves up to k of `count` rows. */
 
 #include "simd.h"
 
 #define UNROLL _Pragma("GCC unroll 16")
 
-INLINE void filter_rows(REAL *y, const REAL *seen, int64_t line, int64_t W, const REAL *w, REAL bias, const int k, const int count) {
+INLINE void filter_rows(
+    REAL *y, const REAL *seen, int64_t line, int64_t W, const REAL *w, REAL bias, const int k, const int count) {
     for (int64_t i = 0; i < W; i += LANES) {
         vec total[count];
         UNROLL for (int j = 0; j < count; j++) total[j] = all(bias);
@@ -22,7 +24,8 @@ INLINE void filter_rows(REAL *y, const REAL *seen, int64_t line, int64_t W, cons
     }
 }
 
-INLINE void filter_plane(REAL *y, const REAL *seen, int64_t line, int64_t H, int64_t W, const REAL *w, REAL bias, const int k) {
+INLINE void filter_plane(
+    REAL *y, const REAL *seen, int64_t line, int64_t H, int64_t W, const REAL *w, REAL bias, const int k) {
     int64_t h = 0;
     for (; h + 8 <= H; h += 8) filter_rows(y + h * W, seen + h * line, line, W, w, bias, k, 8);
     for (; h + 2 <= H; h += 2) filter_rows(y + h * W, seen + h * line, line, W, w, bias, k, 2);
@@ -32,7 +35,8 @@ INLINE void filter_plane(REAL *y, const REAL *seen, int64_t line, int64_t H, int
 KERNEL void depthwise_forward(ARGUMENTS) {
     const REAL *x = p[0], *w = p[1], *bias = p[2];
     REAL *y = p[3];
-    const int64_t C = s[0], H = s[1], W = s[2], k = s[3], line = s[4], back = s[5], jump = s[6], room = (H + k - 1) * line, pad = k / 2;
+    const int64_t C = s[0], H = s[1], W = s[2], k = s[3], line = s[4], back = s[5], jump = s[6];
+    const int64_t room = (H + k - 1) * line, pad = k / 2;
     REAL *cache = (REAL *)p[4] + worker * room, window[k * k];
     memset(cache, 0, room * sizeof(REAL));
     for (int64_t item = begin; item < end; item++) {
@@ -51,8 +55,8 @@ KERNEL void depthwise_forward(ARGUMENTS) {
 /* Gradient of a depthwise kernel: of_w_c(a, b) = sum over images, rows h and columns w of dy_c(h, w) x_c(h + a, w + b),
    x with pad zeros around it, stride and dilation 1.
 
-   x (N, C, H, W), its images `jump` values apart; dy likewise, dense; of_w (C, k, k). An item is a channel. An image's map is copied into the cache with its zeros, so
-   that a vector of dy is loaded once for all taps of a row of the window. */
+   x (N, C, H, W), its images `jump` values apart; dy likewise, dense; of_w (C, k, k). An item is a channel. An image's
+   map is copied into the cache with its zeros, so that a vector of dy is loaded once for all taps of a window's row. */
 
 /* Adds to `count` taps side by side what they saw in one map. */
 INLINE void add_taps(vec *totals, const REAL *dy, int64_t wide, const REAL *seen, int64_t line, int64_t H, const int count) {
